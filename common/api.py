@@ -1,0 +1,231 @@
+"""What every REST door shares: sign-in, problems, paging, idempotency."""
+
+import hashlib
+import json
+import logging
+import uuid
+from typing import Any
+
+from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
+from django.core.exceptions import PermissionDenied
+from django.db import connection, transaction
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common import clock
+from common.errors import DomainError
+from common.models import FirstAnswer
+
+logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+
+
+class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[misc]
+    """Allauth's session token, answering 401 rather than 403 where it is missing."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme, which is what makes DRF answer 401."""
+        return "X-Session-Token"
+
+
+class KeyReused(DomainError):
+    """This Idempotency-Key was used for another request; take a new key."""
+
+    field = "Idempotency-Key"
+
+
+class KeyTooLong(DomainError):
+    """An Idempotency-Key has at most 255 characters."""
+
+    status = 400
+    field = "Idempotency-Key"
+
+
+class StillRunning(DomainError):
+    """The first request with this Idempotency-Key is still running; ask again in a moment."""
+
+    status = 409
+
+
+class NewestFirst(CursorPagination):
+    """Cursor pages, newest first, `limit` up to 500."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 500
+    page_size_query_param = "limit"
+
+
+def problem(  # noqa: PLR0913 - the members of RFC 9457
+    *, status: int, code: str, detail: str, request_id: str = "", errors: Any = None, **facts: Any
+) -> dict[str, Any]:
+    """Describe a failure as RFC 9457 does, the domain error's name as `code`."""
+    body: dict[str, Any] = {
+        "type": f"/docs/errors#{code}",
+        "title": "".join(f" {c.lower()}" if c.isupper() else c for c in code).strip().capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        **facts,
+    }
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:
+    """Describe a domain error."""
+    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
+    return problem(
+        status=error.status,
+        code=error.code,
+        detail=error.detail,
+        request_id=request_id,
+        errors=errors,
+        **error.facts,
+    )
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn every anticipated failure into problem+json; anything else is a bug and rises."""
+    request_id = request_id_of(context["request"])
+    if isinstance(error, DomainError):
+        _undo()
+        return _respond(problem_of(error, request_id=request_id))
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if not isinstance(error, exceptions.APIException):
+        return None
+    _undo()
+    return _respond_to_drf(error, request_id)
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the middleware gave this request, or a fresh one."""
+    return getattr(request, "request_id", None) or str(uuid.uuid4())
+
+
+def _respond_to_drf(error: exceptions.APIException, request_id: str) -> Response:
+    malformed = isinstance(error, exceptions.ValidationError)
+    body = problem(
+        status=error.status_code,
+        code="Malformed" if malformed else type(error).__name__,
+        detail="Some fields need another look." if malformed else str(error.detail),
+        request_id=request_id,
+        errors=list(_fields(error.detail)) if malformed else None,
+    )
+    headers = {}
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait) + 1)
+    if header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = header
+    return _respond(body, headers=headers)
+
+
+def _fields(detail: Any, prefix: str = "") -> Any:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _fields(inner, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(detail, list) and any(isinstance(inner, dict) for inner in detail):
+        for index, inner in enumerate(detail):
+            yield from _fields(inner, f"{prefix}[{index}]")
+    else:
+        for sentence in detail if isinstance(detail, list) else [detail]:
+            yield {"field": prefix or None, "detail": str(sentence)}
+
+
+def _respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status=body["status"], headers=headers, content_type=PROBLEM)
+
+
+def _undo() -> None:
+    """Mark the request's transaction for rollback, as DRF's own handler does."""
+    if connection.in_atomic_block:
+        transaction.set_rollback(True)
+
+
+class IdempotentPost(APIView):
+    """A POST that moves value: the same `Idempotency-Key` gets the first answer again.
+
+    The key's row is written in the transaction of the effect, under an advisory lock that makes a
+    concurrent twin answer 409 instead of waiting.
+    """
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wrap POSTs that carry a key in one transaction."""
+        if request.method == "POST" and request.headers.get("Idempotency-Key"):
+            with transaction.atomic():
+                return super().dispatch(request, *args, **kwargs)
+        return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look for the first answer once the customer is known."""
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get("Idempotency-Key", "")
+        if request.method != "POST" or not key:
+            return
+        if len(key) > 255:
+            raise KeyTooLong
+        self._key = key
+        self._digest = hashlib.sha256(request._request.body).hexdigest()  # noqa: SLF001
+        self._lock(request)
+        first = FirstAnswer.objects.filter(
+            user=request.user, endpoint=self._endpoint(request), key=key
+        ).first()
+        if first is None:
+            return
+        if first.request_digest != self._digest:
+            raise KeyReused
+        raise _AnsweredBefore(first)
+
+    def _lock(self, request: Request) -> None:
+        name = json.dumps([request.user.pk, self._endpoint(request), self._key])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 7))", [name])
+            (locked,) = cursor.fetchone() or (False,)
+        if not locked:
+            raise StillRunning
+
+    @staticmethod
+    def _endpoint(request: Request) -> str:
+        return request.path[:200]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Replay a first answer; leave every other exception to the handler."""
+        if isinstance(exc, _AnsweredBefore):
+            return Response(exc.first.body, status=exc.first.status)
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep a success with its effect; a failure left no effect and is tried afresh."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        fresh = getattr(self, "_key", None) and not getattr(response, "replayed", False)
+        if fresh and response.status_code < 300:
+            FirstAnswer.objects.get_or_create(
+                user=request.user,
+                endpoint=self._endpoint(request),
+                key=self._key,
+                defaults={
+                    "request_digest": self._digest,
+                    "status": response.status_code,
+                    "body": json.loads(json.dumps(response.data, default=str)),
+                    "created_at": clock.now(),
+                },
+            )
+        return response
+
+
+class _AnsweredBefore(Exception):  # noqa: N818
+    """Carries a stored answer past the view's method."""
+
+    def __init__(self, first: FirstAnswer) -> None:
+        self.first = first
+        super().__init__(first.key)

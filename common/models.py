@@ -1,0 +1,30 @@
+"""The one table of the plumbing: first answers, kept so that a retry gets the same one.
+
+A mobile client that lost the answer sends its request again with the same `Idempotency-Key`.
+The row is written in the same transaction as the effect, so there is never one without the other.
+"""
+
+from django.conf import settings
+from django.db import models
+
+
+class FirstAnswer(models.Model):
+    """What a customer's request with this key was answered, for 24 hours."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    endpoint = models.CharField(max_length=200)
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "endpoint", "key"], name="first_answer_once_per_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.key}"

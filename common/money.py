@@ -1,0 +1,133 @@
+"""Amounts: whole numbers of an asset's smallest unit.
+
+A float never holds money. `Amount` carries its asset, so adding dollars to shares raises, and
+every place where a fraction is dropped names its rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
+from typing import Protocol
+
+from common.errors import DomainError
+
+EXACT = Context(prec=60)
+MAX_UNITS = 2**63 - 1
+
+
+class Countable(Protocol):
+    """An asset: what can be counted, and in what smallest unit."""
+
+    @property
+    def code(self) -> str:
+        """Its name on every screen: USD, AAPLx."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """How many decimals one whole has: a unit is 10 ** -scale."""
+        ...
+
+
+class AmountInvalid(DomainError):
+    """Give a plain positive decimal number, like 12.50."""
+
+    status = 400
+
+
+class AssetsDiffer(TypeError):
+    """Two amounts of different assets were combined: a bug, never the customer's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An asset known only by name and scale, where the ledger's row is not at hand."""
+
+    code: str
+    scale: int
+
+
+USD = Unit("USD", 6)
+
+
+def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:
+    """Read a finite decimal of at most 40 digits.
+
+    :raises AmountInvalid: for NaN, Infinity, words, floats in disguise, absurd lengths
+    """
+    if isinstance(text, str) and len(text) > 60:
+        raise AmountInvalid(field=field)
+    try:
+        value = Decimal(text)
+    except (InvalidOperation, TypeError, ValueError) as error:
+        raise AmountInvalid(field=field) from error
+    if not value.is_finite() or abs(value.adjusted()) > 30 or len(value.as_tuple().digits) > 40:
+        raise AmountInvalid(field=field)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So many units of one asset; may be negative where a difference is meant."""
+
+    units: int
+    asset: Countable
+
+    @classmethod
+    def parse(cls, text: str | Decimal, asset: Countable, *, field: str | None = None) -> Amount:
+        """Read an amount that the asset can count exactly.
+
+        :raises AmountInvalid: if it isn't a finite decimal, has more decimals than the asset, or
+            is beyond 2**63 units
+        """
+        scaled = parse_decimal(text, field=field).scaleb(asset.scale, EXACT)
+        if scaled != int(scaled):
+            raise AmountInvalid(
+                f"{asset.code} is counted to {asset.scale} decimals; drop the rest.", field=field
+            )
+        if abs(scaled) > MAX_UNITS:
+            raise AmountInvalid("That is more than can be counted here.", field=field)
+        return cls(int(scaled), asset)
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in wholes: 1500000 units of USD are Decimal("1.500000")."""
+        return Decimal(self.units).scaleb(-self.asset.scale, EXACT)
+
+    def __str__(self) -> str:
+        """Write all decimals, no exponent."""
+        return f"{self.decimal:f}"
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.units + self._same(other).units, self.asset)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.units - self._same(other).units, self.asset)
+
+    def __neg__(self) -> Amount:
+        return Amount(-self.units, self.asset)
+
+    def __bool__(self) -> bool:
+        return self.units != 0
+
+    def __lt__(self, other: Amount) -> bool:
+        return self.units < self._same(other).units
+
+    def __le__(self, other: Amount) -> bool:
+        return self.units <= self._same(other).units
+
+    def _same(self, other: Amount) -> Amount:
+        if other.asset.code != self.asset.code:
+            raise AssetsDiffer(f"{self.asset.code} and {other.asset.code}")
+        return other
+
+
+def floor_units(value: Decimal, asset: Countable) -> int:
+    """Count the whole units in a decimal amount, dropping what is left."""
+    return int(value.scaleb(asset.scale, EXACT).to_integral_value(ROUND_FLOOR))
+
+
+def ceil_units(value: Decimal, asset: Countable) -> int:
+    """Count the units that cover a decimal amount."""
+    return int(value.scaleb(asset.scale, EXACT).to_integral_value(ROUND_CEILING))

@@ -1,0 +1,115 @@
+"""How processes tell each other that something happened.
+
+Redis only makes things fast: a message lost here costs time, never truth. Each reader looks at
+the database as well, on its own clock.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import redis
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+MARKET_CHANNEL = "market"
+ALIVE_S = 15
+
+Snapshot = Callable[[Any], list[dict[str, Any]]]
+private_snapshots: dict[str, Snapshot] = {}
+
+
+@cache
+def connection() -> "redis.Redis[bytes]":
+    """Give this process' Redis client (thread-safe, reconnects by itself)."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+
+
+def nudge(topic: str) -> None:
+    """Wake whoever waits for a topic, once the transaction is committed."""
+    transaction.on_commit(lambda: _nudge(topic), robust=True)
+
+
+def _nudge(topic: str) -> None:
+    """Leave at most one token: two nudges before a look are one look."""
+    try:
+        pipe = connection().pipeline(transaction=False)
+        pipe.rpush(f"nudge:{topic}", b"1")
+        pipe.ltrim(f"nudge:{topic}", -1, -1)
+        pipe.execute()
+    except redis.RedisError:
+        logger.warning("no nudge for %s: Redis is away, the next look will find it", topic)
+
+
+def wait_for_nudge(topic: str, *, timeout_s: float) -> bool:
+    """Wait until somebody nudges, at most so long; say whether somebody did.
+
+    :raises redis.RedisError: if Redis is away; the caller then waits on its own clock
+    """
+    return connection().blpop([f"nudge:{topic}"], timeout=timeout_s) is not None
+
+
+def publish_market(message: dict[str, Any]) -> None:
+    """Send public market data to every web process, at once."""
+    try:
+        connection().publish(MARKET_CHANNEL, json.dumps(message, separators=(",", ":")))
+    except redis.RedisError:
+        logger.warning("market message %s lost: Redis is away", message.get("kind"))
+
+
+def publish_private(user_id: int, channel: str, data: dict[str, Any]) -> None:
+    """Send a customer's own event to their sockets, once the transaction is committed."""
+    transaction.on_commit(lambda: send_private([(user_id, channel, data)]), robust=True)
+
+
+def send_private(events: list[tuple[int, str, dict[str, Any]]]) -> None:
+    """Send customers' events (user id, channel, data) now; the caller has committed."""
+    try:
+        async_to_sync(_group_send)(events)
+    except redis.RedisError:
+        logger.warning("%s private events lost: Redis is away", len(events))
+
+
+async def _group_send(events: list[tuple[int, str, dict[str, Any]]]) -> None:
+    layer = get_channel_layer()
+    for user_id, channel, data in events:
+        await layer.group_send(
+            user_group(user_id), {"type": "private.event", "channel": channel, "data": data}
+        )
+
+
+def user_group(user_id: int) -> str:
+    """Name the group that all sockets of a customer join."""
+    return f"user.{user_id}"
+
+
+def private_snapshot(channel: str) -> Callable[[Snapshot], Snapshot]:
+    """Register who answers with the present state when a customer subscribes to a channel."""
+
+    def register(provider: Snapshot) -> Snapshot:
+        private_snapshots[channel] = provider
+        return provider
+
+    return register
+
+
+def beat(process: str) -> None:
+    """Prove that a process is alive, for the next 15 s."""
+    try:
+        connection().set(f"alive:{process}", b"1", ex=ALIVE_S)
+    except redis.RedisError:
+        logger.warning("no heartbeat of %s: Redis is away", process)
+
+
+def is_alive(process: str) -> bool:
+    """Say whether a process proved life within 15 s.
+
+    :raises redis.RedisError: if Redis is away
+    """
+    return bool(connection().exists(f"alive:{process}"))

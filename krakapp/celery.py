@@ -1,0 +1,14 @@
+"""The Celery app: tasks come from every app's `tasks.py`; beat's schedule lives here."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "krakapp.settings")
+
+app = Celery("krakapp")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# The row says what is due; beat only makes sure that somebody looks.
+app.conf.beat_schedule = {}
