@@ -207,8 +207,7 @@ class IdempotentPost(APIView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep a success with its effect; a failure left no effect and is tried afresh."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        fresh = getattr(self, "_key", None) and not getattr(response, "replayed", False)
-        if fresh and response.status_code < 300:
+        if getattr(self, "_key", None) and response.status_code < 300:
             FirstAnswer.objects.get_or_create(
                 user=request.user,
                 endpoint=self._endpoint(request),

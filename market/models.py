@@ -1,0 +1,73 @@
+"""What it is worth just now, and what it was worth before.
+
+The *reference price* comes from a feed outside (simulated in the demo, and marked so). Candles of
+kind `reference` follow it; candles of kind `tape` are made of trades on our own book, in the
+transaction that settles them. Live prices and book views travel through Redis; these tables are
+what is left when Redis is empty.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+
+from instruments.models import Instrument
+
+
+class ReferencePrice(models.Model):
+    """The last price the feed gave for one whole share; written a few times a minute."""
+
+    instrument = models.OneToOneField(
+        Instrument, on_delete=models.PROTECT, related_name="reference"
+    )
+    price = models.DecimalField(max_digits=16, decimal_places=6)
+    day_open = models.DecimalField(max_digits=16, decimal_places=6)  # 24 hours ago
+    simulated = models.BooleanField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.price}"
+
+
+class Candle(models.Model):
+    """Open, high, low and close of one interval; volume in shares, from the tape only."""
+
+    class Interval(models.TextChoices):
+        M1 = "1m"
+        M5 = "5m"
+        M15 = "15m"
+        H1 = "1h"
+        H4 = "4h"
+        D1 = "1d"
+        W1 = "1w"
+
+    class Kind(models.TextChoices):
+        REFERENCE = "reference"
+        TAPE = "tape"
+
+    pk = models.CompositePrimaryKey("instrument_id", "kind", "interval", "time")
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="candles", db_index=False
+    )
+    kind = models.CharField(max_length=9, choices=Kind)
+    interval = models.CharField(max_length=3, choices=Interval)
+    time = models.DateTimeField()
+    open = models.DecimalField(max_digits=16, decimal_places=6)
+    high = models.DecimalField(max_digits=16, decimal_places=6)
+    low = models.DecimalField(max_digits=16, decimal_places=6)
+    close = models.DecimalField(max_digits=16, decimal_places=6)
+    volume = models.DecimalField(max_digits=24, decimal_places=8, default=0)
+    trades = models.PositiveIntegerField(default=0)
+    simulated = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(low__lte=F("open"))
+                & Q(low__lte=F("close"))
+                & Q(high__gte=F("open"))
+                & Q(high__gte=F("close")),
+                name="candle_ordered",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.interval} {self.time:%Y-%m-%d %H:%M}"

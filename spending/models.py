@@ -1,0 +1,155 @@
+"""Paying with a card, in cash or in shares.
+
+The card network asks for an *authorization* by a signed webhook and wants an answer within two
+seconds. The answer, the hold it rests on, and the sale of shares that pays for it (to the house
+dealer, at its standing quote) are written in one transaction, and the stored answer is what a
+repeated request gets, byte for byte. *Clearing* then takes the money for good, in one journal.
+A card's number and security code are never here: only brand, last four digits, expiry and a token.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from uuid_utils.compat import uuid7
+
+from ledger.models import Asset, Hold, Journal
+from trading.models import Trade
+
+
+class Card(models.Model):
+    """A customer's card."""
+
+    class Status(models.TextChoices):
+        INACTIVE = "inactive"
+        ACTIVE = "active"
+        FROZEN = "frozen"
+        CANCELLED = "cancelled"
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="cards"
+    )
+    token = models.CharField(max_length=64, unique=True)
+    brand = models.CharField(max_length=20)
+    last_four = models.CharField(max_length=4)
+    expires_on = models.DateField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.brand} ···· {self.last_four}"
+
+
+class FundingSource(models.Model):
+    """What pays for a card, in order; `keep_units` of it are never spent."""
+
+    card = models.ForeignKey(Card, on_delete=models.CASCADE, related_name="sources")
+    position = models.PositiveSmallIntegerField()
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    keep_units = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["card", "position"], name="funding_position_once"),
+            models.UniqueConstraint(fields=["card", "asset"], name="funding_asset_once"),
+            models.CheckConstraint(
+                condition=Q(keep_units__gte=0), name="funding_keep_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.asset_id}"
+
+
+class Authorization(models.Model):
+    """What a merchant asked for and what we answered; amounts in USD units."""
+
+    class Decision(models.TextChoices):
+        APPROVED = "approved"
+        PARTIAL = "partial"
+        DECLINED = "declined"
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        CLOSED = "closed"
+        REVERSED = "reversed"
+        EXPIRED = "expired"
+        DECLINED = "declined"
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    external_id = models.CharField(max_length=64, unique=True)
+    card = models.ForeignKey(Card, on_delete=models.PROTECT, related_name="authorizations")
+    merchant = models.CharField(max_length=100)
+    mcc = models.CharField(max_length=4)
+    requested_units = models.BigIntegerField()
+    decision = models.CharField(max_length=8, choices=Decision)
+    reason = models.CharField(max_length=40, blank=True)
+    status = models.CharField(max_length=8, choices=Status)
+    authorized_units = models.BigIntegerField(default=0)
+    captured_units = models.BigIntegerField(default=0)
+    reversed_units = models.BigIntegerField(default=0)
+    expired_units = models.BigIntegerField(default=0)
+    hold = models.OneToOneField(
+        Hold, null=True, on_delete=models.PROTECT, related_name="authorization"
+    )
+    answer = models.TextField()  # the bytes that were answered
+    requested_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(requested_units__gt=0) & Q(authorized_units__gte=0),
+                name="authorization_amounts",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision="declined", hold__isnull=True, authorized_units=0)
+                | (~Q(decision="declined") & Q(hold__isnull=False)),
+                name="authorization_declined_holds_nothing",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_units__lte=F("authorized_units")),
+                name="authorization_reversed_within",
+            ),
+        ]
+        indexes = [models.Index(fields=["card", "-id"], name="authorization_by_card")]
+
+    def __str__(self) -> str:
+        return f"{self.merchant} {self.decision}"
+
+
+class CardSale(models.Model):
+    """Shares that were sold to the house dealer to pay for an authorization."""
+
+    authorization = models.ForeignKey(Authorization, on_delete=models.PROTECT, related_name="sales")
+    trade = models.OneToOneField(Trade, on_delete=models.PROTECT, related_name="card_sale")
+
+    def __str__(self) -> str:
+        return f"sale for {self.authorization_id}"
+
+
+class CardMovement(models.Model):
+    """Money the network took or gave back, once for each external id; USD units."""
+
+    class Kind(models.TextChoices):
+        CLEARING = "clearing"
+        REFUND = "refund"
+
+    external_id = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    authorization = models.ForeignKey(
+        Authorization, null=True, on_delete=models.PROTECT, related_name="movements"
+    )
+    card = models.ForeignKey(Card, on_delete=models.PROTECT, related_name="movements")
+    amount_units = models.BigIntegerField()
+    journal = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="card_movement")
+    posted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_units__gt=0), name="card_movement_positive")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.external_id}"

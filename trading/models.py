@@ -1,0 +1,332 @@
+"""Orders, and the way from an order to a settled trade.
+
+A customer's *order* comes with a *hold* on what it may cost and a *command* that tells the engine.
+The engine, one process for each *shard* of instruments, gives commands a sequence and a time,
+matches, and writes *trades* and *releases*. Settlement turns each trade into one journal and each
+release into a hold entry, once. After acceptance only the engine changes an order; settlement only
+marks trades and releases.
+
+The house does not place orders one by one: it has one standing order of type `quote` on each side
+of each book, whose `levels` a quote command replaces at once.
+
+Quantities are base units (10^-8, before the multiplier), money is units of USD (10^-6), prices are
+dollars for one whole share.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from uuid_utils.compat import uuid7
+
+from instruments.models import Instrument
+from ledger.models import Account, Hold, HoldEntry
+
+
+class Shard(models.Model):
+    """The books one engine writes: its place in the command log, its clock, and its fence.
+
+    A starting engine takes the next `epoch`; a batch of an older epoch changes no row.
+    """
+
+    name = models.CharField(max_length=32, unique=True)
+    epoch = models.BigIntegerField(default=0)
+    sequence = models.BigIntegerField(default=0)
+    priority = models.BigIntegerField(default=0)
+    time_us = models.BigIntegerField(default=0)  # engine time, microseconds since the epoch
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Book(models.Model):
+    """What the engine keeps of one instrument besides its orders."""
+
+    class State(models.TextChoices):
+        ONLINE = "online"
+        CANCEL_ONLY = "cancel_only"
+        POST_ONLY = "post_only"
+        LIMIT_ONLY = "limit_only"
+        REDUCE_ONLY = "reduce_only"
+        MAINTENANCE = "maintenance"
+        DELISTED = "delisted"
+
+    instrument = models.OneToOneField(Instrument, on_delete=models.PROTECT, related_name="book")
+    shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="books")
+    state = models.CharField(max_length=12, choices=State, default=State.ONLINE)
+    engine_state = models.JSONField(default=dict)  # the engine's InstrumentState, as persisted
+    last_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
+    last_trade_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"book of {self.instrument_id}"
+
+
+class FeeTier(models.Model):
+    """What trading costs from a date and a 30-day volume on; a negative rate is a rebate."""
+
+    since = models.DateField()
+    min_volume_usd = models.DecimalField(max_digits=18, decimal_places=2, default=0)
+    maker_rate = models.DecimalField(max_digits=9, decimal_places=6)
+    taker_rate = models.DecimalField(max_digits=9, decimal_places=6)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["since", "min_volume_usd"], name="fee_tier_once"),
+            models.CheckConstraint(condition=Q(taker_rate__gte=0), name="fee_tier_taker_pays"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.maker_rate} / {self.taker_rate} from {self.min_volume_usd}"
+
+
+class Order(models.Model):
+    """An order of a customer, or a standing quote of the house (`customer` is null)."""
+
+    class Side(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+
+    class Type(models.TextChoices):
+        MARKET = "market"
+        LIMIT = "limit"
+        STOP_LOSS = "stop-loss"
+        STOP_LOSS_LIMIT = "stop-loss-limit"
+        TAKE_PROFIT = "take-profit"
+        TAKE_PROFIT_LIMIT = "take-profit-limit"
+        TRAILING_STOP = "trailing-stop"
+        TRAILING_STOP_LIMIT = "trailing-stop-limit"
+        ICEBERG = "iceberg"
+        QUOTE = "quote"
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        OPEN = "open"
+        PARTIALLY_FILLED = "partially_filled"
+        FILLED = "filled"
+        CANCELLED = "cancelled"
+        REJECTED = "rejected"
+        EXPIRED = "expired"
+
+    class TimeInForce(models.TextChoices):
+        GTC = "gtc"
+        IOC = "ioc"
+        FOK = "fok"
+        GTD = "gtd"
+
+    class Venue(models.TextChoices):
+        BOOK = "book"
+        HOUSE = "house"
+
+    LIVE = (Status.PENDING, Status.OPEN, Status.PARTIALLY_FILLED)
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="orders"
+    )
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="orders")
+    venue = models.CharField(max_length=5, choices=Venue, default=Venue.BOOK)
+    side = models.CharField(max_length=4, choices=Side)
+    type = models.CharField(max_length=20, choices=Type)
+    client_order_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null is "none given"
+    quantity = models.BigIntegerField(null=True)  # base units
+    notional = models.BigIntegerField(null=True)  # USD units
+    limit_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
+    worst_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # the collar
+    time_in_force = models.CharField(max_length=3, choices=TimeInForce, default=TimeInForce.GTC)
+    expires_at = models.DateTimeField(null=True)
+    post_only = models.BooleanField(default=False)
+    reduce_only = models.BooleanField(default=False)
+    self_trade_prevention = models.CharField(max_length=13, default="cancel_newest")
+    maker_rate = models.DecimalField(max_digits=9, decimal_places=6)
+    taker_rate = models.DecimalField(max_digits=9, decimal_places=6)
+    cash_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    token_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    hold = models.OneToOneField(Hold, null=True, on_delete=models.PROTECT, related_name="order")
+    placed_at = models.DateTimeField()
+
+    # The engine's, from here on
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    reason = models.CharField(max_length=40, blank=True)
+    filled = models.BigIntegerField(default=0)  # base units
+    cost = models.BigIntegerField(default=0)  # USD units
+    fee = models.BigIntegerField(default=0)  # USD units, negative for a rebate
+    budget = models.BigIntegerField(default=0)  # units of the hold's asset still to be used
+    engine_state = models.JSONField(default=dict)  # the engine's OrderState, as persisted
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer", "client_order_id"], name="order_client_order_id_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(type="quote")
+                | Q(quantity__isnull=False, notional__isnull=True)
+                | Q(quantity__isnull=True, notional__isnull=False),
+                name="order_quantity_xor_notional",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__isnull=True) | Q(quantity__gt=0),
+                name="order_quantity_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(notional__isnull=True) | Q(notional__gt=0),
+                name="order_notional_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(filled__gte=0) & Q(cost__gte=0) & Q(budget__gte=0),
+                name="order_parts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__isnull=True) | Q(filled__lte=F("quantity")),
+                name="order_filled_within_quantity",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=["pending", "open", "partially_filled"], closed_at__isnull=True
+                )
+                | Q(
+                    status__in=["filled", "cancelled", "rejected", "expired"],
+                    closed_at__isnull=False,
+                ),
+                name="order_closed_iff_done",
+            ),
+            models.UniqueConstraint(
+                fields=["instrument", "side"],
+                condition=Q(type="quote"),
+                name="order_one_standing_quote",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer", "-id"], name="order_by_customer"),
+            models.Index(
+                fields=["instrument"],
+                condition=Q(status__in=["pending", "open", "partially_filled"]),
+                name="order_live",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.type} {self.uid}"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still trade."""
+        return self.status in self.LIVE
+
+
+class Command(models.Model):
+    """The engine's inbox and its log: one of these is the only way a book changes.
+
+    The payload is complete, so the log alone replays. `sequence` and `engine_time_us` are the
+    engine's; a row without them is the inbox.
+    """
+
+    shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="commands")
+    kind = models.CharField(max_length=16)
+    order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="commands")
+    payload = models.JSONField()
+    created_at = models.DateTimeField(db_default=models.functions.Now())
+    sequence = models.BigIntegerField(null=True)
+    engine_time_us = models.BigIntegerField(null=True)
+    result = models.CharField(max_length=10, blank=True)
+    reason = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shard", "sequence"], name="command_sequence_once"),
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(kind="place"), name="command_placed_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["shard", "id"], condition=Q(sequence__isnull=True), name="command_inbox"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.sequence}"
+
+
+class Trade(models.Model):
+    """A buyer and a seller, met at a price; settled by exactly one journal `trade:<uid>`.
+
+    Fees are USD units, signed: a negative one is a maker's rebate.
+    """
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="trades")
+    venue = models.CharField(max_length=5, choices=Order.Venue, default=Order.Venue.BOOK)
+    sequence = models.BigIntegerField(null=True)  # of the command that made it; none at the house
+    buy_order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="buys")
+    sell_order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="sells")
+    maker_side = models.CharField(max_length=4, choices=Order.Side)
+    price = models.DecimalField(max_digits=16, decimal_places=6)
+    quantity = models.BigIntegerField()
+    multiplier = models.DecimalField(max_digits=30, decimal_places=18)
+    cost = models.BigIntegerField()
+    buy_fee = models.BigIntegerField()
+    sell_fee = models.BigIntegerField()
+    executed_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    held_back = models.CharField(max_length=200, blank=True)  # why settlement set it aside
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0) & Q(cost__gt=0) & Q(price__gt=0),
+                name="trade_moves_something",
+            ),
+            models.CheckConstraint(
+                condition=~Q(buy_order=F("sell_order")), name="trade_two_orders"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(settled_at__isnull=True, held_back=""),
+                name="trade_unsettled",
+            ),
+            models.Index(fields=["instrument", "-id"], name="trade_tape"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} at {self.price}"
+
+
+class Release(models.Model):
+    """A part of an order's budget that it will not need; consumed by one hold entry."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="releases")
+    sequence = models.BigIntegerField()
+    amount = models.BigIntegerField()
+    consumed_by = models.OneToOneField(
+        HoldEntry, null=True, on_delete=models.PROTECT, related_name="order_release"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="release_positive"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(consumed_by__isnull=True), name="release_unconsumed"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of order {self.order_id}"
+
+
+class Participant(models.Model):
+    """What the engine keeps of a customer: how many executions were announced to them."""
+
+    customer = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="participant"
+    )
+    executions = models.BigIntegerField(default=0)
+    cancel_all_at_us = models.BigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"participant {self.customer_id}"
