@@ -5,7 +5,10 @@ would be unsafe to keep.
 """
 
 import os
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -31,7 +34,9 @@ def env_secret(name: str) -> str:
         return value
     if DEMO:
         return demo_secret(name)
-    raise ImproperlyConfigured(f"Set {name} in the environment: it has no default outside demo mode.")
+    raise ImproperlyConfigured(
+        f"Set {name} in the environment: it has no default outside demo mode."
+    )
 
 
 def demo_secret(name: str) -> str:
@@ -42,10 +47,8 @@ def demo_secret(name: str) -> str:
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_text(os.urandom(32).hex())
         fresh.chmod(0o600)
-        try:
+        with suppress(FileExistsError):
             os.link(fresh, path)  # atomic, and the first process to arrive wins
-        except FileExistsError:
-            pass
         fresh.unlink()
     return path.read_text()
 
@@ -58,7 +61,9 @@ HOME = Path(os.environ.get("KRAKAPP_HOME", BASE_DIR / "var")).resolve()
 PORT = int(os.environ.get("PORT", "8000"))
 SITE_URL = os.environ.get("SITE_URL", f"http://127.0.0.1:{PORT}")
 SECRET_KEY = env_secret("SECRET_KEY")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else [])
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
+    ["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else []
+)
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
@@ -137,10 +142,15 @@ TEMPLATES = [
 
 # Database and Redis: the embedded servers under HOME unless the environment names others
 
-_EMBEDDED_DATABASE = f"postgresql://krakapp_app@/krakapp?host={HOME}/run"
+# A socket's path has at most 107 characters, so a deep home keeps its sockets elsewhere.
+RUN = HOME / "run"
+if len(str(RUN)) > 80:
+    RUN = Path("/tmp", f"krakapp-{sha256(bytes(HOME)).hexdigest()[:16]}")  # noqa: S108 made private
+_EMBEDDED_DATABASE = f"postgresql://krakapp_app@{quote(str(RUN), safe='')}/krakapp"
 _DATABASE_URL = os.environ.get("DATABASE_URL", "")
 _OWNER_URL = os.environ.get("DATABASE_OWNER_URL", "")
-EMBEDDED = not (_DATABASE_URL and os.environ.get("REDIS_URL"))
+EMBEDDED_POSTGRES = not _DATABASE_URL
+EMBEDDED_VALKEY = not os.environ.get("REDIS_URL")
 
 
 def database(url: str) -> dict[str, object]:
@@ -155,12 +165,16 @@ def database(url: str) -> dict[str, object]:
 # `default` is the app's restricted role; `owner` exists where migrations run and nowhere else.
 DATABASES: dict[str, dict[str, object]] = {"default": database(_DATABASE_URL or _EMBEDDED_DATABASE)}
 if _OWNER_URL or not _DATABASE_URL:
-    DATABASES["owner"] = database(_OWNER_URL or _EMBEDDED_DATABASE.replace("krakapp_app@", "krakapp_owner@"))
+    DATABASES["owner"] = database(
+        _OWNER_URL or _EMBEDDED_DATABASE.replace("krakapp_app@", "krakapp_owner@")
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = os.environ.get("REDIS_URL", f"unix://{HOME}/run/valkey.sock?db=0")
+REDIS_URL = os.environ.get("REDIS_URL", f"unix://{RUN}/valkey.sock?db=0")
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -170,7 +184,9 @@ CHANNEL_LAYERS = {
 
 # Celery
 
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

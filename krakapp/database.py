@@ -1,0 +1,99 @@
+"""The database and its two roles: the owner migrates, the app reads and inserts.
+
+What the app may not do with the books is revoked table by table in the ledger's own migrations;
+here it is given what every app of Django needs, and the time limits that keep one slow customer
+from holding up the others.
+"""
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+APP_ROLE = "krakapp_app"
+
+# In ms. A transaction that takes longer is a bug, and it would hold back vacuum and the engine.
+TIME_LIMITS = {
+    "transaction_timeout": 10_000,
+    "idle_in_transaction_session_timeout": 10_000,
+    "lock_timeout": 5_000,
+}
+
+_LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
+GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO {role}",
+    f"{_LATER} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {{role}}",
+    f"{_LATER} GRANT USAGE, SELECT ON SEQUENCES TO {{role}}",
+)
+
+
+def connect(config: dict[str, Any], *, name: str | None = None) -> psycopg.Connection[Any]:
+    """Open a connection of one's own, each statement its own transaction.
+
+    :param config: one of `settings.DATABASES`
+    :param name: another database of the same server
+    """
+    return psycopg.connect(
+        host=config["HOST"] or None,
+        port=config["PORT"] or None,
+        user=config["USER"] or None,
+        password=config["PASSWORD"] or None,
+        dbname=name or config["NAME"],
+        autocommit=True,
+    )
+
+
+def provision(*, owner: dict[str, Any], app: dict[str, Any]) -> None:
+    """Make the database and the app's role, and give the role its rights. Safe to repeat.
+
+    The app signs in as `krakapp_app`, or in production as any role, which then
+    becomes a member of it.
+
+    :param owner: the owner's entry of `settings.DATABASES`
+    :param app: the app's entry
+    """
+    with connect(owner, name="postgres") as server:
+        if not _exists(server, "pg_database", "datname", owner["NAME"]):
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(owner["NAME"])))
+    with connect(owner) as database:
+        _ensure_role(database, APP_ROLE, app)
+        database.execute(
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(owner["NAME"]), sql.Identifier(APP_ROLE)
+            )
+        )
+        for grant in GRANTS:
+            database.execute(sql.SQL(grant).format(role=sql.Identifier(APP_ROLE)))
+        if app["USER"] != APP_ROLE:
+            _ensure_role(database, app["USER"], app)
+            database.execute(
+                sql.SQL("GRANT {} TO {}").format(
+                    sql.Identifier(APP_ROLE), sql.Identifier(app["USER"])
+                )
+            )
+
+
+def _ensure_role(database: psycopg.Connection[Any], role: str, app: dict[str, Any]) -> None:
+    """Create a role where it is missing, and set its limits; only the app's own may sign in."""
+    name = sql.Identifier(role)
+    if not _exists(database, "pg_roles", "rolname", role):
+        if role == app["USER"]:
+            password = sql.Literal(app["PASSWORD"] or None)
+            create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, password)
+        else:
+            create = sql.SQL("CREATE ROLE {} NOLOGIN").format(name)
+        database.execute(create)
+    for setting, limit_ms in TIME_LIMITS.items():
+        database.execute(
+            sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                name, sql.Identifier(setting), sql.Literal(limit_ms)
+            )
+        )
+
+
+def _exists(connection: psycopg.Connection[Any], table: str, column: str, value: str) -> bool:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} = %s)").format(
+        sql.Identifier(table), sql.Identifier(column)
+    )
+    row = connection.execute(query, [value]).fetchone()
+    return bool(row and row[0])

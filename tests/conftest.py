@@ -1,0 +1,93 @@
+"""The test bed: real servers, the app's restricted role, a closed network.
+
+Importing this file sets the environment, so nothing of Django may be imported above that.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
+os.environ["KRAKAPP_DEMO"] = "1"
+os.environ["ACCOUNT_RATE_LIMITS"] = "0"
+os.environ["SECRET_KEY"] = "only for tests"
+os.environ.setdefault("KRAKAPP_HOME", str(ROOT / "var/test"))
+sys.path.insert(0, str(ROOT))
+
+import socket  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.db import connections  # noqa: E402
+from django.test import TransactionTestCase  # noqa: E402
+from hypothesis import settings as hypothesis_settings  # noqa: E402
+
+from common import realtime  # noqa: E402
+from krakapp import embedded  # noqa: E402
+from tests.database import Bed  # noqa: E402
+
+# A shared machine stalls, which fails no test. CI repeats itself, a developer explores.
+hypothesis_settings.register_profile("dev", deadline=None, print_blob=True)
+hypothesis_settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+settings.STORAGES["staticfiles"] = {
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """Run PostgreSQL and Valkey for the session, unless the environment names others."""
+    needed: list[embedded.Server] = []
+    if settings.EMBEDDED_POSTGRES:
+        fast = {"fsync": "off", "max_connections": "120"}  # it dies with the tests, machine and all
+        needed.append(embedded.Postgres(settings.HOME, settings.RUN, fast))
+    if settings.EMBEDDED_VALKEY:
+        needed.append(embedded.Valkey(settings.HOME, settings.RUN))
+    with embedded.running(settings.HOME, settings.RUN, *needed):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    servers: None, request: pytest.FixtureRequest, django_db_blocker: Any
+) -> Iterator[None]:
+    """Make the test database as its owner; the tests themselves run as the app's role.
+
+    After a `transaction=True` test the owner puts back what the migrations left, with the books'
+    triggers set aside: Django's own flush would be refused, as it should be.
+    """
+    bed = Bed(settings.DATABASES)
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        bed.make(anew=request.config.getvalue("create_db"))
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: bed.restore())
+        yield
+        connections.close_all()
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(request: pytest.FixtureRequest) -> None:
+    """Start each test that has the database with an empty Redis too."""
+    if {"db", "transactional_db", "servers"} & set(request.fixturenames) or (
+        request.node.get_closest_marker("django_db")
+    ):
+        request.getfixturevalue("servers")
+        realtime.connection().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody out: only this machine's own sockets can be reached."""
+    reach = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test reached out for {address}")
+        reach(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
