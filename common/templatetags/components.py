@@ -1,0 +1,362 @@
+"""The design system's template tags, built into every template: nobody loads them.
+
+Blocks are components, `{% component "panel" title="Positions" %}…{% endcomponent %}`, each one file
+of `templates/components/`. What stands inside a line is a tag: `{% money %}`, `{% price %}`,
+`{% change %}`, `{% shares %}`, `{% ago %}`, `{% icon %}`, `{% status %}`, `{% sparkline %}`,
+`{% avatar %}`, `{% field %}`. `docs/design.md` shows them all; `/design/` shows them live.
+
+A value is an `Amount`, a Decimal or decimal string of wholes, or an int of the asset's smallest
+units. None is unknown and prints a dash.
+"""
+
+import datetime as dt
+import zlib
+from collections.abc import Sequence
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any
+
+from django import template
+from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
+from django.template.context import Context
+from django.template.loader import get_template
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from common.money import Amount
+
+register = template.Library()
+
+Value = Amount | Decimal | str | int | None
+
+UNKNOWN = mark_safe('<span class="unknown" title="Not known">&ndash;</span>')
+MINUS = "\N{MINUS SIGN}"
+SCALES = {"USD": 6}
+SHARE_SCALE = 8
+AVATAR_TONES = 8
+PASSED_ON = ("hx_", "data_", "aria_")
+ATTRIBUTES = {
+    "id",
+    "name",
+    "value",
+    "form",
+    "role",
+    "type",
+    "target",
+    "rel",
+    "disabled",
+    "download",
+}
+
+STATUSES = {
+    "up": {
+        "filled",
+        "active",
+        "approved",
+        "completed",
+        "settled",
+        "posted",
+        "paid",
+        "captured",
+        "online",
+    },
+    "info": {"open", "submitted", "in_review", "partially_filled", "authorized", "processing"},
+    "warn": {
+        "pending",
+        "waiting",
+        "frozen",
+        "needs_information",
+        "expiring",
+        "halted",
+        "delayed",
+        "inactive",
+    },
+    "down": {"rejected", "declined", "failed", "refused", "suspended", "blocked", "disputed"},
+}
+
+
+@register.simple_block_tag(takes_context=True)
+def component(context: Context, content: str, component_name: str, /, **props: Any) -> SafeString:
+    """Render `components/<component_name>.html` with its props and the block as `content`.
+
+    The component sees its props, `content`, `request` and nothing of the page. Props that begin
+    with `hx_`, `data_` or `aria_`, and plain HTML attributes, arrive joined in `attrs`.
+    """
+    inner = {
+        **props,
+        "content": content.strip() and content,
+        "attrs": html_attributes(props),
+        "request": context.get("request"),
+        "csrf_token": context.get("csrf_token"),
+    }
+    return get_template(f"components/{component_name}.html").render(inner)
+
+
+def html_attributes(props: dict[str, Any]) -> SafeString:
+    """Join what goes onto the component's element: `hx_post="/x"` becomes `hx-post="/x"`."""
+    passed = {
+        name.replace("_", "-"): value
+        for name, value in props.items()
+        if (name in ATTRIBUTES or name.startswith(PASSED_ON)) and value not in (None, False, "")
+    }
+    return format_html_join(
+        "",
+        " {}",
+        (
+            (name if value is True else format_html('{}="{}"', name, value),)
+            for name, value in passed.items()
+        ),
+    )
+
+
+# Numbers
+
+
+def read(value: Value, code: str) -> tuple[Decimal, str] | None:
+    """Give the wholes and the asset's code, or None for what isn't known."""
+    if isinstance(value, Amount):
+        return value.decimal, value.asset.code
+    if isinstance(value, int):
+        return Decimal(value).scaleb(-SCALES.get(code, SHARE_SCALE)), code
+    try:
+        return (Decimal(value), code) if value not in (None, "") else None
+    except InvalidOperation:
+        return None
+
+
+def sign_of(number: Decimal, *, signed: bool) -> str:
+    """Write the sign: minus always, plus where a change is meant."""
+    if number < 0:
+        return MINUS
+    return "+" if signed and number > 0 else ""
+
+
+def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> SafeString:
+    """Write dollars in parts for the styles to weigh; a crumb is "<$0.01", not nothing."""
+    crumb = Decimal(1).scaleb(-decimals)
+    shown = abs(number).quantize(crumb, rounding)
+    small = "<" if number and not shown else ""
+    whole, _, cents = f"{shown or (crumb if small else shown):,f}".partition(".")
+    return format_html(
+        '<span class="money-sign">{}{}</span><span class="money-currency">$</span>{}'
+        '<span class="money-cents">.{}</span>',
+        small,
+        sign_of(number, signed=signed),
+        whole,
+        cents,
+    )
+
+
+@register.simple_tag
+def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = "") -> SafeString:
+    """Show somebody's money; it hides when balances are hidden. `size="total"` is the page's hero.
+
+    Cents are cut, never rounded up: the screen doesn't promise what isn't there.
+    """
+    known = read(value, code)
+    if known is None:
+        return UNKNOWN
+    number, code = known
+    if code != "USD":
+        return shares(value, code)
+    return format_html(
+        '<data class="money{}" value="{:f}">{}</data>',
+        f" money-{size}" if size else "",
+        number,
+        dollars(number, signed=signed, decimals=2, rounding=ROUND_DOWN),
+    )
+
+
+@register.simple_tag
+def price(value: Value, symbol: str = "", *, field: str = "last") -> SafeString:
+    """Show a market price; with a symbol it stays live. `field`: the ticker's last, bid or ask."""
+    known = read(value, "USD")
+    shown = UNKNOWN
+    if known is not None:
+        decimals = 2 if abs(known[0]) >= 1 else 4
+        shown = dollars(known[0], signed=False, decimals=decimals, rounding=ROUND_HALF_EVEN)
+    if not symbol:
+        return format_html('<span class="price">{}</span>', shown)
+    return format_html(
+        '<live-price class="price" symbol="{}" field="{}">{}</live-price>', symbol, field, shown
+    )
+
+
+@register.simple_tag
+def change(pct: Value, *, amount: Value = None, symbol: str = "", pill: bool = False) -> SafeString:
+    """Show a change in percent (1.25 is 1.25 %) with arrow and sign; with a symbol it is live."""
+    known = read(pct if not isinstance(pct, int) else Decimal(pct), "%")
+    classes = "change pill" if pill else "change"
+    if known is None:
+        shown, tone = UNKNOWN, "flat"
+    else:
+        number = known[0].quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+        tone = "up" if number > 0 else "down" if number < 0 else "flat"
+        sum_of_it = money(amount, signed=True) if amount is not None else ""
+        shown = format_html("{} {}{:,.2f}%", sum_of_it, sign_of(number, signed=True), abs(number))
+    if symbol:
+        return format_html(
+            '<live-change class="{}" data-tone="{}" symbol="{}">{}</live-change>',
+            classes,
+            tone,
+            symbol,
+            shown,
+        )
+    return format_html('<span class="{}" data-tone="{}">{}</span>', classes, tone, shown)
+
+
+@register.simple_tag
+def shares(value: Value, code: str = "", *, unit: bool = True) -> SafeString:
+    """Show a quantity: four decimals where they say enough, all of them on demand."""
+    known = read(value, code)
+    if known is None:
+        return UNKNOWN
+    number, code = known
+    full = f"{number.normalize():,f}"
+    cut = number.quantize(Decimal("0.0001"), ROUND_DOWN)
+    short = f"{cut.normalize():,f}" if cut or not number else full
+    return format_html(
+        '<data class="shares" value="{:f}"{}>{}{}</data>',
+        number,
+        format_html(' title="{}"', full) if short != full else "",
+        short.replace("-", MINUS),
+        format_html(' <span class="shares-code">{}</span>', code) if unit and code else "",
+    )
+
+
+@register.simple_tag
+def ago(moment: dt.datetime | None) -> SafeString:
+    """Show when: the date without scripts, "2 min ago" with them, the exact time on demand."""
+    if moment is None:
+        return UNKNOWN
+    local = timezone.localtime(moment)
+    return format_html(
+        '<relative-time><time datetime="{}" title="{:%d %b %Y, %H:%M:%S} UTC">'
+        "{:%d %b, %H:%M}</time></relative-time>",
+        moment.isoformat(),
+        local,
+        local,
+    )
+
+
+# Signs
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """Draw an icon of the sprite; without a label it is decoration beside words."""
+    return format_html(
+        '<svg class="icon" {}><use href="{}#{}"></use></svg>',
+        format_html('role="img" aria-label="{}"', label)
+        if label
+        else mark_safe('aria-hidden="true"'),
+        static("vendor/lucide/sprite.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(state: str, label: str = "") -> SafeString:
+    """Show the state of an order, a deposit, a card or an application as a badge."""
+    tone = next((tone for tone, states in STATUSES.items() if state in states), "flat")
+    words = label or str(state).replace("_", " ").capitalize()
+    return format_html('<span class="badge" data-tone="{}">{}</span>', tone, words)
+
+
+@register.simple_tag
+def avatar(symbol: str) -> SafeString:
+    """Draw an instrument's sign: its ticker on one of eight quiet tones, always the same."""
+    ticker = symbol.removesuffix("x")[:5]
+    return format_html(
+        '<span class="avatar" data-tone="{}" data-length="{}" aria-hidden="true">{}</span>',
+        zlib.crc32(symbol.encode()) % AVATAR_TONES,
+        len(ticker),
+        ticker,
+    )
+
+
+@register.simple_tag
+def sparkline(points: Sequence[Decimal | float | str] | None, label: str = "") -> SafeString:
+    """Draw a small line of prices, oldest first; it says nothing that words beside it don't."""
+    numbers = [float(point) for point in points or []]
+    if len(numbers) < 2:
+        return mark_safe('<span class="sparkline"></span>')
+    low, high = min(numbers), max(numbers)
+    spread = (high - low) or 1.0
+    step = 100 / (len(numbers) - 1)
+    line = " ".join(
+        f"{index * step:.1f},{30 - (number - low) / spread * 28:.1f}"
+        for index, number in enumerate(numbers)
+    )
+    return format_html(
+        '<svg class="sparkline" data-tone="{}" viewBox="0 0 100 32" preserveAspectRatio="none" {}>'
+        '<polyline points="{}"></polyline></svg>',
+        "up" if numbers[-1] >= numbers[0] else "down",
+        format_html('role="img" aria-label="{}"', label)
+        if label
+        else mark_safe('aria-hidden="true"'),
+        line,
+    )
+
+
+# Forms
+
+
+@register.simple_tag
+def field(
+    bound: BoundField,
+    *,
+    label: str = "",
+    hint: str = "",
+    prefix: str = "",
+    suffix: str = "",
+    **attrs: Any,
+) -> SafeString:
+    """Draw a form's field with label, hint and errors, wired for screen readers.
+
+    Other arguments become attributes of the input, `_` as `-`: `inputmode="decimal"`.
+    """
+    widget = bound.field.widget
+    kind = "text"
+    if isinstance(widget, CheckboxInput):
+        kind = "check"
+    elif isinstance(widget, RadioSelect | CheckboxSelectMultiple):
+        kind = "choices"
+    hint = hint or str(bound.help_text or "")
+    described = [f"{bound.auto_id}_hint"] if hint else []
+    described += [f"{bound.auto_id}_error"] if bound.errors else []
+    wiring = {name.replace("_", "-"): value for name, value in attrs.items()}
+    wiring |= {"aria-describedby": " ".join(described)} if described else {}
+    return get_template("components/field.html").render(
+        {
+            "field": bound,
+            "control": bound.as_widget(attrs=wiring),
+            "kind": kind,
+            "label": label or bound.label,
+            "hint": hint,
+            "prefix": prefix,
+            "suffix": suffix,
+        }
+    )
+
+
+# Frames
+
+
+@register.simple_tag
+def maybe_url(name: str, *args: Any, **kwargs: Any) -> str:
+    """Reverse a URL by name, or give "" where this installation has no such page."""
+    try:
+        return reverse(name, args=args, kwargs=kwargs)
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_tag(takes_context=True)
+def here(context: Context, names: str) -> SafeString:
+    """Mark a link as the current page if the view is one of these, names apart by spaces."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    at = match is not None and match.view_name in names.split()
+    return SafeString(' aria-current="page"' if at else "")

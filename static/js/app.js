@@ -1,0 +1,9 @@
+/** What every page runs: the frame's behavior and the shared elements. */
+import "./frame.js";
+import "./dialogs.js";
+import "./toasts.js";
+import "./refresh.js";
+import "./elements/live-price.js";
+import "./elements/relative-time.js";
+import "./elements/copy-button.js";
+import "./elements/tab-set.js";

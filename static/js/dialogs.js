@@ -1,0 +1,20 @@
+/**
+ * Dialogs and sheets: `data-opens="id"` on a link or button opens the `<dialog id>`; without scripts the
+ * link goes where it points. A click on the backdrop closes, and so does `data-closes` inside.
+ */
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  const dialog = opener && document.getElementById(opener.dataset.opens);
+  if (dialog instanceof HTMLDialogElement) {
+    event.preventDefault();
+    dialog.showModal();
+    return;
+  }
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+  if (event.target instanceof HTMLDialogElement && outside(event)) event.target.close();
+});
+
+function outside({ target, clientX, clientY }) {
+  const box = target.getBoundingClientRect();
+  return clientX < box.left || clientX > box.right || clientY < box.top || clientY > box.bottom;
+}

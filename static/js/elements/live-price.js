@@ -1,0 +1,58 @@
+/**
+ * `<live-price symbol="AAPLx" field="last">` and `<live-change symbol="AAPLx">`: rendered by the server,
+ * kept true by the ticker. A changed price tints for a moment in the direction it went, then rests.
+ */
+import { live } from "../live.js";
+
+const TINT_MS = 400;
+const MINUS = "\u2212";
+
+/** Give the parts of a price as the server writes them: `<span class="money-currency">$</span>278<span …>.50</span>`. */
+export function priceParts(value) {
+  const decimals = Math.abs(value) >= 1 || value === 0 ? 2 : 4;
+  const text = Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const [whole, cents] = text.split(".");
+  return [part("money-sign", value < 0 ? MINUS : ""), part("money-currency", "$"), whole, part("money-cents", `.${cents}`)];
+}
+
+function part(name, text) {
+  return Object.assign(document.createElement("span"), { className: name, textContent: text });
+}
+
+class TickerElement extends HTMLElement {
+  connectedCallback() {
+    const symbol = this.getAttribute("symbol");
+    if (!symbol) return;
+    this.stop = live.subscribe("ticker", { symbol: [`${symbol}/USD`] }, ({ data }) => this.show(data.at(-1)));
+  }
+
+  disconnectedCallback() {
+    this.stop?.();
+  }
+}
+
+class LivePrice extends TickerElement {
+  show(ticker) {
+    const value = ticker[this.getAttribute("field") || "last"];
+    if (value === undefined || value === null || value === this.value) return;
+    const before = this.value ?? Number(this.textContent.replace(/[^0-9.]/g, ""));
+    this.value = value;
+    this.replaceChildren(...priceParts(value));
+    if (!before || before === value) return;
+    this.dataset.moved = value > before ? "up" : "down";
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => delete this.dataset.moved, TINT_MS);
+  }
+}
+
+class LiveChange extends TickerElement {
+  show({ change_pct: pct }) {
+    if (pct === undefined || pct === null) return;
+    const sign = pct > 0 ? "+" : pct < 0 ? MINUS : "";
+    this.dataset.tone = pct > 0 ? "up" : pct < 0 ? "down" : "flat";
+    this.textContent = `${sign}${Math.abs(pct).toFixed(2)}%`;
+  }
+}
+
+customElements.define("live-price", LivePrice);
+customElements.define("live-change", LiveChange);
