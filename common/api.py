@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
 from django.core.exceptions import PermissionDenied
@@ -14,11 +14,15 @@ from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from common import clock
 from common.errors import DomainError
 from common.models import FirstAnswer
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView as View
+else:
+    View = object  # REST's settings name this module, so views import it and not the reverse
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "limit"
 
 
-def problem(  # noqa: PLR0913 - the members of RFC 9457
+def problem(
     *, status: int, code: str, detail: str, request_id: str = "", errors: Any = None, **facts: Any
 ) -> dict[str, Any]:
     """Describe a failure as RFC 9457 does, the domain error's name as `code`."""
@@ -109,7 +113,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def request_id_of(request: Request) -> str:
-    """The id that the middleware gave this request, or a fresh one."""
+    """Give the id that the middleware gave this request, or a fresh one."""
     return getattr(request, "request_id", None) or str(uuid.uuid4())
 
 
@@ -152,11 +156,11 @@ def _undo() -> None:
         transaction.set_rollback(True)
 
 
-class IdempotentPost(APIView):
-    """A POST that moves value: the same `Idempotency-Key` gets the first answer again.
+class IdempotentPost(View):
+    """For views with a POST that moves value: the same `Idempotency-Key` gets the first answer.
 
-    The key's row is written in the transaction of the effect, under an advisory lock that makes a
-    concurrent twin answer 409 instead of waiting.
+    Mix it in before `APIView`. The key's row is written in the transaction of the effect, under an
+    advisory lock that makes a concurrent twin answer 409 instead of waiting.
     """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -222,7 +226,7 @@ class IdempotentPost(APIView):
         return response
 
 
-class _AnsweredBefore(Exception):  # noqa: N818
+class _AnsweredBefore(Exception):
     """Carries a stored answer past the view's method."""
 
     def __init__(self, first: FirstAnswer) -> None:

@@ -11,4 +11,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # The row says what is due; beat only makes sure that somebody looks.
-app.conf.beat_schedule = {}
+app.conf.beat_schedule = {
+    "prove that a worker lives": {
+        "task": "krakapp.tasks.beat_worker",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+}

@@ -1,0 +1,39 @@
+"""The web process: Django for HTTP, Channels for the two sockets."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "krakapp.settings")
+django_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path
+
+from market.consumers import PrivateConsumer, PublicConsumer
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Answer the server's greeting and its farewell."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+sockets = URLRouter(
+    [
+        path("ws/v2", PublicConsumer.as_asgi()),
+        path("ws/v2/private", AuthMiddlewareStack(PrivateConsumer.as_asgi())),
+    ]
+)
+application = ProtocolTypeRouter(
+    {"http": django_application, "websocket": sockets, "lifespan": lifespan}
+)

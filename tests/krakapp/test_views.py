@@ -1,0 +1,44 @@
+import pytest
+from django.db import DatabaseError, connection
+
+from common import realtime
+
+
+@pytest.mark.django_db
+class TestHealthz:
+    def test_is_ok_when_every_process_proved_life(self, client):
+        for process in ("engine", "worker", "feed"):
+            realtime.beat(process)
+        answer = client.get("/healthz")
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "status": "ok",
+            "database": "ok",
+            "redis": "ok",
+            "engine": "ok",
+            "worker": "ok",
+            "feed": "ok",
+        }
+
+    def test_names_the_process_that_is_silent(self, client):
+        for process in ("worker", "feed"):
+            realtime.beat(process)
+        answer = client.get("/healthz")
+        assert answer.status_code == 503
+        assert answer.json()["engine"] == "failed"
+        assert answer.json()["worker"] == "ok"
+
+    def test_names_the_database_when_it_is_away(self, client, monkeypatch):
+        def away():
+            raise DatabaseError
+
+        monkeypatch.setattr(connection, "cursor", away)
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["database"]) == (503, "failed")
+
+    def test_cannot_know_the_processes_without_redis(self, client, monkeypatch):
+        nowhere = realtime.redis.Redis(unix_socket_path="/nowhere")
+        monkeypatch.setattr(realtime, "connection", lambda: nowhere)
+        answer = client.get("/healthz")
+        assert answer.status_code == 503
+        assert (answer.json()["redis"], answer.json()["engine"]) == ("failed", "unknown")
