@@ -1,0 +1,364 @@
+"""Orders and trades for staff to read, and the fees they may set."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+
+from common.money import USD, Amount
+from trading.models import Book, Command, FeeTier, Order, Release, Shard, Trade
+
+
+class ReadOnly:
+    """Refuse every change, to everybody: only operations write what money depends on."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds a row by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody takes one away."""
+        return False
+
+
+class TradingAdmin(ReadOnly, ModelAdmin):
+    """A table newest first, found by a customer's e-mail address or by the id the API shows."""
+
+    ordering = ("-id",)
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    search_fields: tuple[str, ...] = ("=id",)
+    search_help_text = "A customer's e-mail address, or an id"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look an e-mail address or an id up by its index."""
+        term = search_term.strip()
+        if "@" in term:
+            return self.of_customer(queryset, term), False
+        if (uid := as_uuid(term)) is not None:
+            return self.of_uid(queryset, uid), False
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
+        return found
+
+    def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
+        """Narrow to a customer's rows."""
+        raise NotImplementedError
+
+    def of_uid(self, queryset: QuerySet[Any], uid: UUID) -> QuerySet[Any]:
+        """Narrow to the row with this id, and to those that belong to it."""
+        raise NotImplementedError
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Read an id as the API writes it; None if it is something else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def link(obj: Model | None) -> SafeString | str:
+    """Link to a row's own page in the admin."""
+    if obj is None:
+        return "-"
+    meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+    return format_html('<a href="{}">{}</a>', url, obj)
+
+
+def dollars(units: int | None) -> str:
+    """Write USD units as dollars, every decimal."""
+    return "-" if units is None else str(Amount(units, USD))
+
+
+def shares(base: int | None, multiplier: Decimal) -> str:
+    """Write base units as shares."""
+    if base is None:
+        return "-"
+    return f"{(Decimal(base) * multiplier).scaleb(-8).normalize():f}"
+
+
+class TradeInline(ReadOnly, TabularInline):
+    """The trades of an order; `fk_name` says on which side."""
+
+    model = Trade
+    extra = 0
+    verbose_name_plural = "trades"
+    fields = ("trade", "price", "exact_quantity", "exact_cost", "executed_at", "settled_at")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trade]:
+        """Oldest first, as they happened."""
+        rows: QuerySet[Trade] = super().get_queryset(request)
+        return rows.order_by("id")
+
+    @admin.display(description="trade")
+    def trade(self, trade: Trade) -> SafeString:
+        """Link the trade."""
+        url = reverse("admin:trading_trade_change", args=[trade.pk])
+        return format_html('<a href="{}">{}</a>', url, trade.uid)
+
+    @admin.display(description="quantity")
+    def exact_quantity(self, trade: Trade) -> str:
+        """Show shares."""
+        return shares(trade.quantity, trade.multiplier)
+
+    @admin.display(description="cost")
+    def exact_cost(self, trade: Trade) -> str:
+        """Show dollars."""
+        return dollars(trade.cost)
+
+
+class BuyInline(TradeInline):
+    """Trades in which the order bought."""
+
+    fk_name = "buy_order"
+    verbose_name_plural = "trades, buying"
+
+
+class SellInline(TradeInline):
+    """Trades in which the order sold."""
+
+    fk_name = "sell_order"
+    verbose_name_plural = "trades, selling"
+
+
+class CommandInline(ReadOnly, TabularInline):
+    """What the engine was told about an order."""
+
+    model = Command
+    extra = 0
+    fields = ("kind", "created_at", "sequence", "result", "reason", "payload")
+    readonly_fields = fields
+
+
+class ReleaseInline(ReadOnly, TabularInline):
+    """What an order gave back of its hold; `amount` in units of the hold's asset."""
+
+    model = Release
+    extra = 0
+    fields = ("sequence", "amount", "consumed_by")
+    readonly_fields = fields
+
+
+@admin.register(Order)
+class OrderAdmin(TradingAdmin):
+    """What customers asked for, and what became of it."""
+
+    list_display = (
+        "placed_at",
+        "customer",
+        "instrument",
+        "side",
+        "type",
+        "asked",
+        "exact_filled",
+        "status",
+        "uid",
+    )
+    list_filter = ("status", "side", "type", "venue")
+    list_select_related = ("customer", "instrument")
+    fields = (
+        ("uid", "client_order_id"),
+        ("customer", "instrument", "venue"),
+        ("side", "type", "asked"),
+        ("limit_price", "worst_price", "time_in_force", "expires_at"),
+        ("post_only", "reduce_only", "self_trade_prevention"),
+        ("maker_rate", "taker_rate"),
+        ("status", "reason", "placed_at", "closed_at"),
+        ("exact_filled", "exact_cost", "exact_fee"),
+        ("the_hold", "cash_account", "token_account"),
+    )
+    readonly_fields = ("asked", "exact_filled", "exact_cost", "exact_fee", "the_hold", "uid")
+    inlines = (BuyInline, SellInline, CommandInline, ReleaseInline)
+
+    def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
+        """Give the customer's orders."""
+        return queryset.filter(customer__email__istartswith=email)
+
+    def of_uid(self, queryset: QuerySet[Any], uid: UUID) -> QuerySet[Any]:
+        """Give the order."""
+        return queryset.filter(uid=uid)
+
+    @admin.display(description="asked for")
+    def asked(self, order: Order) -> str:
+        """Show shares, or the dollars of an order by amount."""
+        if order.notional is not None:
+            return f"${dollars(order.notional)}"
+        return shares(order.quantity, order.instrument.multiplier)
+
+    @admin.display(description="filled")
+    def exact_filled(self, order: Order) -> str:
+        """Show shares."""
+        return shares(order.filled, order.instrument.multiplier)
+
+    @admin.display(description="cost")
+    def exact_cost(self, order: Order) -> str:
+        """Show dollars."""
+        return dollars(order.cost)
+
+    @admin.display(description="fee")
+    def exact_fee(self, order: Order) -> str:
+        """Show dollars; a rebate is negative."""
+        return dollars(order.fee)
+
+    @admin.display(description="hold")
+    def the_hold(self, order: Order) -> SafeString | str:
+        """Link what was set aside for it."""
+        return link(order.hold)
+
+
+@admin.register(Trade)
+class TradeAdmin(TradingAdmin):
+    """Who met whom, at what price, and when it settled."""
+
+    list_display = (
+        "executed_at",
+        "instrument",
+        "price",
+        "exact_quantity",
+        "exact_cost",
+        "buyer",
+        "seller",
+        "settled_at",
+        "uid",
+    )
+    list_filter = ("venue", ("settled_at", admin.EmptyFieldListFilter))
+    list_select_related = ("instrument", "buy_order__customer", "sell_order__customer")
+    fields = (
+        ("uid", "venue", "sequence"),
+        ("instrument", "price", "exact_quantity", "multiplier", "exact_cost"),
+        ("buyer", "the_buy", "exact_buy_fee"),
+        ("seller", "the_sell", "exact_sell_fee"),
+        ("maker_side", "executed_at", "settled_at", "held_back"),
+        "the_journal",
+    )
+    readonly_fields = (
+        "uid",
+        "exact_quantity",
+        "exact_cost",
+        "exact_buy_fee",
+        "exact_sell_fee",
+        "buyer",
+        "seller",
+        "the_buy",
+        "the_sell",
+        "the_journal",
+    )
+
+    def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
+        """Give the trades in which the customer bought or sold."""
+        theirs = Order.objects.filter(customer__email__istartswith=email).values("id")
+        return queryset.filter(Q(buy_order__in=theirs) | Q(sell_order__in=theirs))
+
+    def of_uid(self, queryset: QuerySet[Any], uid: UUID) -> QuerySet[Any]:
+        """Give the trade, or the trades of the order."""
+        return queryset.filter(Q(uid=uid) | Q(buy_order__uid=uid) | Q(sell_order__uid=uid))
+
+    @admin.display(description="quantity", ordering="quantity")
+    def exact_quantity(self, trade: Trade) -> str:
+        """Show shares."""
+        return shares(trade.quantity, trade.multiplier)
+
+    @admin.display(description="cost", ordering="cost")
+    def exact_cost(self, trade: Trade) -> str:
+        """Show dollars."""
+        return dollars(trade.cost)
+
+    @admin.display(description="buyer's fee")
+    def exact_buy_fee(self, trade: Trade) -> str:
+        """Show dollars; a rebate is negative."""
+        return dollars(trade.buy_fee)
+
+    @admin.display(description="seller's fee")
+    def exact_sell_fee(self, trade: Trade) -> str:
+        """Show dollars; a rebate is negative."""
+        return dollars(trade.sell_fee)
+
+    @admin.display(description="buyer")
+    def buyer(self, trade: Trade) -> str:
+        """Name the buyer; the house has no customer."""
+        return str(trade.buy_order.customer or "house")
+
+    @admin.display(description="seller")
+    def seller(self, trade: Trade) -> str:
+        """Name the seller; the house has no customer."""
+        return str(trade.sell_order.customer or "house")
+
+    @admin.display(description="buy order")
+    def the_buy(self, trade: Trade) -> SafeString | str:
+        """Link the order that bought."""
+        return link(trade.buy_order)
+
+    @admin.display(description="sell order")
+    def the_sell(self, trade: Trade) -> SafeString | str:
+        """Link the order that sold."""
+        return link(trade.sell_order)
+
+    @admin.display(description="journal")
+    def the_journal(self, trade: Trade) -> SafeString | str:
+        """Link the journal that settled it, by its key."""
+        if trade.settled_at is None:
+            return "not settled yet"
+        url = reverse("admin:ledger_journal_changelist")
+        return format_html('<a href="{}?q=trade:{}">trade:{}</a>', url, trade.uid, trade.uid)
+
+
+@admin.register(Command)
+class CommandAdmin(TradingAdmin):
+    """The engine's log."""
+
+    list_display = ("id", "shard", "kind", "order", "created_at", "sequence", "result", "reason")
+    list_filter = ("kind", "result", "shard")
+    list_select_related = ("shard", "order")
+    search_fields = ("=id", "=sequence")
+    raw_id_fields = ("order",)
+
+    def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
+        """Give the commands about the customer's orders."""
+        return queryset.filter(order__customer__email__istartswith=email)
+
+    def of_uid(self, queryset: QuerySet[Any], uid: UUID) -> QuerySet[Any]:
+        """Give the commands about the order."""
+        return queryset.filter(order__uid=uid)
+
+
+@admin.register(Book)
+class BookAdmin(ReadOnly, ModelAdmin):
+    """The state of each market."""
+
+    list_display = ("instrument", "shard", "state", "last_price", "last_trade_at")
+    list_filter = ("state", "shard")
+    list_select_related = ("instrument", "shard")
+    search_fields = ("instrument__symbol", "instrument__name")
+    ordering = ("instrument__symbol",)
+
+
+@admin.register(Shard)
+class ShardAdmin(ReadOnly, ModelAdmin):
+    """Where each engine stands."""
+
+    list_display = ("name", "epoch", "sequence", "priority")
+    ordering = ("name",)
+
+
+@admin.register(FeeTier)
+class FeeTierAdmin(ModelAdmin):
+    """What trading costs: the one thing here that staff set."""
+
+    list_display = ("since", "min_volume_usd", "maker_rate", "taker_rate")
+    ordering = ("-since", "min_volume_usd")
