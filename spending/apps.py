@@ -1,3 +1,5 @@
+"""Paying with a card."""
+
 from django.apps import AppConfig
 
 

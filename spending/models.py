@@ -5,6 +5,9 @@ seconds. The answer, the hold it rests on, and the sale of shares that pays for 
 dealer, at its standing quote) are written in one transaction, and the stored answer is what a
 repeated request gets, byte for byte. *Clearing* then takes the money for good, in one journal.
 A card's number and security code are never here: only brand, last four digits, expiry and a token.
+
+What the network says later about an authorization (more, less, done, given back) comes as *events*,
+each remembered with its answer, so that a repeated one changes nothing.
 """
 
 from django.conf import settings
@@ -34,7 +37,20 @@ class Card(models.Model):
     last_four = models.CharField(max_length=4)
     expires_on = models.DateField()
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    frozen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )  # null while frozen: the platform, over a shortfall
+    frozen_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="frozen") | Q(frozen_by__isnull=True, frozen_reason=""),
+                name="card_frozen_facts_only_while_frozen",
+            )
+        ]
+        indexes = [models.Index(fields=["user", "-id"], name="card_by_user")]
 
     def __str__(self) -> str:
         return f"{self.brand} ···· {self.last_four}"
@@ -62,7 +78,11 @@ class FundingSource(models.Model):
 
 
 class Authorization(models.Model):
-    """What a merchant asked for and what we answered; amounts in USD units."""
+    """What a merchant asked for and what we answered; amounts in USD units.
+
+    authorized = captured + reversed + expired + what is pending, which is what the hold has left.
+    A clearing may take more than was authorized; that part is the movement's, not counted here.
+    """
 
     class Decision(models.TextChoices):
         APPROVED = "approved"
@@ -109,14 +129,37 @@ class Authorization(models.Model):
                 name="authorization_declined_holds_nothing",
             ),
             models.CheckConstraint(
-                condition=Q(reversed_units__lte=F("authorized_units")),
-                name="authorization_reversed_within",
+                condition=Q(captured_units__gte=0)
+                & Q(reversed_units__gte=0)
+                & Q(expired_units__gte=0)
+                & Q(
+                    authorized_units__gte=F("captured_units")
+                    + F("reversed_units")
+                    + F("expired_units")
+                ),
+                name="authorization_parts_within",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="pending", closed_at__isnull=True)
+                | (~Q(status="pending") & Q(closed_at__isnull=False)),
+                name="authorization_closed_iff_done",
             ),
         ]
-        indexes = [models.Index(fields=["card", "-id"], name="authorization_by_card")]
+        indexes = [
+            models.Index(fields=["card", "-id"], name="authorization_by_card"),
+            models.Index(
+                fields=["expires_at"], condition=Q(status="pending"), name="authorization_pending"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.merchant} {self.decision}"
+
+    @property
+    def pending_units(self) -> int:
+        """USD units still set aside for the merchant."""
+        gone = self.captured_units + self.reversed_units + self.expired_units
+        return self.authorized_units - gone
 
 
 class CardSale(models.Model):
@@ -142,14 +185,40 @@ class CardMovement(models.Model):
         Authorization, null=True, on_delete=models.PROTECT, related_name="movements"
     )
     card = models.ForeignKey(Card, on_delete=models.PROTECT, related_name="movements")
+    merchant = models.CharField(max_length=100)
+    mcc = models.CharField(max_length=4)
     amount_units = models.BigIntegerField()
+    shortfall_units = models.BigIntegerField(default=0)  # what the house paid, and is owed
     journal = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="card_movement")
     posted_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(amount_units__gt=0), name="card_movement_positive")
+            models.CheckConstraint(
+                condition=Q(amount_units__gt=0)
+                & Q(shortfall_units__gte=0)
+                & Q(shortfall_units__lte=F("amount_units")),
+                name="card_movement_positive",
+            )
         ]
+        indexes = [models.Index(fields=["card", "-id"], name="card_movement_by_card")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.external_id}"
+
+
+class CardEvent(models.Model):
+    """What the network told us after an authorization, by its own id, and what we answered."""
+
+    external_id = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=24)
+    card = models.ForeignKey(Card, on_delete=models.PROTECT, related_name="events")
+    authorization = models.ForeignKey(
+        Authorization, null=True, on_delete=models.PROTECT, related_name="events"
+    )
+    amount_units = models.BigIntegerField()
+    answer = models.TextField()  # the bytes that were answered
+    received_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.external_id}"
