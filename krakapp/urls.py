@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -34,6 +35,7 @@ api = [pattern for app in APPS for pattern in getattr(import_module(app), "api_u
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     *([path("", views.landing, name="landing")] if hasattr(views, "landing") else []),
+    *([path("design/", views.design, name="design")] if settings.DEMO else []),
     *pages,
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

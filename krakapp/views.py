@@ -1,10 +1,15 @@
 """The pages that belong to no app."""
 
-from django.http import HttpRequest, JsonResponse
+import math
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from common import clock
 from krakapp import health
+from krakapp.forms import SampleForm
 
 
 @require_safe
@@ -15,3 +20,41 @@ def healthz(request: HttpRequest) -> JsonResponse:
     well = all(state == "ok" for state in parts.values())
     status = "ok" if well else "failing"
     return JsonResponse({"status": status, **parts}, status=200 if well else 503)
+
+
+@require_safe
+def design(request: HttpRequest) -> HttpResponse:
+    """Show every component with made-up content; demo mode only."""
+    # The unticked agreement shows what a failed field looks like.
+    form = SampleForm({"amount": "2500", "country": "DE", "kind": "virtual"})
+    colors = (
+        "canvas surface raised sunken line ink ink-soft ink-faint accent accent-ink "
+        "up down warn info"
+    )
+    return render(
+        request,
+        "krakapp/design.html",
+        {
+            "form": form,
+            "now": clock.now(),
+            "colors": colors.split(),
+            "steps": ["You", "Address", "Tax", "Agreements"],
+            "holdings": SAMPLE_HOLDINGS,
+        },
+    )
+
+
+def wave(phase: float, drift: float) -> list[float]:
+    """Draw a plausible little line for a sparkline."""
+    return [math.sin(step / 3 + phase) + drift * step for step in range(28)]
+
+
+SAMPLE_HOLDINGS = [
+    dict(zip(("symbol", "name", "quantity", "value", "pct", "points"), row, strict=True))
+    for row in (
+        ("AAPLx", "Apple", "4.25", "1183.63", "1.25", wave(0, 0.08)),
+        ("SPYx", "S&P 500 ETF by State Street", "1.0391", "688.40", "0.12", wave(2, 0.02)),
+        ("TSLAx", "Tesla", "0.5", "215.51", "-2.31", wave(4, -0.09)),
+        ("GOOGLx", "Alphabet", "2", "391.22", "0", wave(1, 0)),
+    )
+]

@@ -16,6 +16,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
 from django.template.context import Context
 from django.template.loader import get_template
@@ -162,9 +163,9 @@ def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = 
     if code != "USD":
         return shares(value, code)
     return format_html(
-        '<data class="money{}" value="{:f}">{}</data>',
+        '<data class="money{}" value="{}">{}</data>',
         f" money-{size}" if size else "",
-        number,
+        f"{number:f}",
         dollars(number, signed=signed, decimals=2, rounding=ROUND_DOWN),
     )
 
@@ -195,7 +196,9 @@ def change(pct: Value, *, amount: Value = None, symbol: str = "", pill: bool = F
         number = known[0].quantize(Decimal("0.01"), ROUND_HALF_EVEN)
         tone = "up" if number > 0 else "down" if number < 0 else "flat"
         sum_of_it = money(amount, signed=True) if amount is not None else ""
-        shown = format_html("{} {}{:,.2f}%", sum_of_it, sign_of(number, signed=True), abs(number))
+        shown = format_html(
+            "{} {}{}%", sum_of_it, sign_of(number, signed=True), f"{abs(number):,.2f}"
+        )
     if symbol:
         return format_html(
             '<live-change class="{}" data-tone="{}" symbol="{}">{}</live-change>',
@@ -218,8 +221,8 @@ def shares(value: Value, code: str = "", *, unit: bool = True) -> SafeString:
     cut = number.quantize(Decimal("0.0001"), ROUND_DOWN)
     short = f"{cut.normalize():,f}" if cut or not number else full
     return format_html(
-        '<data class="shares" value="{:f}"{}>{}{}</data>',
-        number,
+        '<data class="shares" value="{}"{}>{}{}</data>',
+        f"{number:f}",
         format_html(' title="{}"', full) if short != full else "",
         short.replace("-", MINUS),
         format_html(' <span class="shares-code">{}</span>', code) if unit and code else "",
@@ -233,11 +236,11 @@ def ago(moment: dt.datetime | None) -> SafeString:
         return UNKNOWN
     local = timezone.localtime(moment)
     return format_html(
-        '<relative-time><time datetime="{}" title="{:%d %b %Y, %H:%M:%S} UTC">'
-        "{:%d %b, %H:%M}</time></relative-time>",
+        '<relative-time><time datetime="{}" title="{} {}">{}</time></relative-time>',
         moment.isoformat(),
-        local,
-        local,
+        f"{local:%d %b %Y, %H:%M:%S}",
+        local.tzname(),
+        f"{local:%d %b, %H:%M}",
     )
 
 
@@ -352,6 +355,12 @@ def maybe_url(name: str, *args: Any, **kwargs: Any) -> str:
         return reverse(name, args=args, kwargs=kwargs)
     except NoReverseMatch:
         return ""
+
+
+@register.simple_tag
+def demo_mode() -> bool:
+    """Tell whether this is the demonstration, which every page admits."""
+    return bool(settings.DEMO)
 
 
 @register.simple_tag(takes_context=True)
