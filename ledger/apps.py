@@ -1,3 +1,5 @@
+"""Who owns what."""
+
 from django.apps import AppConfig
 
 

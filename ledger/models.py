@@ -21,7 +21,7 @@ class Asset(models.Model):
 
     class Kind(models.TextChoices):
         FIAT = "fiat"
-        TOKEN = "token"
+        TOKEN = "token"  # noqa: S105
 
     code = models.CharField(max_length=16, unique=True)
     scale = models.PositiveSmallIntegerField()
@@ -117,7 +117,9 @@ class Transfer(models.Model):
     """
 
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="transfers")
-    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_index=False)
+    asset = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     debit = models.ForeignKey(
         Account, on_delete=models.PROTECT, related_name="debits", db_constraint=False
     )
@@ -159,7 +161,9 @@ class HoldEntry(models.Model):
     hold = models.ForeignKey(
         Hold, on_delete=models.PROTECT, related_name="entries", db_constraint=False
     )
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     delta = models.BigIntegerField()
     journal = models.ForeignKey(
         Journal, null=True, on_delete=models.PROTECT, related_name="captures"

@@ -1,0 +1,359 @@
+"""The only writers of the books: open_accounts, post, hold, increase, release, reverse.
+
+Each takes lists and writes them set-based. The order inside is always the same: lock the union of
+the accounts, ids ascending, then journals, then hold entries, then transfers. Amounts are units of
+the account's asset. Whatever a caller gets wrong, the tables' own constraints refuse.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, connection, transaction
+
+from common import realtime
+from common.errors import DomainError
+from ledger import queries
+from ledger.models import Account, Hold, Journal, Transfer
+
+
+class InsufficientFunds(DomainError):
+    """There is not enough available for this; add funds or choose a smaller amount."""
+
+
+class HoldExceeded(DomainError):
+    """More was taken from a hold than it still has."""
+
+    status = 409
+
+
+class AlreadyReversed(DomainError):
+    """This journal was reversed before."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """Which account: its owner (none is the house), its asset, its role."""
+
+    owner_id: int | None
+    asset_id: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """So many units from the debited to the credited account."""
+
+    debit: int
+    credit: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """So many units taken from a hold, because a leg of the same entry moves them."""
+
+    hold: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event for the books: a journal with its transfers and what they capture."""
+
+    key: str
+    kind: str
+    legs: Sequence[Leg]
+    captures: Sequence[Capture] = ()
+    reverses: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """So many units of an account to set aside."""
+
+    account: int
+    amount: int
+    purpose: str
+
+
+class _Posting(transaction.Atomic):
+    """A transaction (or savepoint) that names what a constraint refused."""
+
+    ERRORS = {
+        "account_covers_holds": InsufficientFunds,
+        "hold_not_negative": HoldExceeded,
+        "ledger_journal_reverses_id_key": AlreadyReversed,
+    }
+
+    def __init__(self) -> None:
+        super().__init__(using=None, savepoint=True, durable=False)
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, IntegrityError):
+            diagnosis = getattr(error.__cause__, "diag", None)
+            refusal = self.ERRORS.get(getattr(diagnosis, "constraint_name", None) or "")
+            if refusal:
+                raise refusal from error
+
+
+_posting = _Posting()
+
+
+def open_accounts(*, keys: Sequence[AccountKey]) -> list[int]:
+    """Find or open accounts; the ids come in the order of the keys."""
+    found = _find_accounts(keys)
+    missing = [key for key in dict.fromkeys(keys) if key not in found]
+    if missing:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO ledger_account (owner_id, asset_id, role)
+                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
+                ON CONFLICT DO NOTHING
+                """,
+                _columns((key.owner_id, key.asset_id, key.role) for key in missing),
+            )
+        found |= _find_accounts(missing)
+    return [found[key] for key in keys]
+
+
+def lock_accounts(*, account_ids: Iterable[int]) -> dict[int, queries.Balance]:
+    """Lock accounts, ids ascending, until the caller's transaction ends; give true balances."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, owner_id, asset_id, posted, held, overdraft"
+            " FROM ledger_lock_accounts(%s::bigint[])",
+            [sorted(set(account_ids))],
+        )
+        return {row[0]: queries.Balance(*row) for row in cursor.fetchall()}
+
+
+@_posting
+def post(
+    *, entries: Sequence[Entry], occurred_at: datetime, actor: AbstractBaseUser | None = None
+) -> list[int]:
+    """Post events, each once: an entry whose key is in the books already changes nothing.
+
+    :returns: journal ids in the order of the entries
+    :raises InsufficientFunds: if an account would go below what it holds
+    :raises HoldExceeded: if a hold has less than is captured
+    """
+    holds = _hold_accounts(capture.hold for entry in entries for capture in entry.captures)
+    touched = {leg.debit for e in entries for leg in e.legs}
+    touched |= {leg.credit for e in entries for leg in e.legs} | set(holds.values())
+    lock_accounts(account_ids=touched)
+    fresh = _insert_journals(entries, occurred_at, actor)
+    new_entries = [entry for entry in entries if entry.key in fresh]
+    _insert_captures(new_entries, fresh, holds)
+    _insert_transfers(new_entries, fresh)
+    _announce(touched)
+    known = fresh if len(fresh) == len(entries) else _journals([e.key for e in entries])
+    return [known[entry.key] for entry in entries]
+
+
+@_posting
+def hold(*, requests: Sequence[HoldRequest]) -> list[int]:
+    """Set parts of accounts aside, all or none.
+
+    :returns: hold ids in the order of the requests
+    :raises InsufficientFunds: if an account has less available than is asked of it
+    """
+    if not requests:
+        return []
+    lock_accounts(account_ids={request.account for request in requests})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO ledger_hold (account_id, purpose)
+            SELECT account_id, purpose
+            FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS r(account_id, purpose, place)
+            ORDER BY place
+            RETURNING id
+            """,
+            _columns((request.account, request.purpose) for request in requests),
+        )
+        holds = sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
+    _insert_hold_entries(
+        [(hold_id, r.account, r.amount) for hold_id, r in zip(holds, requests, strict=True)]
+    )
+    _announce({request.account for request in requests})
+    return holds
+
+
+@_posting
+def increase(*, increases: Sequence[tuple[int, int]]) -> list[int]:
+    """Set more aside under existing holds, given as (hold id, units), all or none.
+
+    :returns: hold entry ids in the order given
+    :raises InsufficientFunds: if an account has less available than is asked of it
+    """
+    return _change_holds(increases)
+
+
+@_posting
+def release(*, releases: Sequence[tuple[int, int]]) -> list[int]:
+    """Give parts of holds back, given as (hold id, units), all or none.
+
+    :returns: hold entry ids in the order given
+    :raises HoldExceeded: if a hold has less than is given back
+    """
+    return _change_holds([(hold_id, -amount) for hold_id, amount in releases])
+
+
+@transaction.atomic
+def reverse(
+    *, journal_id: int, key: str, occurred_at: datetime, actor: AbstractBaseUser | None
+) -> int:
+    """Correct a journal by its mirror image; holds stay as they are.
+
+    :returns: the reversing journal's id; the same key again gives the same one
+    :raises AlreadyReversed: if another journal reversed it before
+    :raises InsufficientFunds: if who got the money no longer has it
+    """
+    original = Journal.objects.get(pk=journal_id)
+    legs = [
+        Leg(debit=transfer.credit_id, credit=transfer.debit_id, amount=transfer.amount)
+        for transfer in Transfer.objects.filter(journal=original).order_by("id")
+    ]
+    entry = Entry(key=key, kind=f"{original.kind}_reversal"[:32], legs=legs, reverses=original.pk)
+    return post(entries=[entry], occurred_at=occurred_at, actor=actor)[0]
+
+
+def _change_holds(changes: Sequence[tuple[int, int]]) -> list[int]:
+    if not changes:
+        return []
+    holds = _hold_accounts(hold_id for hold_id, _ in changes)
+    lock_accounts(account_ids=holds.values())
+    ids = _insert_hold_entries([(hold_id, holds[hold_id], delta) for hold_id, delta in changes])
+    _announce(holds.values())
+    return ids
+
+
+def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.owner_id, a.asset_id, a.role, a.id
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS k(owner_id, asset_id, role)
+            JOIN ledger_account a ON a.owner_id IS NOT DISTINCT FROM k.owner_id
+                AND a.asset_id = k.asset_id AND a.role = k.role
+            """,
+            _columns((key.owner_id, key.asset_id, key.role) for key in keys),
+        )
+        return {AccountKey(*row[:3]): row[3] for row in cursor.fetchall()}
+
+
+def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:
+    ids = set(hold_ids)
+    return dict(Hold.objects.filter(pk__in=ids).values_list("id", "account_id")) if ids else {}
+
+
+def _journals(keys: Sequence[str]) -> dict[str, int]:
+    return dict(Journal.objects.filter(key__in=keys).values_list("key", "id"))
+
+
+def _insert_journals(
+    entries: Sequence[Entry], occurred_at: datetime, actor: AbstractBaseUser | None
+) -> dict[str, int]:
+    """Insert the journals whose key is new, and give their ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO ledger_journal (uid, key, kind, reverses_id, actor_id, occurred_at)
+            SELECT uuidv7(), key, kind, reverses_id, %s, %s
+            FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS e(key, kind, reverses_id)
+            ON CONFLICT (key) DO NOTHING
+            RETURNING key, id
+            """,
+            [
+                actor.pk if actor else None,
+                occurred_at,
+                *_columns((entry.key, entry.kind, entry.reverses) for entry in entries),
+            ],
+        )
+        return dict(cursor.fetchall())
+
+
+def _insert_captures(
+    entries: Sequence[Entry], journals: dict[str, int], holds: dict[int, int]
+) -> None:
+    rows = [
+        (capture.hold, holds[capture.hold], -capture.amount, journals[entry.key])
+        for entry in entries
+        for capture in entry.captures
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO ledger_holdentry (hold_id, account_id, delta, journal_id)
+                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                """,
+                _columns(rows),
+            )
+
+
+def _insert_hold_entries(rows: Sequence[tuple[int, int, int]]) -> list[int]:
+    """Insert (hold, account, delta) rows without a journal; give ids in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO ledger_holdentry (hold_id, account_id, delta)
+            SELECT hold_id, account_id, delta
+            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+                WITH ORDINALITY AS e(hold_id, account_id, delta, place)
+            ORDER BY place
+            RETURNING id
+            """,
+            _columns(rows),
+        )
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def _insert_transfers(entries: Sequence[Entry], journals: dict[str, int]) -> None:
+    """Insert every leg in one statement; the asset is the debited account's."""
+    rows = [
+        (journals[entry.key], leg.debit, leg.credit, leg.amount)
+        for entry in entries
+        for leg in entry.legs
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)
+                SELECT leg.journal_id, a.asset_id, leg.debit_id, leg.credit_id, leg.amount
+                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                    AS leg(journal_id, debit_id, credit_id, amount)
+                JOIN ledger_account a ON a.id = leg.debit_id
+                """,
+                _columns(rows),
+            )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Turn rows into columns, as unnest wants them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _announce(account_ids: Iterable[int]) -> None:
+    """Tell customers their new balances, once it is true."""
+    ids = sorted(set(account_ids))
+    transaction.on_commit(lambda: _send_balances(ids), robust=True)
+
+
+def _send_balances(account_ids: list[int]) -> None:
+    accounts = Account.objects.filter(pk__in=account_ids, owner__isnull=False)
+    realtime.send_private(
+        [
+            (account.owner_id, "balances", queries.balance_event(account))
+            for account in accounts.select_related("asset").order_by("id")
+            if account.owner_id is not None
+        ]
+    )

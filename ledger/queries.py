@@ -1,0 +1,318 @@
+"""Questions to the books."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Prefetch, Q, QuerySet
+
+from common import clock
+from common.invariants import Check
+from common.money import Amount
+from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has, in units of its asset."""
+
+    id: int
+    owner_id: int | None
+    asset_id: int
+    posted: int
+    held: int
+    overdraft: bool
+
+    @property
+    def available(self) -> int:
+        """Units that are neither spent nor set aside."""
+        return self.posted - self.held
+
+
+def asset(code: str) -> Asset:
+    """Find an asset by its code.
+
+    :raises Asset.DoesNotExist: if nothing of that name can be counted here
+    """
+    return Asset.objects.get(code=code)
+
+
+def usd() -> Asset:
+    """Give the dollar."""
+    return Asset.objects.get(code="USD")
+
+
+def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
+    """List a customer's accounts with their assets, dollars first."""
+    return (
+        Account.objects.filter(owner=user, role=Account.Role.CUSTOMER)
+        .select_related("asset")
+        .order_by("asset__kind", "asset__code")
+    )
+
+
+def balances_of(user: AbstractBaseUser) -> list[Account]:
+    """List a customer's accounts that are not empty: `posted`, `held` and `available` units."""
+    return [account for account in customer_accounts(user) if account.posted]
+
+
+def account_id(*, owner_id: int | None, asset_id: int, role: str) -> int | None:
+    """Find an account's id, if it was ever opened."""
+    return (
+        Account.objects.filter(owner_id=owner_id, asset_id=asset_id, role=role)
+        .values_list("id", flat=True)
+        .first()
+    )
+
+
+def house_account(role: str, asset: Asset) -> int | None:
+    """Find the house's account of a role, if it was ever opened."""
+    return account_id(owner_id=None, asset_id=asset.pk, role=role)
+
+
+def accounts(ids: Iterable[int]) -> dict[int, Account]:
+    """Read accounts with their assets, by id."""
+    return Account.objects.select_related("asset").in_bulk(list(ids))
+
+
+def hold_remaining(hold_id: int) -> int:
+    """Read how many units a hold still sets aside."""
+    return Hold.objects.values_list("remaining", flat=True).get(pk=hold_id)
+
+
+def journal_exists(key: str) -> bool:
+    """Say whether an event is in the books."""
+    return Journal.objects.filter(key=key).exists()
+
+
+def movements_of(user: AbstractBaseUser) -> QuerySet[Journal]:
+    """List the journals that touched a customer's accounts, newest first.
+
+    Each carries `own_transfers`, the customer's own with their accounts and assets.
+    """
+    own = Q(debit__owner=user) | Q(credit__owner=user)
+    transfers = (
+        Transfer.objects.filter(own).select_related("asset", "debit", "credit").order_by("id")
+    )
+    touched = Transfer.objects.filter(own).values("journal_id")
+    return (
+        Journal.objects.filter(pk__in=touched)
+        .prefetch_related(Prefetch("transfers", queryset=transfers, to_attr="own_transfers"))
+        .order_by("-id")
+    )
+
+
+def entries_of(hold: Hold) -> QuerySet[HoldEntry]:
+    """List a hold's entries, oldest first."""
+    return hold.entries.select_related("journal").order_by("id")
+
+
+def balance_event(account: Account) -> dict[str, Any]:
+    """Say an account's balance as the private `balances` channel does; read just now."""
+    return {
+        "asset": account.asset.code,
+        "total": str(Amount(account.posted, account.asset)),
+        "held": str(Amount(account.held, account.asset)),
+        "available": str(Amount(account.available, account.asset)),
+        "as_of": clock.now().isoformat(),
+    }
+
+
+# The invariants' numbers are those of docs/invariants.md.
+CHECKS = [
+    Check(
+        1,
+        "assets sum to zero",
+        """
+        SELECT s.code || ' sums to ' || sum(a.posted)
+        FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
+        GROUP BY s.code HAVING sum(a.posted) <> 0
+        """,
+    ),
+    Check(
+        2,
+        "posted is credits less debits",
+        """
+        SELECT format('account %s posted %s, its transfers say %s', a.id, a.posted,
+                      coalesce(moved.total, 0))
+        FROM ledger_account a LEFT JOIN (
+            SELECT account_id, sum(delta) AS total FROM (
+                SELECT debit_id AS account_id, -amount AS delta FROM ledger_transfer
+                UNION ALL SELECT credit_id, amount FROM ledger_transfer
+            ) AS legs GROUP BY account_id
+        ) AS moved ON moved.account_id = a.id
+        WHERE a.posted <> coalesce(moved.total, 0)
+        """,
+    ),
+    Check(
+        3,
+        "held is the sum of holds",
+        """
+        SELECT format('account %s held %s, its entries say %s, its holds %s', a.id, a.held,
+                      coalesce(e.total, 0), coalesce(h.total, 0))
+        FROM ledger_account a
+        LEFT JOIN (SELECT account_id, sum(delta) AS total FROM ledger_holdentry GROUP BY 1) e
+            ON e.account_id = a.id
+        LEFT JOIN (SELECT account_id, sum(remaining) AS total FROM ledger_hold GROUP BY 1) h
+            ON h.account_id = a.id
+        WHERE a.held <> coalesce(e.total, 0) OR a.held <> coalesce(h.total, 0)
+        """,
+    ),
+    Check(
+        4,
+        "balances cover holds",
+        """
+        SELECT format('account %s has %s posted and %s held', id, posted, held)
+        FROM ledger_account
+        WHERE held < 0 OR (NOT overdraft AND posted < held)
+           OR overdraft <> (role IN ('external', 'issuer', 'fees'))
+        """,
+    ),
+    Check(
+        5,
+        "holds are the sum of their entries",
+        """
+        SELECT format('hold %s has %s, its entries say %s', h.id, h.remaining,
+                      coalesce(sum(e.delta), 0))
+        FROM ledger_hold h LEFT JOIN ledger_holdentry e ON e.hold_id = h.id
+        GROUP BY h.id HAVING h.remaining <> coalesce(sum(e.delta), 0) OR h.remaining < 0
+        """,
+    ),
+    Check(
+        6,
+        "transfers move one asset between two accounts",
+        """
+        SELECT format('transfer %s', t.id)
+        FROM ledger_transfer t
+        LEFT JOIN ledger_account d ON d.id = t.debit_id
+        LEFT JOIN ledger_account c ON c.id = t.credit_id
+        WHERE d.asset_id IS DISTINCT FROM t.asset_id OR c.asset_id IS DISTINCT FROM t.asset_id
+           OR t.debit_id = t.credit_id OR t.amount <= 0
+        """,
+    ),
+    Check(
+        7,
+        "no empty journal",
+        """
+        SELECT format('journal %s (%s) has no transfer', j.id, j.key) FROM ledger_journal j
+        WHERE NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.journal_id = j.id)
+        """,
+    ),
+    Check(
+        7,
+        "journal keys are unique",
+        """
+        SELECT format('journal key %s stands %s times', key, count(*))
+        FROM ledger_journal GROUP BY key HAVING count(*) > 1
+        """,
+    ),
+    Check(
+        7,
+        "a reversal mirrors its original, once",
+        """
+        SELECT format('journal %s reverses %s without mirroring it', r.id, r.reverses_id)
+        FROM ledger_journal r
+        WHERE r.reverses_id IS NOT NULL AND EXISTS (
+            (SELECT asset_id, debit_id, credit_id, sum(amount) FROM ledger_transfer
+             WHERE journal_id = r.id GROUP BY 1, 2, 3
+             EXCEPT SELECT asset_id, credit_id, debit_id, sum(amount) FROM ledger_transfer
+             WHERE journal_id = r.reverses_id GROUP BY 1, 2, 3)
+            UNION ALL
+            (SELECT asset_id, credit_id, debit_id, sum(amount) FROM ledger_transfer
+             WHERE journal_id = r.reverses_id GROUP BY 1, 2, 3
+             EXCEPT SELECT asset_id, debit_id, credit_id, sum(amount) FROM ledger_transfer
+             WHERE journal_id = r.id GROUP BY 1, 2, 3)
+        )
+        UNION ALL
+        SELECT format('journal %s was reversed %s times', reverses_id, count(*))
+        FROM ledger_journal WHERE reverses_id IS NOT NULL
+        GROUP BY reverses_id HAVING count(*) > 1
+        """,
+    ),
+    Check(
+        8,
+        "hold entries stay on their hold's account",
+        """
+        SELECT format('hold entry %s is on account %s, its hold on %s', e.id, e.account_id,
+                      h.account_id)
+        FROM ledger_holdentry e LEFT JOIN ledger_hold h ON h.id = e.hold_id
+        WHERE h.account_id IS DISTINCT FROM e.account_id
+        """,
+    ),
+    Check(
+        8,
+        "captures are paid by their journal",
+        """
+        SELECT format('journal %s captures %s of account %s and debits %s', c.journal_id,
+                      c.taken, c.account_id, coalesce(d.paid, 0))
+        FROM (SELECT journal_id, account_id, -sum(delta) AS taken FROM ledger_holdentry
+              WHERE journal_id IS NOT NULL GROUP BY 1, 2) AS c
+        LEFT JOIN (SELECT journal_id, debit_id, sum(amount) AS paid FROM ledger_transfer
+                   GROUP BY 1, 2) AS d
+            ON d.journal_id = c.journal_id AND d.debit_id = c.account_id
+        WHERE c.taken > coalesce(d.paid, 0)
+        """,
+    ),
+    Check(
+        9,
+        "the books' triggers are enabled",
+        """
+        SELECT 'trigger ' || wanted.name || ' is missing or disabled'
+        FROM (VALUES ('ledger_transfers_move', 'ledger_transfer'),
+                     ('ledger_hold_entries_hold', 'ledger_holdentry')) AS wanted(name, table_name)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE t.tgname = wanted.name AND c.relname = wanted.table_name AND t.tgenabled = 'O'
+        )
+        """,
+    ),
+    Check(
+        9,
+        "the books' constraints are in force",
+        """
+        SELECT 'constraint ' || wanted.name || ' is missing or not valid'
+        FROM unnest(ARRAY['account_unique', 'account_covers_holds', 'account_customer_iff_owned',
+            'transfer_amount_positive', 'transfer_two_accounts', 'transfer_debit_holds_asset',
+            'transfer_credit_holds_asset', 'hold_not_negative', 'hold_entry_moves',
+            'hold_entry_of_its_account', 'hold_entry_capture_takes',
+            'ledger_journal_key_key']) AS wanted(name)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_constraint c WHERE c.conname = wanted.name AND c.convalidated
+        )
+        """,
+    ),
+    Check(
+        9,
+        "the app may only insert into the books",
+        """
+        SELECT format('krakapp_app may %s %s', may.privilege, may.table_name)
+        FROM (
+            SELECT t.table_name, p.privilege
+            FROM unnest(ARRAY['ledger_asset', 'ledger_account', 'ledger_journal',
+                'ledger_transfer', 'ledger_hold', 'ledger_holdentry']) AS t(table_name),
+                unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS p(privilege)
+        ) AS may
+        WHERE has_table_privilege('krakapp_app', may.table_name, may.privilege)
+        UNION ALL
+        SELECT format('krakapp_app may write %s.%s', kept.table_name, kept.column_name)
+        FROM (VALUES ('ledger_account', 'posted'), ('ledger_account', 'held'),
+                     ('ledger_hold', 'remaining')) AS kept(table_name, column_name)
+        WHERE has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'INSERT')
+           OR has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'UPDATE')
+        UNION ALL
+        SELECT 'krakapp_app owns ' || c.relname
+        FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'krakapp_app'
+        """,
+    ),
+    Check(
+        10,
+        "customers' money is owed from outside",
+        """
+        SELECT format('the outside owes less than nothing: %s of %s', sum(a.posted), s.code)
+        FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
+        WHERE a.role IN ('external', 'issuer')
+        GROUP BY s.code HAVING sum(a.posted) > 0
+        """,
+    ),
+]

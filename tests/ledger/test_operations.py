@@ -1,0 +1,231 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from ledger import operations, queries
+from ledger.models import Account, Asset, Hold, Journal, Transfer
+from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
+from users.models import User
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def usd(db: None) -> Asset:
+    return Asset.objects.get_or_create(code="USD", defaults={"scale": 6, "kind": "fiat"})[0]
+
+
+@pytest.fixture
+def outside(usd: Asset) -> int:
+    return operations.open_accounts(keys=[AccountKey(None, usd.pk, "external")])[0]
+
+
+@pytest.fixture
+def alice(usd: Asset) -> int:
+    return open_customer("alice@demo.test", usd)
+
+
+@pytest.fixture
+def bob(usd: Asset) -> int:
+    return open_customer("bob@demo.test", usd)
+
+
+def open_customer(email: str, asset: Asset) -> int:
+    user = User.objects.create_user(email)
+    return operations.open_accounts(keys=[AccountKey(user.pk, asset.pk, "customer")])[0]
+
+
+def move(debit: int, credit: int, amount: int, key: str = "one") -> int:
+    entry = Entry(key, "test", [Leg(debit, credit, amount)])
+    return operations.post(entries=[entry], occurred_at=NOW)[0]
+
+
+def state(account: int) -> tuple[int, int]:
+    row = Account.objects.get(pk=account)
+    return row.posted, row.held
+
+
+class TestOpenAccounts:
+    def test_opens_each_account_once_and_answers_in_order(self, usd: Asset) -> None:
+        keys = [AccountKey(None, usd.pk, role) for role in ("fees", "external", "fees")]
+        first = operations.open_accounts(keys=keys)
+        assert first[0] == first[2] != first[1]
+        assert operations.open_accounts(keys=keys[::-1]) == first[::-1]
+
+    def test_only_the_outside_the_issuer_and_fees_may_overdraw(self, usd: Asset) -> None:
+        roles = [r for r in Account.Role.values if r != "customer"]
+        operations.open_accounts(keys=[AccountKey(None, usd.pk, role) for role in roles])
+        overdrawing = Account.objects.filter(overdraft=True).values_list("role", flat=True)
+        assert set(overdrawing) == {"external", "issuer", "fees"}
+
+
+class TestPost:
+    def test_moves_an_amount_and_sums_to_zero(self, outside: int, alice: int) -> None:
+        move(outside, alice, 5_000_000)
+        assert state(alice) == (5_000_000, 0)
+        assert state(outside) == (-5_000_000, 0)
+
+    def test_the_same_key_again_changes_nothing(self, outside: int, alice: int) -> None:
+        assert move(outside, alice, 5) == move(outside, alice, 5)
+        assert state(alice) == (5, 0)
+        assert Transfer.objects.count() == 1
+
+    def test_a_batch_posts_the_fresh_and_skips_the_known(self, outside: int, alice: int) -> None:
+        known = move(outside, alice, 5, key="a")
+        entries = [Entry(k, "test", [Leg(outside, alice, 7)]) for k in ("a", "b")]
+        journals = operations.post(entries=entries, occurred_at=NOW)
+        assert journals[0] == known
+        assert journals[1] == Journal.objects.get(key="b").pk
+        assert state(alice) == (12, 0)
+
+    def test_refuses_what_the_account_does_not_have(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        move(outside, alice, 5)
+        with pytest.raises(operations.InsufficientFunds):
+            move(alice, bob, 6, key="two")
+        assert state(alice) == (5, 0)
+        assert not Journal.objects.filter(key="two").exists()
+
+    def test_refuses_what_is_held(self, outside: int, alice: int, bob: int) -> None:
+        move(outside, alice, 5)
+        operations.hold(requests=[HoldRequest(alice, 3, "order")])
+        with pytest.raises(operations.InsufficientFunds):
+            move(alice, bob, 3, key="two")
+
+    def test_captures_a_hold_with_the_journal(self, outside: int, alice: int, bob: int) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 8, "order")])
+        entry = Entry("buy", "test", [Leg(alice, bob, 6)], [Capture(hold, 6)])
+        operations.post(entries=[entry], occurred_at=NOW)
+        assert state(alice) == (4, 2)
+        assert queries.hold_remaining(hold) == 2
+
+    def test_refuses_to_capture_more_than_is_held(self, outside: int, alice: int, bob: int) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 5, "order")])
+        entry = Entry("buy", "test", [Leg(alice, bob, 6)], [Capture(hold, 6)])
+        with pytest.raises(operations.HoldExceeded):
+            operations.post(entries=[entry], occurred_at=NOW)
+        assert state(alice) == (10, 5)
+
+    def test_costs_the_same_queries_for_one_and_for_many(
+        self, outside: int, alice: int, django_assert_num_queries: Any
+    ) -> None:
+        def post(prefix: str, count: int) -> None:
+            entries = [Entry(f"{prefix}{n}", "t", [Leg(outside, alice, 1)]) for n in range(count)]
+            operations.post(entries=entries, occurred_at=NOW)
+
+        with django_assert_num_queries(5):  # savepoint, lock, journals, transfers, savepoint
+            post("few", 1)
+        with django_assert_num_queries(5):
+            post("many", 200)
+
+
+class TestHold:
+    def test_sets_aside_and_gives_back(self, outside: int, alice: int) -> None:
+        move(outside, alice, 10)
+        first, second = operations.hold(
+            requests=[HoldRequest(alice, 4, "a"), HoldRequest(alice, 6, "b")]
+        )
+        assert [queries.hold_remaining(h) for h in (first, second)] == [4, 6]
+        operations.release(releases=[(second, 5)])
+        assert state(alice) == (10, 5)
+        operations.increase(increases=[(first, 2)])
+        assert Hold.objects.get(pk=first).remaining == 6
+
+    def test_all_or_none(self, outside: int, alice: int) -> None:
+        move(outside, alice, 10)
+        with pytest.raises(operations.InsufficientFunds):
+            operations.hold(requests=[HoldRequest(alice, 4, "a"), HoldRequest(alice, 7, "b")])
+        assert state(alice) == (10, 0)
+        assert not Hold.objects.exists()
+
+    def test_never_gives_back_more_than_it_has(self, outside: int, alice: int) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 4, "a")])
+        with pytest.raises(operations.HoldExceeded):
+            operations.release(releases=[(hold, 5)])
+
+
+class TestReverse:
+    def test_mirrors_the_journal_once(self, outside: int, alice: int) -> None:
+        journal = move(outside, alice, 10)
+        reversal = operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+        assert state(alice) == (0, 0)
+        again = operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+        assert again == reversal
+        with pytest.raises(operations.AlreadyReversed):
+            operations.reverse(journal_id=journal, key="other", occurred_at=NOW, actor=None)
+
+    def test_refuses_when_the_money_is_gone(self, outside: int, alice: int, bob: int) -> None:
+        journal = move(outside, alice, 10)
+        move(alice, bob, 1, key="spent")
+        with pytest.raises(operations.InsufficientFunds):
+            operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+
+
+class TestTheAppsRole:
+    """The role that the app connects as can insert and read, and nothing else."""
+
+    def refused(self, statement: str) -> str:
+        with pytest.raises(DatabaseError) as refusal, transaction.atomic():
+            connection.cursor().execute(statement)
+        return str(refusal.value)
+
+    @pytest.mark.parametrize(
+        "table",
+        ["asset", "account", "journal", "transfer", "hold", "holdentry"],
+    )
+    def test_may_not_update_delete_or_truncate(self, usd: Asset, table: str) -> None:
+        for statement in (
+            f"UPDATE ledger_{table} SET id = id",
+            f"DELETE FROM ledger_{table}",
+            f"TRUNCATE ledger_{table} CASCADE",
+        ):
+            assert "permission denied" in self.refused(statement)
+
+    def test_may_not_plant_a_balance(self, usd: Asset, alice: int) -> None:
+        assert "permission denied" in self.refused(
+            "INSERT INTO ledger_account (asset_id, role, posted)"
+            f" VALUES ({usd.pk}, 'rewards', 1000000)"
+        )
+        assert "permission denied" in self.refused(
+            f"INSERT INTO ledger_hold (account_id, purpose, remaining) VALUES ({alice}, 'x', 5)"
+        )
+
+    def test_may_not_move_between_assets(self, usd: Asset, outside: int) -> None:
+        euro = Asset.objects.create(code="EUR", scale=6, kind="fiat")
+        [other] = operations.open_accounts(keys=[AccountKey(None, euro.pk, "external")])
+        journal = move(outside, open_customer("carol@demo.test", usd), 1)
+        for asset in (usd, euro):
+            assert "holds_asset" in self.refused(
+                "INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)"
+                f" VALUES ({journal}, {asset.pk}, {outside}, {other}, 5)"
+            )
+
+    def test_may_not_move_nothing_or_to_itself(self, usd: Asset, outside: int, alice: int) -> None:
+        for debit, credit, amount in ((outside, alice, 0), (outside, alice, -5), (alice, alice, 5)):
+            assert "violates check constraint" in self.refused(
+                "INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)"
+                f" VALUES (1, {usd.pk}, {debit}, {credit}, {amount})"
+            )
+
+    def test_may_not_write_an_entry_of_another_account(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 5, "order")])
+        assert "hold_entry_of_its_account" in self.refused(
+            f"INSERT INTO ledger_holdentry (hold_id, account_id, delta) VALUES ({hold}, {bob}, -5)"
+        )
+
+    def test_may_not_disable_the_triggers_or_become_the_owner(self, usd: Asset) -> None:
+        assert "must be owner" in self.refused("ALTER TABLE ledger_transfer DISABLE TRIGGER USER")
+        assert "permission denied" in self.refused("SET session_replication_role = replica")
+        assert "permission denied" in self.refused("SET ROLE krakapp_owner")
+        assert "permission denied" in self.refused(
+            "CREATE FUNCTION public.ledger_account() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+        )
