@@ -1,3 +1,5 @@
+"""What has no noun of the business."""
+
 from django.apps import AppConfig
 
 

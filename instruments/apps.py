@@ -1,3 +1,5 @@
+"""What may be traded."""
+
 from django.apps import AppConfig
 
 

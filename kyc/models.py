@@ -66,6 +66,7 @@ class Application(models.Model):
                 name="application_not_decided_by_applicant",
             ),
         ]
+        permissions = [("review_application", "Can approve and reject applications")]
         indexes = [
             models.Index(
                 fields=["submitted_at"],
@@ -104,7 +105,7 @@ class CheckResult(models.Model):
     """What one check found, apart from the decision."""
 
     class Outcome(models.TextChoices):
-        PASS = "pass"
+        PASS = "pass"  # noqa: S105
         FAIL = "fail"
         INDETERMINATE = "indeterminate"
 
@@ -125,6 +126,7 @@ class RestrictedPlace(models.Model):
         RESIDENCE = "residence"
         CITIZENSHIP = "citizenship"
         TAX_RESIDENCE = "tax_residence"
+        US_PERSON = "us_person"  # the person's own attestation; the country is US
 
     country = CountryField()
     ground = models.CharField(max_length=13, choices=Ground)

@@ -1,3 +1,5 @@
+"""What it is worth just now."""
+
 from django.apps import AppConfig
 
 

@@ -1,3 +1,5 @@
+"""Money in and out."""
+
 from django.apps import AppConfig
 
 

@@ -1,3 +1,5 @@
+"""What it cost and earned."""
+
 from django.apps import AppConfig
 
 

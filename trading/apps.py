@@ -1,3 +1,5 @@
+"""Orders, matching, settlement."""
+
 from django.apps import AppConfig
 
 
