@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from common import realtime
 from common.errors import DomainError
 from ledger import queries
-from ledger.models import Account, Hold, Journal, Transfer
+from ledger.models import Account, Asset, Hold, Journal, Transfer
 
 
 class InsufficientFunds(DomainError):
@@ -103,6 +103,19 @@ class _Posting(transaction.Atomic):
 
 
 _posting = _Posting()
+
+
+def register_assets(*, assets: Sequence[tuple[str, int, str]]) -> dict[str, int]:
+    """Make sure that these can be counted; give the id of each code.
+
+    :param assets: code, scale and kind (`Asset.Kind`) of each; a known code stays as it is
+    """
+    Asset.objects.bulk_create(
+        [Asset(code=code, scale=scale, kind=kind) for code, scale, kind in assets],
+        ignore_conflicts=True,
+    )
+    codes = [code for code, _, _ in assets]
+    return dict(Asset.objects.filter(code__in=codes).values_list("code", "id"))
 
 
 def open_accounts(*, keys: Sequence[AccountKey]) -> list[int]:

@@ -1,0 +1,62 @@
+"""The one writer of what may be traded."""
+
+import csv
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+import ledger.operations
+from instruments.models import Instrument
+
+LIST = Path(__file__).with_name("xstocks.csv")
+SHARE_SCALE = 8
+USD_SCALE = 6
+DESCRIPTION = (
+    "underlying",
+    "name",
+    "type",
+    "isin",
+    "underlying_isin",
+    "solana_mint",
+    "evm_address",
+    "evm_chains",
+    "hours",
+)
+
+
+@transaction.atomic
+def load_instruments(*, path: Path = LIST) -> int:
+    """List every instrument of a CSV file, its asset and the dollar it trades against.
+
+    Safe to repeat: descriptions follow the file, while the multiplier, the trading rules and
+    whether it is listed stay as they are, because operations of this platform change them.
+
+    :param path: columns symbol, underlying, name, type, isin, underlying_isin, solana_mint,
+        evm_address, evm_chains (apart by spaces), kraken_pro_24_7 (1 trades at any hour),
+        demo_price_usd (where the simulated feed starts: not a quote)
+    :return: how many instruments the file names
+    """
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = list(_read(csv.DictReader(lines)))
+    assets = [("USD", USD_SCALE, "fiat"), *((row["symbol"], SHARE_SCALE, "token") for row in rows)]
+    ids = ledger.operations.register_assets(assets=assets)
+    Instrument.objects.bulk_create(
+        [Instrument(asset_id=ids[row["symbol"]], **row) for row in rows],
+        update_conflicts=True,
+        unique_fields=["symbol"],
+        update_fields=DESCRIPTION,
+    )
+    return len(rows)
+
+
+def _read(lines: Iterator[dict[str, str]] | csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        always = line.pop("kraken_pro_24_7") == "1"
+        yield {
+            **{name: value.strip() for name, value in line.items() if name != "demo_price_usd"},
+            "hours": Instrument.Hours.ALWAYS if always else Instrument.Hours.WEEKDAYS,
+            "demo_price": Decimal(line["demo_price_usd"]),
+        }

@@ -1,0 +1,36 @@
+"""Questions about what may be traded."""
+
+from django.db.models import Q, QuerySet
+
+from instruments.models import Instrument
+
+
+def listed() -> QuerySet[Instrument]:
+    """List what can be traded or watched, by symbol."""
+    return Instrument.objects.filter(listed=True).order_by("symbol")
+
+
+def by_symbol(symbol: str) -> Instrument:
+    """Find a listed instrument, "AAPLx" or the market's "AAPLx/USD", in any case of letters.
+
+    :raises Instrument.DoesNotExist: if nothing of that name is listed
+    """
+    return listed().get(symbol__iexact=symbol.removesuffix("/USD"))
+
+
+def search(*, text: str = "", kind: str = "") -> QuerySet[Instrument]:
+    """List what matches a few letters of its name or symbol, or its whole ISIN.
+
+    :param kind: "stock" or "etf"; anything else means both
+    """
+    found = listed()
+    if kind in Instrument.Type.values:
+        found = found.filter(type=kind)
+    if text := text.strip():
+        found = found.filter(
+            Q(symbol__istartswith=text)
+            | Q(name__icontains=text)
+            | Q(isin__iexact=text)
+            | Q(underlying_isin__iexact=text)
+        )
+    return found
