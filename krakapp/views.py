@@ -3,7 +3,7 @@
 import math
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -20,6 +20,18 @@ def healthz(request: HttpRequest) -> JsonResponse:
     well = all(state == "ok" for state in parts.values())
     status = "ok" if well else "failing"
     return JsonResponse({"status": status, **parts}, status=200 if well else 503)
+
+
+FEATURED = ("AAPLx", "NVDAx", "TSLAx", "SPYx", "GOOGLx", "MCDx")
+
+
+@require_safe
+def landing(request: HttpRequest) -> HttpResponse:
+    """Tell a stranger what this is; who is signed in goes home."""
+    if request.user.is_authenticated:
+        return redirect("portfolio:home")
+    instruments = market.queries.quotes(FEATURED)
+    return render(request, "krakapp/landing.html", {"instruments": instruments})
 
 
 @require_safe

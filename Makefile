@@ -1,0 +1,43 @@
+# make run      the whole platform with demo data; PORT and KRAKAPP_HOME choose where
+# make test     every test, browser journeys included
+# make check    linters, types, contracts, missing migrations, deployment settings
+# make bench    measurements
+
+PYTHON ?= python3
+VENV := .venv
+IN := $(VENV)/bin
+MADE := $(VENV)/made-from-requirements
+
+.PHONY: run test check bench
+
+run: export KRAKAPP_DEMO ?= 1
+run: $(MADE)
+	@$(IN)/python manage.py up
+
+test: $(MADE)
+	@$(IN)/python -m tests.chromium
+	@$(IN)/pytest -q
+
+# Nothing below touches a running platform: the checks have a home and secrets of their own.
+check: export KRAKAPP_HOME := $(CURDIR)/var/check
+check: export KRAKAPP_DEMO := 1
+check: export MYPY_CACHE_DIR := $(CURDIR)/.mypy_cache
+check: $(MADE)
+	@$(IN)/ruff check .
+	@$(IN)/ruff format --check .
+	@$(IN)/lint-imports
+	@$(IN)/djlint templates --check --quiet
+	@$(IN)/djlint templates --lint --quiet
+	@$(IN)/python manage.py makemigrations --check --dry-run
+	@$(IN)/python -m krakapp.check_deploy
+	@$(IN)/mypy .
+
+bench: export KRAKAPP_DEMO ?= 1
+bench: $(MADE)
+	@$(IN)/python -m bench
+
+$(MADE): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KrakApp needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3")'
+	@test -x $(IN)/python || $(PYTHON) -m venv $(VENV)
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
