@@ -1,0 +1,300 @@
+"""The way of an application: answered, submitted, checked, decided."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+import users.operations
+from common.errors import DomainError
+from kyc import queries, rules
+from kyc.models import AgreementAcceptance, Application, CheckResult
+from kyc.signals import status_changed
+from users.models import User
+
+Status = Application.Status
+PAGE = "/verify/"
+
+
+class ApplicationNotEditable(DomainError):
+    """Your answers are with us and can't be changed now; write to support if one is wrong."""
+
+    status = 409
+
+
+class ApplicationIncomplete(DomainError):
+    """Some answers are still missing."""
+
+
+class AgreementsMissing(DomainError):
+    """Accept the present version of every agreement."""
+
+
+class ApplicationChanged(DomainError):
+    """The application has changed since you opened it; read it again and decide then."""
+
+    status = 409
+
+
+class ApplicationNotInReview(DomainError):
+    """This application does not wait for a decision."""
+
+    status = 409
+
+
+class OwnApplication(DomainError):
+    """Nobody decides on their own application."""
+
+    status = 403
+
+
+class MessageMissing(DomainError):
+    """Tell the customer why."""
+
+    field = "message"
+
+
+@transaction.atomic
+def save_draft(*, user: User, answers: Mapping[str, Any], now: datetime) -> Application:
+    """Keep some of a customer's answers; the first ones start the application.
+
+    :param answers: by field name; those left out stay as they are
+    :raises ApplicationNotEditable: once it is submitted
+    """
+    unknown = set(answers) - set(queries.REQUIRED)
+    if unknown:
+        raise TypeError(f"not an answer: {sorted(unknown)}")
+    Application.objects.get_or_create(user_id=user.pk, defaults={"created_at": now})
+    application = _lock(user=user)
+    if application.status not in queries.EDITABLE:
+        raise ApplicationNotEditable
+    for name, answer in answers.items():
+        setattr(application, name, answer)
+    application.version += 1
+    application.save(update_fields=[*answers, "version"])
+    return application
+
+
+@transaction.atomic
+def submit(
+    *, user: User, agreements: Iterable[tuple[str, str]], ip_address: str, now: datetime
+) -> Application:
+    """Hand the application in: the agreements are recorded, the checks run, and a person decides.
+
+    Who is excluded by age or by policy is refused at once, with the reason, and nobody has to look.
+
+    :param agreements: (document, version) of each that the customer accepted
+    :param ip_address: from where
+    :raises ApplicationNotEditable: once it is submitted
+    :raises ApplicationIncomplete: with the missing fields' names as the fact `missing`
+    :raises AgreementsMissing: with the documents as the fact `missing`
+    """
+    application = _lock(user=user)
+    if application.status not in queries.EDITABLE:
+        raise ApplicationNotEditable
+    if missing := queries.missing_fields(application):
+        raise ApplicationIncomplete(missing=missing)
+    accepted = set(agreements)
+    if lacking := rules.missing_agreements(accepted):
+        raise AgreementsMissing(missing=[one.document for one in lacking])
+    _accept(application, ip_address=ip_address, now=now)
+    findings = _check(application, now=now)
+    application.submitted_at = now
+    if reasons := rules.refusals(findings):
+        application.decided_at = now
+        application.message = " ".join(reasons)
+    _move(application, Status.REJECTED if reasons else Status.IN_REVIEW)
+    users.operations.record(
+        action="application.refused" if reasons else "application.submitted",
+        actor=None if reasons else user,
+        subject=user,
+        at=now,
+        reason=application.message,
+        detail={"checks": {finding.name: finding.outcome for finding in findings}},
+    )
+    return application
+
+
+@transaction.atomic
+def approve(
+    *,
+    application: Application,
+    actor: User,
+    version: int,
+    message: str = "",
+    internal_note: str = "",
+    now: datetime,
+) -> Application:
+    """Open the account: the customer may trade, deposit and spend from now on.
+
+    :param version: of the application as the approver saw it
+    :param message: what the customer reads beside the result
+    :param internal_note: what only staff read
+    :raises OwnApplication: if the approver is the applicant
+    :raises ApplicationNotInReview: if it doesn't wait for a decision
+    :raises ApplicationChanged: if it isn't the version the approver saw
+    :raises queries.NotEligible: if policy excludes the applicant by now
+    """
+    locked = _lock_for_decision(application, actor, version)
+    finding = rules.jurisdiction(queries.ties_of(locked), queries.policy(now.date()))
+    if finding.outcome == "fail":
+        raise queries.NotEligible(finding.reason)
+    _decide(locked, actor, message, internal_note, now)
+    _move(locked, Status.ACTIVE)
+    users.operations.notify(
+        user=locked.user,
+        kind="application.approved",
+        title="Your account is open",
+        body=message or "You can add money and buy your first share now.",
+        url=PAGE,
+        now=now,
+    )
+    _record_decision("application.approved", locked, actor, now)
+    return locked
+
+
+@transaction.atomic
+def reject(
+    *,
+    application: Application,
+    actor: User,
+    version: int,
+    message: str,
+    internal_note: str = "",
+    now: datetime,
+) -> Application:
+    """Refuse to open the account, with a message that says why.
+
+    :raises MessageMissing: if the customer would not learn why
+    :raises OwnApplication: if the reviewer is the applicant
+    :raises ApplicationNotInReview: if it doesn't wait for a decision
+    :raises ApplicationChanged: if it isn't the version the reviewer saw
+    """
+    if not message.strip():
+        raise MessageMissing
+    locked = _lock_for_decision(application, actor, version)
+    _decide(locked, actor, message, internal_note, now)
+    _move(locked, Status.REJECTED)
+    users.operations.notify(
+        user=locked.user,
+        kind="application.rejected",
+        title="We could not open your account",
+        body=message,
+        url=PAGE,
+        now=now,
+    )
+    _record_decision("application.rejected", locked, actor, now)
+    return locked
+
+
+@transaction.atomic
+def reopen(*, application: Application, actor: User, reason: str, now: datetime) -> Application:
+    """Give a rejected application back to the customer, who may correct it and submit again.
+
+    :raises OwnApplication: if it is the actor's own
+    :raises ApplicationNotInReview: if it isn't rejected
+    """
+    locked = _lock(user=application.user)
+    if locked.user_id == actor.pk:
+        raise OwnApplication
+    if locked.status != Status.REJECTED:
+        raise ApplicationNotInReview("Only a rejected application can be given back.")
+    _move(locked, Status.ACTION_REQUIRED)
+    users.operations.notify(
+        user=locked.user,
+        kind="application.reopened",
+        title="You can correct your answers",
+        body="Look through them and submit again.",
+        url=PAGE,
+        now=now,
+    )
+    _record_decision("application.reopened", locked, actor, now, reason=reason)
+    return locked
+
+
+def _lock(*, user: User) -> Application:
+    found = Application.objects.select_for_update(no_key=True).filter(user=user).first()
+    if found is None:
+        raise ApplicationIncomplete("Start with your name.", missing=list(queries.REQUIRED))
+    return found
+
+
+def _lock_for_decision(application: Application, actor: User, version: int) -> Application:
+    locked = _lock(user=application.user)
+    if locked.user_id == actor.pk:
+        raise OwnApplication
+    if locked.status not in queries.QUEUE:
+        raise ApplicationNotInReview
+    if locked.version != version:
+        raise ApplicationChanged
+    return locked
+
+
+def _decide(
+    application: Application, actor: User, message: str, internal_note: str, now: datetime
+) -> None:
+    application.decided_at = now
+    application.decided_by = actor
+    application.message = message
+    application.internal_note = internal_note
+
+
+def _move(application: Application, status: str) -> None:
+    """Change the status, save, and announce it; every move is a new version."""
+    before = application.status
+    application.status = status
+    application.version += 1
+    application.save()
+    status_changed.send(sender=Application, application=application, before=before)
+
+
+def _record_decision(
+    action: str, application: Application, actor: User, now: datetime, reason: str = ""
+) -> None:
+    users.operations.record(
+        action=action,
+        actor=actor,
+        subject=application.user,
+        at=now,
+        reason=reason or application.internal_note or application.message,
+        detail={"application": str(application.uid), "version": application.version},
+    )
+
+
+def _accept(application: Application, *, ip_address: str, now: datetime) -> None:
+    AgreementAcceptance.objects.bulk_create(
+        [
+            AgreementAcceptance(
+                application=application,
+                document=one.document,
+                document_version=one.version,
+                accepted_at=now,
+                ip_address=ip_address,
+            )
+            for one in rules.AGREEMENTS
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _check(application: Application, *, now: datetime) -> list[rules.Finding]:
+    """Run every check and keep what each found."""
+    assert application.birth_date is not None
+    checks: list[Callable[[], rules.Finding]] = [
+        lambda: rules.age(application.birth_date, now.date()),
+        lambda: rules.address(application.street),
+        lambda: rules.jurisdiction(queries.ties_of(application), queries.policy(now.date())),
+    ]
+    findings = [check() for check in checks]
+    CheckResult.objects.bulk_create(
+        CheckResult(
+            application=application,
+            name=finding.name,
+            outcome=finding.outcome,
+            evidence={"reason": finding.reason} if finding.reason else {},
+            checked_at=now,
+        )
+        for finding in findings
+    )
+    return findings

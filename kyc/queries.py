@@ -1,0 +1,145 @@
+"""Who may do what, asked at each door and each time anew."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from common import clock
+from common.errors import DomainError
+from kyc import rules
+from kyc.models import Application, RestrictedPlace
+from users.models import User
+
+Status = Application.Status
+
+ACTIONS = ("trade", "close", "spend", "deposit", "withdraw")
+LEAVING = frozenset({"close", "withdraw"})  # the way out stays open
+QUEUE = (Status.SUBMITTED, Status.IN_REVIEW)
+EDITABLE = (Status.DRAFT, Status.ACTION_REQUIRED)
+REQUIRED = (
+    "first_names",
+    "last_names",
+    "birth_date",
+    "street",
+    "postal_code",
+    "city",
+    "residence",
+    "citizenship",
+    "tax_residence",
+    "tax_id",
+    "us_person",
+)
+
+NEXT = {
+    "none": "Verify who you are first: it takes about three minutes.",
+    Status.DRAFT: "Finish your verification first: your answers are saved.",
+    Status.ACTION_REQUIRED: "We need one more thing from you: open your verification.",
+    Status.REJECTED: "We could not open an account for you; your verification says why.",
+    Status.RESTRICTED: "Your account is limited to selling what you hold and withdrawing.",
+    Status.FROZEN: "Your account is frozen; write to support.",
+    Status.CLOSED: "Your account is closed.",
+}
+WAITING = "We are checking your details; you will be told here as soon as that is done."
+
+
+class VerificationRequired(DomainError):
+    """Verify who you are first: it takes about three minutes."""
+
+    status = 403
+
+
+class NotEligible(VerificationRequired):
+    """Tokenized shares are not offered where you live; you can sell what you hold and withdraw."""
+
+
+class AccountRestricted(VerificationRequired):
+    """Your account is limited to selling what you hold and withdrawing."""
+
+
+class AccountFrozen(VerificationRequired):
+    """Your account is frozen; write to support."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a customer may do now; `because` says in sentences why something is not allowed."""
+
+    status: str
+    tier: str
+    can: dict[str, bool]
+    because: list[str]
+
+
+def application_of(user: User) -> Application | None:
+    """Give the customer's application, if there is one."""
+    return Application.objects.filter(user=user).first()
+
+
+def standing(user: User) -> Standing:
+    """Say what a customer may do under the policy of today."""
+    application = application_of(user)
+    status = application.status if application else "none"
+    if application is None or status not in {Status.ACTIVE, Status.RESTRICTED}:
+        because = NEXT.get(status, WAITING)
+        return Standing(status, "none", dict.fromkeys(ACTIONS, False), [because])
+    reasons = [NEXT[Status.RESTRICTED]] if status == Status.RESTRICTED else []
+    finding = rules.jurisdiction(ties_of(application), policy(clock.now().date()))
+    reasons += [finding.reason] if finding.outcome == "fail" else []
+    can = {action: not reasons or action in LEAVING for action in ACTIONS}
+    return Standing(status, "standard", can, reasons)
+
+
+def require(user: User, action: str) -> Standing:
+    """Let a customer through who may do this now.
+
+    :param action: trade, close (sell what one holds), spend, deposit, withdraw
+    :raises VerificationRequired: before the account is open
+    :raises NotEligible: if today's policy excludes the customer
+    :raises AccountRestricted: if the account may only be wound down
+    :raises AccountFrozen: if it is frozen
+    """
+    now = standing(user)
+    if now.can[action]:
+        return now
+    refused = {
+        Status.ACTIVE: NotEligible,
+        Status.RESTRICTED: AccountRestricted,
+        Status.FROZEN: AccountFrozen,
+    }.get(Status(now.status) if now.status != "none" else Status.DRAFT, VerificationRequired)
+    raise refused(" ".join(now.because))
+
+
+def policy(day: date) -> list[rules.Restriction]:
+    """Give the restrictions in force on a day."""
+    rows = RestrictedPlace.objects.filter(Q(until=None) | Q(until__gt=day), since__lte=day)
+    return [
+        rules.Restriction(country, ground, reason)
+        for country, ground, reason in rows.values_list("country", "ground", "reason")
+    ]
+
+
+def ties_of(application: Application) -> rules.Ties:
+    """Give the applicant's ties to places."""
+    return rules.Ties(
+        residence=str(application.residence),
+        citizenship=str(application.citizenship),
+        tax_residence=str(application.tax_residence),
+        us_person=application.us_person,
+    )
+
+
+def missing_fields(application: Application) -> list[str]:
+    """Name the answers that are still missing, in the order they are asked."""
+    return [name for name in REQUIRED if getattr(application, name) in (None, "")]
+
+
+def review_queue() -> QuerySet[Application]:
+    """Give the applications that wait for a person, the longest wait first."""
+    return Application.objects.filter(status__in=QUEUE).order_by("submitted_at")
+
+
+def answers_of(application: Application) -> dict[str, Any]:
+    """Give the answers as a dictionary of what was asked."""
+    return {name: getattr(application, name) for name in REQUIRED}

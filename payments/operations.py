@@ -1,0 +1,167 @@
+"""Money in: announced by the customer, told by the bank, posted once."""
+
+import re
+import secrets
+from datetime import datetime
+
+from django.db import connection, transaction
+
+import kyc.queries
+import ledger.operations
+import ledger.queries
+import users.operations
+from common.errors import DomainError
+from common.money import Amount
+from ledger.operations import AccountKey, Entry, Leg
+from payments.models import BankCredit, DepositInstruction
+from payments.signals import deposit_completed
+from users.models import User
+
+# No 0 O 1 I: a reference is typed by hand into a bank's form.
+REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+REFERENCE = re.compile(f"KRAK[{REFERENCE_LETTERS}]{{8}}")
+LEAST_USD = 1
+MOST_USD = 1_000_000
+
+
+class DepositTooSmall(DomainError):
+    """The smallest deposit is 1 USD."""
+
+    field = "amount"
+
+
+class DepositTooLarge(DomainError):
+    """The largest deposit is 1,000,000 USD; write to support for more."""
+
+    field = "amount"
+
+
+class CentsOnly(DomainError):
+    """A bank moves dollars and cents; drop the rest."""
+
+    field = "amount"
+
+
+class CreditContradicts(DomainError):
+    """The bank used this id before, for other money."""
+
+    status = 409
+
+
+@transaction.atomic
+def announce_deposit(*, user: User, amount: Amount, now: datetime) -> DepositInstruction:
+    """Give the customer a reference to send dollars with.
+
+    :raises kyc.queries.VerificationRequired: if the customer may not deposit
+    :raises DepositTooSmall: below 1 USD
+    :raises DepositTooLarge: above 1,000,000 USD
+    :raises CentsOnly: for a fraction of a cent
+    """
+    kyc.queries.require(user, "deposit")
+    if amount.decimal < LEAST_USD:
+        raise DepositTooSmall
+    if amount.decimal > MOST_USD:
+        raise DepositTooLarge
+    if amount.decimal % 1 * 100 % 1:
+        raise CentsOnly
+    return DepositInstruction.objects.create(
+        user=user,
+        asset=ledger.queries.asset(amount.asset.code),
+        amount_units=amount.units,
+        reference=new_reference(),
+        created_at=now,
+    )
+
+
+def new_reference() -> str:
+    """Make a reference that nobody has guessed or used: KRAK and eight letters, 40 bits."""
+    return "KRAK" + "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(8))
+
+
+@transaction.atomic
+def receive_bank_credit(
+    *, external_id: str, reference: str, amount: Amount, now: datetime
+) -> BankCredit:
+    """Take the bank's news that money arrived, and post it to who announced it.
+
+    The bank's id makes it safe to hear the same news again, at the same moment too. What arrived
+    is what is posted, whatever was announced. A reference nobody knows is kept for staff, unposted.
+
+    :param external_id: the bank's own id of this movement
+    :param reference: as the sender typed it; spaces, hyphens and case don't matter
+    :raises CreditContradicts: if the id was used before for another amount or reference
+    """
+    asset = ledger.queries.asset(amount.asset.code)
+    _lock(external_id)
+    known = BankCredit.objects.filter(external_id=external_id).first()
+    if known:
+        if (known.amount_units, known.reference) != (amount.units, reference):
+            raise CreditContradicts
+        return known
+    instruction = _instruction_for(reference, amount)
+    credit = BankCredit(
+        external_id=external_id,
+        reference=reference,
+        amount_units=amount.units,
+        asset=asset,
+        instruction=instruction,
+        received_at=now,
+    )
+    if instruction:
+        credit.journal_id = _post(credit, instruction.user, now)
+    credit.save(force_insert=True)
+    if instruction:
+        _complete(instruction, Amount(amount.units, asset), now)
+    return credit
+
+
+def _lock(external_id: str) -> None:
+    """Let twins of one webhook wait for each other; the second then finds the first's row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('bank_credit:' || %s, 0))", [external_id]
+        )
+
+
+def _instruction_for(reference: str, amount: Amount) -> DepositInstruction | None:
+    """Find and lock the deposit a sender meant; its reference may stand among other words."""
+    found = REFERENCE.search(re.sub(r"[\s\-./]", "", reference.upper()))
+    if found is None:
+        return None
+    return (
+        DepositInstruction.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("user")
+        .filter(reference=found[0], asset__code=amount.asset.code)
+        .first()
+    )
+
+
+def _post(credit: BankCredit, user: User, now: datetime) -> int:
+    outside, customer = ledger.operations.open_accounts(
+        keys=[
+            AccountKey(None, credit.asset_id, "external"),
+            AccountKey(user.pk, credit.asset_id, "customer"),
+        ]
+    )
+    entry = Entry(
+        key=f"deposit:{credit.external_id}",
+        kind="deposit",
+        legs=[Leg(debit=outside, credit=customer, amount=credit.amount_units)],
+    )
+    return ledger.operations.post(entries=[entry], occurred_at=now)[0]
+
+
+def _complete(instruction: DepositInstruction, arrived: Amount, now: datetime) -> None:
+    """Mark the deposit as completed, and tell the customer and whoever listens."""
+    instruction.status = DepositInstruction.Status.COMPLETED
+    instruction.completed_at = instruction.completed_at or now
+    instruction.save(update_fields=["status", "completed_at"])
+    deposit_completed.send(sender=DepositInstruction, instruction=instruction)
+    users.operations.notify(
+        user=instruction.user,
+        kind="deposit.completed",
+        title=f"{arrived.decimal:,.2f} {arrived.asset.code} arrived",
+        body=f"Your deposit {instruction.reference} is in your balance.",
+        url="/deposit/",
+        now=now,
+    )

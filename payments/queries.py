@@ -1,0 +1,105 @@
+"""What is known about money coming in."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from common.invariants import Check
+from common.money import Amount
+from payments.models import BankCredit, DepositInstruction
+from users.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class BankDetails:
+    """Where a customer sends dollars."""
+
+    beneficiary: str
+    bank: str
+    iban: str
+    bic: str
+
+
+def bank_details() -> BankDetails:
+    """Give our account at the bank."""
+    return BankDetails(**settings.BANK_DETAILS)
+
+
+def deposits_of(user: User) -> QuerySet[DepositInstruction]:
+    """Give a customer's deposits, newest first, with what arrived for each."""
+    return (
+        DepositInstruction.objects.filter(user=user)
+        .select_related("asset")
+        .prefetch_related("credits")
+        .order_by("-id")
+    )
+
+
+def waiting_instructions() -> QuerySet[DepositInstruction]:
+    """Give the deposits that were announced and have not arrived, oldest first."""
+    return (
+        DepositInstruction.objects.filter(status=DepositInstruction.Status.WAITING)
+        .select_related("asset")
+        .order_by("id")
+    )
+
+
+def announced(instruction: DepositInstruction) -> Amount:
+    """Give the amount the customer announced."""
+    return Amount(instruction.amount_units, instruction.asset)
+
+
+def received(instruction: DepositInstruction) -> Amount:
+    """Give what has arrived for a deposit, which may differ from what was announced."""
+    return Amount(sum(one.amount_units for one in instruction.credits.all()), instruction.asset)
+
+
+def unmatched_credits() -> QuerySet[BankCredit]:
+    """Give the money whose reference nobody knows, oldest first."""
+    return BankCredit.objects.filter(instruction=None).order_by("id")
+
+
+CHECKS = [
+    Check(
+        36,
+        "bank credit has its journal",
+        """
+        SELECT 'bank credit ' || c.external_id || ' is not what its journal moved'
+        FROM payments_bankcredit c
+        JOIN payments_depositinstruction i ON i.id = c.instruction_id
+        LEFT JOIN ledger_journal j ON j.id = c.journal_id
+        LEFT JOIN ledger_transfer t ON t.journal_id = j.id
+        LEFT JOIN ledger_account debit ON debit.id = t.debit_id
+        LEFT JOIN ledger_account credit ON credit.id = t.credit_id
+        GROUP BY c.id, j.key, i.user_id
+        HAVING count(*) <> 1 OR j.key IS DISTINCT FROM 'deposit:' || c.external_id
+            OR max(t.amount) IS DISTINCT FROM c.amount_units
+            OR max(t.asset_id) IS DISTINCT FROM c.asset_id
+            OR max(debit.role) IS DISTINCT FROM 'external'
+            OR max(credit.owner_id) IS DISTINCT FROM i.user_id
+        """,
+    ),
+    Check(
+        36,
+        "deposit journal has its bank credit",
+        """
+        SELECT 'journal ' || j.key || ' has no bank credit'
+        FROM ledger_journal j
+        WHERE j.kind = 'deposit'
+            AND NOT EXISTS (SELECT FROM payments_bankcredit c WHERE c.journal_id = j.id)
+        """,
+    ),
+    Check(
+        36,
+        "completed deposit has a bank credit",
+        """
+        SELECT 'deposit ' || i.reference || ' is ' || i.status || ' with '
+            || count(c.id) || ' bank credits'
+        FROM payments_depositinstruction i
+        LEFT JOIN payments_bankcredit c ON c.instruction_id = i.id
+        GROUP BY i.id
+        HAVING (i.status = 'completed') <> (count(c.id) > 0)
+        """,
+    ),
+]

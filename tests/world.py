@@ -1,0 +1,211 @@
+"""The people and things of the tests, built by the product's own operations.
+
+Alice trades, Bob waits for review, Carol has money, Sam supports, Olivia approves. Everything is
+made on first use, so a test names what it needs and nothing else::
+
+    alice = world.alice()                      # her account is open
+    world.fund(alice, "1000")                  # USD by a bank deposit
+    apple = world.instrument("AAPLx")
+    world.give(alice, apple, "2.5")            # tokens, issued to her
+"""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import Group
+
+import instruments.operations
+import instruments.queries
+import kyc.operations
+import kyc.queries
+import ledger.operations
+import ledger.queries
+import payments.operations
+from common.money import USD, Amount
+from instruments.models import Instrument
+from kyc import rules
+from kyc.models import Application, RestrictedPlace
+from ledger.operations import AccountKey, Entry, Leg
+from users.models import User
+
+NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # a Friday on which New York trades
+PASSWORD = "krakapp-demo"
+
+ANSWERS: dict[str, Any] = {
+    "first_names": "Alice",
+    "last_names": "Moreau",
+    "birth_date": date(1991, 4, 12),
+    "street": "12 rue des Lilas",
+    "postal_code": "75011",
+    "city": "Paris",
+    "residence": "FR",
+    "citizenship": "FR",
+    "tax_residence": "FR",
+    "tax_id": "1234567890123",
+    "us_person": False,
+}
+ACCEPTED = [(one.document, one.version) for one in rules.AGREEMENTS]
+
+
+# People
+
+
+def alice() -> User:
+    """A customer whose account is open."""
+    return active("alice@demo.test", first_names="Alice")
+
+
+def bob() -> User:
+    """A customer whose application waits for review."""
+    user = customer("bob@demo.test")
+    if kyc.queries.application_of(user) is None:
+        submit(user, first_names="Bob", last_names="Okafor")
+    return user
+
+
+def carol() -> User:
+    """Another customer whose account is open."""
+    return active("carol@demo.test", first_names="Carol", last_names="Lindqvist")
+
+
+def sam() -> User:
+    """Support staff."""
+    return staff("sam@demo.test", "Support")
+
+
+def olivia() -> User:
+    """Compliance staff."""
+    return staff("olivia@demo.test", "Compliance")
+
+
+def customer(email: str) -> User:
+    """Somebody who has signed up and proven the e-mail address, and nothing else."""
+    user = User.objects.filter(email=email).first()
+    if user:
+        return user
+    user = User.objects.create_user(email, PASSWORD)
+    user.emailaddress_set.create(email=email, verified=True, primary=True)
+    return user
+
+
+def staff(email: str, group: str) -> User:
+    """Somebody of the staff, in a group."""
+    user = customer(email)
+    if not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+def active(email: str, **answers: Any) -> User:
+    """A customer by any name whose account Sam has opened."""
+    user = customer(email)
+    if kyc.queries.application_of(user) is None:
+        approve(submit(user, **answers))
+    return user
+
+
+def submit(user: User, **answers: Any) -> Application:
+    """Hand in an application with good answers, or with the ones given."""
+    kyc.operations.save_draft(user=user, answers={**ANSWERS, **answers}, now=NOW)
+    return kyc.operations.submit(user=user, agreements=ACCEPTED, ip_address="192.0.2.7", now=NOW)
+
+
+def approve(application: Application) -> Application:
+    """Let Sam open the account."""
+    return kyc.operations.approve(
+        application=application, actor=sam(), version=application.version, now=NOW
+    )
+
+
+def restrict(country: str, ground: str, reason: str, **dates: date) -> RestrictedPlace:
+    """Make policy, as compliance does in the admin: in force since January unless dated."""
+    return RestrictedPlace.objects.create(
+        country=country, ground=ground, reason=reason, **{"since": date(2026, 1, 1), **dates}
+    )
+
+
+# Money and tokens
+
+
+def usd(amount: str | Decimal) -> Amount:
+    """So many dollars."""
+    return Amount.parse(amount, USD)
+
+
+def fund(user: User, amount: str) -> None:
+    """Deposit dollars: announced by the customer, told by the bank."""
+    _assets()
+    instruction = payments.operations.announce_deposit(user=user, amount=usd(amount), now=NOW)
+    payments.operations.receive_bank_credit(
+        external_id=f"test-{instruction.reference}",
+        reference=instruction.reference,
+        amount=usd(amount),
+        now=NOW,
+    )
+
+
+def give(user: User, of: Instrument, shares: str) -> None:
+    """Issue tokens to a customer: so many, before the multiplier."""
+    _issue(AccountKey(user.pk, of.asset_id, "customer"), of, shares)
+
+
+def stock_house(of: Instrument, *, shares: str = "1000", dollars: str = "1000000") -> None:
+    """Give the house's liquidity and dealer accounts tokens of an instrument, and dollars."""
+    for role in ("liquidity", "dealer"):
+        _issue(AccountKey(None, of.asset_id, role), of, shares)
+        cash = ledger.queries.asset("USD")
+        outside, house = ledger.operations.open_accounts(
+            keys=[AccountKey(None, cash.pk, "external"), AccountKey(None, cash.pk, role)]
+        )
+        _post(f"capital:{role}:{of.symbol}", outside, house, usd(dollars).units)
+
+
+def balance(user: User, code: str = "USD") -> Decimal:
+    """What a customer has of an asset, held or not, in wholes."""
+    return _balance(user, code, "posted")
+
+
+def available(user: User, code: str = "USD") -> Decimal:
+    """What a customer has of an asset and has not set aside, in wholes."""
+    return _balance(user, code, "available")
+
+
+# Instruments
+
+
+def instrument(symbol: str = "AAPLx") -> Instrument:
+    """One of the listed instruments."""
+    _assets()
+    return instruments.queries.by_symbol(symbol)
+
+
+def _assets() -> None:
+    if not Instrument.objects.exists():
+        instruments.operations.load_instruments()
+
+
+def _issue(key: AccountKey, of: Instrument, shares: str) -> None:
+    issuer, account = ledger.operations.open_accounts(
+        keys=[AccountKey(None, of.asset_id, "issuer"), key]
+    )
+    units = Amount.parse(shares, of.asset).units
+    _post(f"issue:{key.role}:{key.owner_id}:{of.symbol}", issuer, account, units)
+
+
+def _post(name: str, debit: int, credit: int, units: int) -> None:
+    """Post a grant under the first free key, so that one may be given twice."""
+    count = 0
+    while ledger.queries.journal_exists(f"{name}:{count}"):
+        count += 1
+    entry = Entry(key=f"{name}:{count}", kind="issue", legs=[Leg(debit, credit, units)])
+    ledger.operations.post(entries=[entry], occurred_at=NOW)
+
+
+def _balance(user: User, code: str, part: str) -> Decimal:
+    for account in ledger.queries.balances_of(user):
+        if account.asset.code == code:
+            return Amount(getattr(account, part), account.asset).decimal
+    return Decimal(0)

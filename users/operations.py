@@ -1,0 +1,56 @@
+"""What is written about people: the audit trail, and what the app has to tell them."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from common import realtime
+from users.models import AuditEntry, Notice, User
+from users.queries import notice_data
+
+
+@transaction.atomic
+def record(
+    *,
+    action: str,
+    actor: User | None,
+    subject: User | None,
+    at: datetime,
+    reason: str = "",
+    detail: dict[str, Any] | None = None,
+) -> AuditEntry:
+    """Write who did what to whom, and why, in the transaction of the deed itself.
+
+    The database adds the hash that chains the entry to the one before, under a lock that lasts
+    until the transaction ends: call this last.
+
+    :param action: what was done, as `noun.participle`: "application.approved"
+    :param actor: who did it; None for the platform itself
+    :param subject: whose case or money it was
+    :param detail: facts worth keeping, JSON-ready
+    """
+    return AuditEntry.objects.create(
+        at=at, actor=actor, subject=subject, action=action, reason=reason, detail=detail or {}
+    )
+
+
+@transaction.atomic
+def notify(
+    *, user: User, kind: str, title: str, body: str = "", url: str = "", now: datetime
+) -> Notice:
+    """Tell a customer something: a notice that stays until read, and an event on their sockets.
+
+    :param kind: what it is about, as `noun.participle`: "deposit.completed"
+    :param url: the page that shows it
+    """
+    notice = Notice.objects.create(
+        user=user, kind=kind, title=title, body=body, url=url, created_at=now
+    )
+    realtime.publish_private(user.pk, "notifications", notice_data(notice))
+    return notice
+
+
+def mark_read(*, user: User, now: datetime) -> int:
+    """Mark all of a customer's notices as read; say how many were new."""
+    return Notice.objects.filter(user=user, read_at=None).update(read_at=now)
