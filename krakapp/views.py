@@ -1,12 +1,14 @@
 """The pages that belong to no app."""
 
 import math
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+import instruments.queries
 from common import clock
 from krakapp import health
 from krakapp.forms import SampleForm
@@ -30,8 +32,24 @@ def landing(request: HttpRequest) -> HttpResponse:
     """Tell a stranger what this is; who is signed in goes home."""
     if request.user.is_authenticated:
         return redirect("portfolio:home")
-    instruments = market.queries.quotes(FEATURED)
-    return render(request, "krakapp/landing.html", {"instruments": instruments})
+    return render(request, "krakapp/landing.html", {"instruments": featured()})
+
+
+def featured() -> list[dict[str, Any]]:
+    """Give the names everybody knows, with their last reference price and its change of a day."""
+    known = instruments.queries.listed().filter(symbol__in=FEATURED, reference__isnull=False)
+    found = {row.symbol: row for row in known.select_related("reference")}
+    return [
+        {
+            "symbol": symbol,
+            "name": found[symbol].name,
+            "price": found[symbol].reference.price,
+            "change_pct": (found[symbol].reference.price / found[symbol].reference.day_open - 1)
+            * 100,
+        }
+        for symbol in FEATURED
+        if symbol in found
+    ]
 
 
 @require_safe

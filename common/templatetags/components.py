@@ -312,7 +312,7 @@ def field(
     bound: BoundField,
     *,
     label: str = "",
-    hint: str = "",
+    hint: str | None = None,
     prefix: str = "",
     suffix: str = "",
     **attrs: Any,
@@ -327,7 +327,7 @@ def field(
         kind = "check"
     elif isinstance(widget, RadioSelect | CheckboxSelectMultiple):
         kind = "choices"
-    hint = hint or str(bound.help_text or "")
+    hint = str(bound.help_text or "") if hint is None else hint
     described = [f"{bound.auto_id}_hint"] if hint else []
     described += [f"{bound.auto_id}_error"] if bound.errors else []
     wiring = {name.replace("_", "-"): value for name, value in attrs.items()}
