@@ -28,12 +28,9 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             return
 
 
-sockets = URLRouter(
-    [
-        path("ws/v2", PublicConsumer.as_asgi()),
-        path("ws/v2/private", AuthMiddlewareStack(PrivateConsumer.as_asgi())),
-    ]
-)
+public: Any = PublicConsumer.as_asgi()
+private: Any = AuthMiddlewareStack(PrivateConsumer.as_asgi())
+routes: list[Any] = [path("ws/v2", public), path("ws/v2/private", private)]
 application = ProtocolTypeRouter(
-    {"http": django_application, "websocket": sockets, "lifespan": lifespan}
+    {"http": django_application, "websocket": URLRouter(routes), "lifespan": lifespan}
 )

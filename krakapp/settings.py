@@ -217,7 +217,9 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ACCOUNT_RATE_LIMITS = {} if env_bool("ACCOUNT_RATE_LIMITS", default=True) else False
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = (
+    {} if env_bool("ACCOUNT_RATE_LIMITS", default=True) else False
+)
 HEADLESS_ENABLED = True
 HEADLESS_CLIENTS = ("app", "browser")
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]

@@ -114,7 +114,7 @@ class Child:
         """Decide when to start again, later each time it fails soon; give the delay in seconds."""
         ran_s = time.monotonic() - self.started_at
         self.failures = 0 if ran_s > STEADY_S else self.failures + 1
-        delay_s = min(FIRST_DELAY_S * 2**self.failures, LONGEST_DELAY_S)
+        delay_s = min(FIRST_DELAY_S * 2.0**self.failures, LONGEST_DELAY_S)
         self.start_at = time.monotonic() + delay_s
         return delay_s
 
