@@ -15,7 +15,7 @@ function remember(key, value) {
 function showBalances() {
   const hidden = root.dataset.balances === "hidden";
   for (const button of document.querySelectorAll("[data-toggle-balances]")) {
-    button.setAttribute("aria-pressed", String(hidden));
+    button.setAttribute(button.role === "switch" ? "aria-checked" : "aria-pressed", String(hidden));
   }
 }
 

@@ -33,6 +33,7 @@ region?.querySelectorAll(".toast").forEach(settle);
 
 if ("signedIn" in document.documentElement.dataset) {
   live.subscribe("notifications", {}, ({ type, data }) => {
+    if (data.length) document.documentElement.dataset.unread = "";
     if (type !== "update") return;
     for (const { title, body, text, tone, url } of data) {
       toast([title, body ?? text].filter(Boolean).join(": "), { tone, href: url });

@@ -1,0 +1,12 @@
+"""The pages of the person: settings and notices."""
+
+from django.urls import path
+
+from users import views
+
+app_name = "users"
+
+urlpatterns = [
+    path("settings/", views.settings, name="settings"),
+    path("settings/notices/read/", views.notices_read, name="notices_read"),
+]

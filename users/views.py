@@ -1,0 +1,42 @@
+"""The customer's own page: security, appearance, and what the app had to tell."""
+
+from typing import TYPE_CHECKING, cast
+
+from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from common import clock
+from users import operations, queries
+
+if TYPE_CHECKING:
+    from users.models import User
+
+NOTICES = 20
+
+
+@require_safe
+@login_required
+def settings(request: HttpRequest) -> HttpResponse:
+    """Show who is signed in, how safely, and the unread notices."""
+    user = cast("User", request.user)
+    return render(
+        request,
+        "users/settings.html",
+        {
+            "mfa": is_mfa_enabled(user),
+            "sessions": UserSession.objects.filter(user=user).count(),
+            "notices": queries.unread_notices(user)[:NOTICES],
+        },
+    )
+
+
+@require_POST
+@login_required
+def notices_read(request: HttpRequest) -> HttpResponse:
+    """Mark every notice as read."""
+    operations.mark_read(user=cast("User", request.user), now=clock.now())
+    return redirect("users:settings")
