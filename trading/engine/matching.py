@@ -1,0 +1,183 @@
+"""A taker meets the other side of the book, best price first and first come first."""
+
+from trading.engine.arithmetic import affordable, fee_of, quantity_within
+from trading.engine.book import Book, Entry, Ladder, QuoteLevel
+from trading.engine.shard import Shard
+from trading.engine.state import Fill, OrderState
+
+
+def match(shard: Shard, book: Book, taker: OrderState) -> str | None:
+    """Trade an order against everything it reaches.
+
+    Returns why what is left of it must be cancelled (`self_trade`, `dust`); `spent` when it is
+    complete, which an order by notional is when it has no money left for a base unit; or None when
+    nothing more is in reach.
+    """
+    buying = taker.side == "buy"
+    ladder = book.asks if buying else book.bids
+    reach = (taker.price or 0) * ladder.sign
+    keys = ladder.keys
+    while keys and keys[-1] >= reach:
+        level = ladder.levels[keys[-1]]
+        rate = level.price * book.num
+        maker = next(iter(level.queue.values()))
+        if maker.owner == taker.owner:
+            if prevent_self_trade(shard, book, maker, taker.stp):
+                return "self_trade"
+            continue
+        wanted = taker.remaining
+        if wanted is None:
+            wanted = notional_wanted(taker, rate, book.den)
+        offered = maker.remaining if maker.displayed is None else maker.displayed
+        quantity = wanted if offered is None or wanted < offered else offered
+        cost = quantity * rate // book.den
+        if cost == 0:
+            return "dust" if taker.remaining is not None else "spent"
+        trade(shard, book, taker, maker, level.price, quantity, cost)
+        level.visible -= quantity
+        settle_maker(shard, book, ladder, maker, quantity)
+        if quantity == wanted:
+            return "spent"
+    return "spent" if spent(taker, book) else None
+
+
+def notional_wanted(taker: OrderState, rate: int, den: int) -> int:
+    """Return the base units an order by notional still wants at this price, within its budget."""
+    wanted = quantity_within(taker.remaining_notional or 0, rate, den)
+    if taker.side == "sell":
+        return min(wanted, taker.budget)
+    return min(wanted, affordable(taker.budget, rate, den, taker.taker_ppm))
+
+
+def spent(taker: OrderState, book: Book) -> bool:
+    """Tell whether an order by notional has too little left for a base unit at its own price."""
+    if taker.remaining is not None:
+        return False
+    rate = (taker.price or 0) * book.num
+    return notional_wanted(taker, rate, book.den) * rate // book.den == 0
+
+
+def trade(
+    shard: Shard,
+    book: Book,
+    taker: OrderState,
+    maker: Entry,
+    price: int,
+    quantity: int,
+    cost: int,
+) -> None:
+    """Write one fill into both orders and the outcome; the book's queues are the caller's."""
+    waiting = maker.order if isinstance(maker, QuoteLevel) else maker
+    taker_fee = fee_of(cost, taker.taker_ppm)
+    maker_fee = fee_of(cost, waiting.maker_ppm)
+    if taker.side == "buy":
+        buy, sell, buy_fee, sell_fee = taker, waiting, taker_fee, maker_fee
+    else:
+        buy, sell, buy_fee, sell_fee = waiting, taker, maker_fee, taker_fee
+    buy.budget -= cost + buy_fee if buy_fee > 0 else cost
+    sell.budget -= quantity
+    for order, fee in ((buy, buy_fee), (sell, sell_fee)):
+        order.filled += quantity
+        order.cost += cost
+        order.fee += fee
+        if order.remaining is not None:
+            order.remaining -= quantity
+        if order.remaining_notional is not None:
+            order.remaining_notional -= cost
+        shard.touched[order.id] = order
+    shard.trades.append(
+        Fill(
+            book.state.id,
+            waiting.id,
+            taker.id,
+            buy.id,
+            sell.id,
+            price,
+            quantity,
+            cost,
+            buy_fee,
+            sell_fee,
+            waiting.side,
+            book.state.multiplier_e18,
+        )
+    )
+    book.state.last = price
+    shard.instruments[book.state.id] = book.state
+    shard.shown.add(book.state.id)
+
+
+def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:
+    """Bring the maker's queue in line with a fill: filled or worthless remainders go."""
+    rest: int
+    if isinstance(maker, QuoteLevel):
+        maker.remaining -= quantity
+        rest = maker.remaining
+        if rest * maker.price * book.num < book.den:
+            shard.drop_level(book, maker)
+        return
+    order = maker
+    rest = order.remaining or 0
+    price = order.price or 0
+    if rest * price * book.num >= book.den:
+        order.status = "partially_filled"
+        if order.side == "buy":
+            shard.free_excess(book, order)
+        return
+    ladder.remove(price, order.priority, rest)
+    order.priority = 0
+    if rest:
+        shard.finish(order, "cancelled", "dust")
+    else:
+        shard.finish(order, "filled")
+
+
+def prevent_self_trade(shard: Shard, book: Book, maker: Entry, policy: str) -> bool:
+    """Cancel the waiting order where the policy says so; tell whether the taker must stop."""
+    if policy != "cancel_newest":
+        if isinstance(maker, QuoteLevel):
+            shard.drop_level(book, maker)
+        else:
+            shard.cancel(maker, "self_trade")
+    return policy != "cancel_oldest"
+
+
+def fillable(book: Book, taker: OrderState) -> bool:
+    """Tell whether the book can fill an order completely and at once, without touching it."""
+    ladder = book.asks if taker.side == "buy" else book.bids
+    reach = (taker.price or 0) * ladder.sign
+    trial = taker.__copy__()
+    for key in reversed(ladder.keys):
+        if key < reach:
+            break
+        level = ladder.levels[key]
+        for maker in level.queue.values():
+            if maker.owner == taker.owner:
+                if taker.stp == "cancel_oldest":
+                    continue
+                return False
+            done = try_slice(book, trial, level.price, maker.remaining or 0)
+            if done is not None:
+                return done
+    return trial.filled > 0 and spent(trial, book)
+
+
+def try_slice(book: Book, trial: OrderState, price: int, offered: int) -> bool | None:
+    """Fill a trial order from one offer; True when it is complete, False when it never can be."""
+    rate = price * book.num
+    wanted = trial.remaining
+    if wanted is None:
+        wanted = notional_wanted(trial, rate, book.den)
+    quantity = min(wanted, offered)
+    cost = quantity * rate // book.den
+    if cost == 0:
+        return trial.remaining is None and trial.filled > 0
+    trial.filled += quantity
+    if trial.side == "buy":
+        trial.budget -= cost + max(fee_of(cost, trial.taker_ppm), 0)
+    else:
+        trial.budget -= quantity
+    if trial.remaining is not None:
+        trial.remaining -= quantity
+    if trial.remaining_notional is not None:
+        trial.remaining_notional -= cost
+    return True if quantity == wanted else None

@@ -1,0 +1,182 @@
+"""What the engine remembers, and what it says about each command.
+
+Every record here is plain data (integers, strings, None): the engine process writes it to the
+database, and reading it back is all a restart needs. Prices are integer ticks, quantities are base
+units of the share, money is USD units of 10^-6, times are microseconds since the epoch.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from msgspec import Meta, Struct, field
+
+BIGGEST = 2**63 - 1
+BIGGEST_MULTIPLIER_E18 = 10**29
+Count = Annotated[int, Meta(ge=0, le=BIGGEST)]
+Positive = Annotated[int, Meta(ge=1, le=BIGGEST)]
+Rate = Annotated[int, Meta(gt=-1_000_000, lt=1_000_000)]
+
+Side = Literal["buy", "sell"]
+OrderType = Literal[
+    "market",
+    "limit",
+    "stop-loss",
+    "stop-loss-limit",
+    "take-profit",
+    "take-profit-limit",
+    "trailing-stop",
+    "trailing-stop-limit",
+    "iceberg",
+    "quote",
+]
+TimeInForce = Literal["gtc", "ioc", "fok", "gtd"]
+SelfTrade = Literal["cancel_newest", "cancel_oldest", "cancel_both"]
+OrderStatus = Literal["open", "partially_filled", "filled", "cancelled", "rejected", "expired"]
+MarketState = Literal[
+    "online", "cancel_only", "post_only", "limit_only", "reduce_only", "maintenance", "delisted"
+]
+Result = Literal["accepted", "rejected", "ignored"]
+
+
+class Record(Struct, omit_defaults=True, gc=False):
+    """A plain mutable record, copied by `__copy__` (which every Struct has).
+
+    As JSON (`msgspec.to_builtins`, `msgspec.convert`) it leaves out what is at its default.
+    """
+
+    if TYPE_CHECKING:
+
+        def __copy__(self) -> Self: ...
+
+
+class OrderState(Record, gc=False):
+    """One order: its terms as placed, and its life since.
+
+    The terms are the payload of `place`, under the same names (`id` is `order` there). The life
+    begins with `status`. `remaining` is what may still trade in base units; it is None while an
+    order by notional has not come to rest, and `remaining_notional` counts then. `budget` is what
+    is left of the order's hold: USD units for a buy, base units for a sell. `priority` is the
+    place in the queue, 0 when the order is not in the book.
+    """
+
+    id: Positive = field(name="order")
+    owner: int
+    instrument: int
+    side: Side
+    type: OrderType
+    price: Positive | None = None
+    quantity: Positive | None = None
+    notional: Positive | None = None
+    maker_ppm: Rate = 0
+    taker_ppm: Rate = 0
+    tif: TimeInForce = "gtc"
+    expires_at: Positive | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    stp: SelfTrade = "cancel_newest"
+    trigger: Literal["last", "mark"] | None = None
+    trigger_price: Positive | None = None
+    take_profit_price: Positive | None = None
+    trail: Positive | None = None
+    trail_unit: Literal["ticks", "ppm"] = "ticks"
+    limit_offset: int | None = None
+    display: Positive | None = None
+    close: dict[str, Any] | None = None
+    budget: Count = 0
+
+    status: OrderStatus = "open"
+    reason: str | None = None
+    filled: int = 0
+    cost: int = 0
+    fee: int = 0
+    remaining: int | None = None
+    remaining_notional: int | None = None
+    priority: int = 0
+    displayed: int | None = None
+    triggered: bool = False
+    trail_extreme: int | None = None
+    levels: list[list[int]] | None = None
+    opened_at: int = 0
+    closed_at: int | None = None
+
+
+class InstrumentState(Record, gc=False):
+    """One listed instrument: its scale, its market state, and the prices the engine last saw.
+
+    A tick is `tick_num / tick_den` USD per share; a share is 10^`base_scale` base units times
+    `multiplier_e18` / 10^18.
+    """
+
+    id: int = field(name="instrument")
+    tick_num: Positive
+    tick_den: Positive
+    base_scale: Annotated[int, Meta(ge=0, le=18)] = 8
+    multiplier_e18: Annotated[int, Meta(ge=1)] = 10**18
+    state: MarketState = "online"
+    last: int | None = None
+    mark: int | None = None
+    mark_at: int | None = None
+
+
+class ParticipantState(Record, gc=False):
+    """One customer's dead-man switch: at `deadline` all open orders are cancelled."""
+
+    owner: int
+    deadline: int | None = None
+
+
+class ShardState(Struct, gc=False):
+    """Everything a shard's engine is: from it, and the commands after it, the rest follows."""
+
+    sequence: int = 0
+    time: int = 0
+    priority: int = 0
+    instruments: list[InstrumentState] = []
+    orders: list[OrderState] = []
+    participants: list[ParticipantState] = []
+
+
+class Fill(Struct, frozen=True, gc=False):
+    """A trade between two orders, at the price of the one that was waiting (the maker).
+
+    `cost` and both fees are USD units; a negative fee is a rebate.
+    """
+
+    instrument: int
+    maker: int
+    taker: int
+    buy: int
+    sell: int
+    price: int
+    quantity: int
+    cost: int
+    buy_fee: int
+    sell_fee: int
+    maker_side: Side
+    multiplier_e18: int
+
+
+class Freed(Struct, frozen=True, gc=False):
+    """A part of an order's hold that the order can no longer need."""
+
+    order: int
+    amount: int
+
+
+class Outcome(Struct, gc=False):
+    """What one command did. Orders are copies: later commands do not change them."""
+
+    result: Result = "accepted"
+    reason: str | None = None
+    trades: list[Fill] = []
+    releases: list[Freed] = []
+    orders: list[OrderState] = []
+    books: set[int] = set()
+    instruments: list[InstrumentState] = []
+    participants: list[ParticipantState] = []
+
+
+class BookView(Struct, frozen=True, gc=False):
+    """The visible book: (ticks, base units) per price, best first."""
+
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
