@@ -12,6 +12,11 @@ app.autodiscover_tasks()
 
 # The row says what is due; beat only makes sure that somebody looks.
 app.conf.beat_schedule = {
+    "let the simulated bank pay": {
+        "task": "payments.tasks.let_simulated_bank_pay",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
     "prove that a worker lives": {
         "task": "krakapp.tasks.beat_worker",
         "schedule": 5.0,

@@ -223,6 +223,7 @@ ACCOUNT_RATE_LIMITS: dict[str, str] | bool = (
 HEADLESS_ENABLED = True
 HEADLESS_CLIENTS = ("app", "browser")
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "users.adapters.MFAAdapter"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "portfolio:home"
 LOGOUT_REDIRECT_URL = "landing"
@@ -259,6 +260,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# The bank account that customers send dollars to
+
+BANK_DETAILS = {
+    "beneficiary": os.environ.get("BANK_BENEFICIARY", "KrakApp customer funds"),
+    "bank": os.environ.get("BANK_NAME", "Simulated Bank" if DEMO else ""),
+    "iban": os.environ.get("BANK_IBAN", "LT55 9999 9000 0000 0017" if DEMO else ""),
+    "bic": os.environ.get("BANK_BIC", "SIMULT21XXX" if DEMO else ""),
 }
 
 # Static files, security

@@ -13,6 +13,7 @@ import users.operations
 from common.errors import DomainError
 from common.money import Amount
 from ledger.operations import AccountKey, Entry, Leg
+from payments import gateways, queries
 from payments.models import BankCredit, DepositInstruction
 from payments.signals import deposit_completed
 from users.models import User
@@ -22,6 +23,7 @@ REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 REFERENCE = re.compile(f"KRAK[{REFERENCE_LETTERS}]{{8}}")
 LEAST_USD = 1
 MOST_USD = 1_000_000
+BANK_BATCH = 100
 
 
 class DepositTooSmall(DomainError):
@@ -113,6 +115,34 @@ def receive_bank_credit(
     if instruction:
         _complete(instruction, Amount(amount.units, asset), now)
     return credit
+
+
+def receive_bank_webhook(*, payload: bytes, signature: str, now: datetime) -> BankCredit:
+    """Take a webhook of the bank; the same one again changes nothing.
+
+    :raises common.signatures.SignatureInvalid: if the bank has not signed it
+    :raises gateways.WebhookMalformed: if the body is not what was agreed
+    :raises CreditContradicts: if its id was used before for other money
+    """
+    credit = gateways.bank().read_credit(payload, signature, now=now)
+    return receive_bank_credit(
+        external_id=credit.external_id, reference=credit.reference, amount=credit.amount, now=now
+    )
+
+
+def let_simulated_bank_pay(*, now: datetime) -> int:
+    """Let the demo's bank pay what customers have announced; it answers over HTTP, as a bank does.
+
+    :returns: how many of its webhooks were taken
+    """
+    bank = gateways.simulated_bank()
+    if bank is None:
+        return 0
+    expected = [
+        gateways.Expected(one.reference, queries.announced(one), one.created_at)
+        for one in queries.waiting_instructions()[:BANK_BATCH]
+    ]
+    return bank.pay(expected, now=now)
 
 
 def _lock(external_id: str) -> None:
