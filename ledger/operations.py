@@ -2,9 +2,11 @@
 
 Each takes lists and writes them set-based. The order inside is always the same: lock the union of
 the accounts, ids ascending, then journals, then hold entries, then transfers. Amounts are units of
-the account's asset. Whatever a caller gets wrong, the tables' own constraints refuse.
+the account's asset. What a customer may cause, the tables' own constraints refuse by name; what
+only a bug can cause (an amount that is not positive, an unknown account) is no DomainError.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +15,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
 
-from common import realtime
+from common import clock, realtime
 from common.errors import DomainError
 from ledger import queries
 from ledger.models import Account, Asset, Hold, Journal, Transfer
@@ -120,9 +122,11 @@ def register_assets(*, assets: Sequence[tuple[str, int, str]]) -> dict[str, int]
 
 def open_accounts(*, keys: Sequence[AccountKey]) -> list[int]:
     """Find or open accounts; the ids come in the order of the keys."""
-    found = _find_accounts(keys)
+    found = _find_accounts(keys) if keys else {}
     missing = [key for key in dict.fromkeys(keys) if key not in found]
     if missing:
+        # In one order, or two who open the same accounts would wait for each other.
+        missing.sort(key=lambda key: (key.owner_id or 0, key.asset_id, key.role))
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -137,14 +141,21 @@ def open_accounts(*, keys: Sequence[AccountKey]) -> list[int]:
 
 
 def lock_accounts(*, account_ids: Iterable[int]) -> dict[int, queries.Balance]:
-    """Lock accounts, ids ascending, until the caller's transaction ends; give true balances."""
+    """Lock accounts, ids ascending, until the caller's transaction ends; give true balances.
+
+    :raises Account.DoesNotExist: for an id that is no account's
+    """
+    ids = sorted(set(account_ids))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, owner_id, asset_id, posted, held, overdraft"
             " FROM ledger_lock_accounts(%s::bigint[])",
-            [sorted(set(account_ids))],
+            [ids],
         )
-        return {row[0]: queries.Balance(*row) for row in cursor.fetchall()}
+        found = {row[0]: queries.Balance(*row) for row in cursor.fetchall()}
+    if len(found) < len(ids):
+        raise Account.DoesNotExist(f"no account {sorted(set(ids) - set(found))}")
+    return found
 
 
 @_posting
@@ -153,20 +164,26 @@ def post(
 ) -> list[int]:
     """Post events, each once: an entry whose key is in the books already changes nothing.
 
+    Of two entries of one key in the same call, the first is posted.
+
     :returns: journal ids in the order of the entries
     :raises InsufficientFunds: if an account would go below what it holds
     :raises HoldExceeded: if a hold has less than is captured
+    :raises ValueError: if an entry has no legs, or captures more than its legs debit
     """
+    if not entries:
+        return []
     holds = _hold_accounts(capture.hold for entry in entries for capture in entry.captures)
-    touched = {leg.debit for e in entries for leg in e.legs}
-    touched |= {leg.credit for e in entries for leg in e.legs} | set(holds.values())
+    _check(entries, holds)
+    touched = {account for e in entries for leg in e.legs for account in (leg.debit, leg.credit)}
     lock_accounts(account_ids=touched)
+    first = {entry.key: entry for entry in reversed(entries)}
     fresh = _insert_journals(entries, occurred_at, actor)
-    new_entries = [entry for entry in entries if entry.key in fresh]
+    new_entries = [first[key] for key in fresh]
     _insert_captures(new_entries, fresh, holds)
     _insert_transfers(new_entries, fresh)
     _announce(touched)
-    known = fresh if len(fresh) == len(entries) else _journals([e.key for e in entries])
+    known = fresh if len(fresh) == len(first) else _journals(first)
     return [known[entry.key] for entry in entries]
 
 
@@ -177,6 +194,7 @@ def hold(*, requests: Sequence[HoldRequest]) -> list[int]:
     :returns: hold ids in the order of the requests
     :raises InsufficientFunds: if an account has less available than is asked of it
     """
+    _require_positive(request.amount for request in requests)
     if not requests:
         return []
     lock_accounts(account_ids={request.account for request in requests})
@@ -206,6 +224,7 @@ def increase(*, increases: Sequence[tuple[int, int]]) -> list[int]:
     :returns: hold entry ids in the order given
     :raises InsufficientFunds: if an account has less available than is asked of it
     """
+    _require_positive(amount for _, amount in increases)
     return _change_holds(increases)
 
 
@@ -216,6 +235,7 @@ def release(*, releases: Sequence[tuple[int, int]]) -> list[int]:
     :returns: hold entry ids in the order given
     :raises HoldExceeded: if a hold has less than is given back
     """
+    _require_positive(amount for _, amount in releases)
     return _change_holds([(hold_id, -amount) for hold_id, amount in releases])
 
 
@@ -236,6 +256,28 @@ def reverse(
     ]
     entry = Entry(key=key, kind=f"{original.kind}_reversal"[:32], legs=legs, reverses=original.pk)
     return post(entries=[entry], occurred_at=occurred_at, actor=actor)[0]
+
+
+def _check(entries: Sequence[Entry], holds: dict[int, int]) -> None:
+    """Refuse what no caller can mean: an empty journal, a capture that its own legs don't pay."""
+    for entry in entries:
+        if not entry.legs:
+            raise ValueError(f"journal {entry.key} moves nothing")
+        _require_positive([leg.amount for leg in entry.legs])
+        _require_positive([capture.amount for capture in entry.captures])
+        unpaid: Counter[int] = Counter()
+        for capture in entry.captures:
+            unpaid[holds[capture.hold]] += capture.amount
+        if unpaid:
+            for leg in entry.legs:
+                unpaid[leg.debit] -= leg.amount
+        if any(amount > 0 for amount in unpaid.values()):
+            raise ValueError(f"journal {entry.key} captures more than it debits")
+
+
+def _require_positive(amounts: Iterable[int]) -> None:
+    if not all(amount > 0 for amount in amounts):
+        raise ValueError("amounts in the books are positive")
 
 
 def _change_holds(changes: Sequence[tuple[int, int]]) -> list[int]:
@@ -264,10 +306,13 @@ def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
 
 def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:
     ids = set(hold_ids)
-    return dict(Hold.objects.filter(pk__in=ids).values_list("id", "account_id")) if ids else {}
+    found = dict(Hold.objects.filter(pk__in=ids).values_list("id", "account_id")) if ids else {}
+    if len(found) < len(ids):
+        raise Hold.DoesNotExist(f"no hold {sorted(ids - set(found))}")
+    return found
 
 
-def _journals(keys: Sequence[str]) -> dict[str, int]:
+def _journals(keys: Iterable[str]) -> dict[str, int]:
     return dict(Journal.objects.filter(key__in=keys).values_list("key", "id"))
 
 
@@ -362,10 +407,11 @@ def _announce(account_ids: Iterable[int]) -> None:
 
 
 def _send_balances(account_ids: list[int]) -> None:
+    as_of = clock.now()  # before reading: of two events, the later one then has the newer balance
     accounts = Account.objects.filter(pk__in=account_ids, owner__isnull=False)
     realtime.send_private(
         [
-            (account.owner_id, "balances", queries.balance_event(account))
+            (account.owner_id, "balances", queries.balance_event(account, as_of=as_of))
             for account in accounts.select_related("asset").order_by("id")
             if account.owner_id is not None
         ]

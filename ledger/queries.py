@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Prefetch, Q, QuerySet
 
-from common import clock
 from common.invariants import Check
 from common.money import Amount
 from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
@@ -108,14 +108,17 @@ def entries_of(hold: Hold) -> QuerySet[HoldEntry]:
     return hold.entries.select_related("journal").order_by("id")
 
 
-def balance_event(account: Account) -> dict[str, Any]:
-    """Say an account's balance as the private `balances` channel does; read just now."""
+def balance_event(account: Account, *, as_of: datetime) -> dict[str, Any]:
+    """Say an account's balance as the private `balances` channel does.
+
+    :param as_of: a time just before the account was read
+    """
     return {
         "asset": account.asset.code,
         "total": str(Amount(account.posted, account.asset)),
         "held": str(Amount(account.held, account.asset)),
         "available": str(Amount(account.available, account.asset)),
-        "as_of": clock.now().isoformat(),
+        "as_of": as_of.isoformat(),
     }
 
 

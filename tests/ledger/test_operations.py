@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from common import clock
 from ledger import operations, queries
 from ledger.models import Account, Asset, Hold, Journal, Transfer
 from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
@@ -60,6 +61,9 @@ class TestOpenAccounts:
         overdrawing = Account.objects.filter(overdraft=True).values_list("role", flat=True)
         assert set(overdrawing) == {"external", "issuer", "fees"}
 
+    def test_opens_nothing_for_nobody(self, db: None) -> None:
+        assert operations.open_accounts(keys=[]) == []
+
 
 class TestPost:
     def test_moves_an_amount_and_sums_to_zero(self, outside: int, alice: int) -> None:
@@ -111,6 +115,51 @@ class TestPost:
             operations.post(entries=[entry], occurred_at=NOW)
         assert state(alice) == (10, 5)
 
+    def test_a_key_that_stands_twice_in_a_batch_is_posted_once(
+        self, outside: int, alice: int
+    ) -> None:
+        twice = [Entry("a", "test", [Leg(outside, alice, amount)]) for amount in (5, 7)]
+        first, second = operations.post(entries=twice, occurred_at=NOW)
+        assert first == second
+        assert state(alice) == (5, 0)
+
+    def test_posts_nothing_for_nothing(self, db: None) -> None:
+        assert operations.post(entries=[], occurred_at=NOW) == []
+
+    def test_never_loses_a_leg_of_an_unknown_account(self, outside: int, alice: int) -> None:
+        for debit, credit in ((alice + 1, alice), (alice, alice + 1)):
+            entry = Entry("lost", "test", [Leg(outside, alice, 5), Leg(debit, credit, 1)])
+            with pytest.raises(Account.DoesNotExist):
+                operations.post(entries=[entry], occurred_at=NOW)
+        assert state(alice) == (0, 0)
+
+    def test_refuses_a_journal_without_transfers(self, db: None) -> None:
+        with pytest.raises(ValueError, match="moves nothing"):
+            operations.post(entries=[Entry("empty", "test", [])], occurred_at=NOW)
+        assert not Journal.objects.exists()
+
+    def test_refuses_a_capture_that_its_legs_do_not_pay(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        move(outside, alice, 10)
+        move(outside, bob, 10, key="two")
+        [hold] = operations.hold(requests=[HoldRequest(alice, 8, "order")])
+        for legs in ([Leg(bob, alice, 8)], [Leg(alice, bob, 7)]):
+            entry = Entry("unpaid", "test", legs, [Capture(hold, 5), Capture(hold, 3)])
+            with pytest.raises(ValueError, match="captures more than it debits"):
+                operations.post(entries=[entry], occurred_at=NOW)
+        assert state(alice) == (10, 8)
+
+    def test_a_refusal_leaves_the_callers_transaction_usable(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        with transaction.atomic():
+            move(outside, alice, 5)
+            with pytest.raises(operations.InsufficientFunds):
+                move(alice, bob, 6, key="two")
+            move(alice, bob, 4, key="three")
+        assert (state(alice), state(bob)) == ((1, 0), (4, 0))
+
     def test_costs_the_same_queries_for_one_and_for_many(
         self, outside: int, alice: int, django_assert_num_queries: Any
     ) -> None:
@@ -149,6 +198,29 @@ class TestHold:
         with pytest.raises(operations.HoldExceeded):
             operations.release(releases=[(hold, 5)])
 
+    def test_refuses_amounts_that_are_not_positive(self, outside: int, alice: int) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 4, "a")])
+        for amount in (0, -1):
+            with pytest.raises(ValueError, match="positive"):
+                operations.hold(requests=[HoldRequest(alice, amount, "b")])
+            with pytest.raises(ValueError, match="positive"):
+                operations.increase(increases=[(hold, amount)])
+            with pytest.raises(ValueError, match="positive"):
+                operations.release(releases=[(hold, amount)])
+        assert state(alice) == (10, 4)
+
+    def test_refuses_what_does_not_exist(self, alice: int) -> None:
+        with pytest.raises(Account.DoesNotExist):
+            operations.hold(requests=[HoldRequest(alice + 1, 4, "a")])
+        with pytest.raises(Hold.DoesNotExist):
+            operations.release(releases=[(1, 4)])
+
+    def test_does_nothing_for_nothing(self, db: None) -> None:
+        assert operations.hold(requests=[]) == []
+        assert operations.increase(increases=[]) == []
+        assert operations.release(releases=[]) == []
+
 
 class TestReverse:
     def test_mirrors_the_journal_once(self, outside: int, alice: int) -> None:
@@ -165,6 +237,76 @@ class TestReverse:
         move(alice, bob, 1, key="spent")
         with pytest.raises(operations.InsufficientFunds):
             operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+
+
+class TestAnnouncing:
+    """Customers hear of their balances once these are true, and only then."""
+
+    @pytest.fixture
+    def heard(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, dict[str, Any]]]:
+        events: list[tuple[int, str, dict[str, Any]]] = []
+        monkeypatch.setattr(operations.realtime, "send_private", events.extend)
+        return events
+
+    def test_tells_each_customer_after_the_commit(
+        self,
+        outside: int,
+        alice: int,
+        bob: int,
+        heard: list[Any],
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        before = clock.now()
+        with django_capture_on_commit_callbacks(execute=True):
+            move(outside, alice, 5_000_000)
+            operations.hold(requests=[HoldRequest(alice, 1_500_000, "order")])
+            move(alice, bob, 500_000, key="two")
+            assert heard == []
+        last = {owner: event for owner, channel, event in heard if channel == "balances"}
+        owner = Account.objects.get(pk=alice).owner_id
+        assert set(last) == {owner, Account.objects.get(pk=bob).owner_id}
+        as_of = datetime.fromisoformat(last[owner].pop("as_of"))
+        assert last[owner] == {
+            "asset": "USD",
+            "total": "4.500000",
+            "held": "1.500000",
+            "available": "3.000000",
+        }
+        assert before <= as_of <= clock.now()
+
+    def test_the_time_is_that_of_before_reading(
+        self, outside: int, alice: int, heard: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two commits may send in the wrong order; the later `as_of` then has the newer balance."""
+        reads: list[str] = []
+
+        def reading(execute: Any, sql: str, *args: Any) -> Any:
+            reads.append("read")
+            return execute(sql, *args)
+
+        def now() -> datetime:
+            reads.append("clock")
+            return NOW
+
+        monkeypatch.setattr(clock, "now", now)
+        with connection.execute_wrapper(reading):
+            operations._send_balances([alice])
+        assert reads == ["clock", "read"]
+
+    def test_says_nothing_of_what_was_refused(
+        self,
+        outside: int,
+        alice: int,
+        bob: int,
+        heard: list[Any],
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        with (
+            django_capture_on_commit_callbacks(execute=True),
+            pytest.raises(operations.InsufficientFunds),
+        ):
+            move(alice, bob, 6)
+        assert heard == []
 
 
 class TestTheAppsRole:
