@@ -28,7 +28,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         "users/settings.html",
         {
             "mfa": is_mfa_enabled(user),
-            "sessions": UserSession.objects.filter(user=user).count(),
+            "devices": f"{UserSession.objects.filter(user=user).count()} signed in",
             "notices": queries.unread_notices(user)[:NOTICES],
         },
     )
