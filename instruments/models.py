@@ -30,7 +30,7 @@ class Instrument(models.Model):
     underlying = models.CharField(max_length=16)
     name = models.CharField(max_length=80)
     type = models.CharField(max_length=8, choices=Type)
-    isin = models.CharField(max_length=12, unique=True)
+    isin = models.CharField(max_length=12, blank=True)  # empty where the issuer's list has none
     underlying_isin = models.CharField(max_length=12, blank=True)
     solana_mint = models.CharField(max_length=64, blank=True)
     evm_address = models.CharField(max_length=42, blank=True)
@@ -47,6 +47,9 @@ class Instrument(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["isin"], condition=~Q(isin=""), name="instrument_isin_once"
+            ),
             models.CheckConstraint(condition=Q(tick_size__gt=0), name="instrument_tick_positive"),
             models.CheckConstraint(
                 condition=Q(multiplier__gt=0), name="instrument_multiplier_positive"

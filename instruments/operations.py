@@ -1,7 +1,7 @@
 """The one writer of what may be traded."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def load_instruments(*, path: Path = LIST) -> int:
     return len(rows)
 
 
-def _read(lines: Iterator[dict[str, str]] | csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+def _read(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
     for line in lines:
         always = line.pop("kraken_pro_24_7") == "1"
         yield {

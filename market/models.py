@@ -55,6 +55,7 @@ class Candle(models.Model):
     low = models.DecimalField(max_digits=16, decimal_places=6)
     close = models.DecimalField(max_digits=16, decimal_places=6)
     volume = models.DecimalField(max_digits=24, decimal_places=8, default=0)
+    turnover = models.DecimalField(max_digits=32, decimal_places=14, default=0)  # price x shares
     trades = models.PositiveIntegerField(default=0)
     simulated = models.BooleanField(default=False)
 
@@ -71,3 +72,33 @@ class Candle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.interval} {self.time:%Y-%m-%d %H:%M}"
+
+
+class TapeTrade(models.Model):
+    """One settled trade of our own book, as the public sees it: who traded is not here.
+
+    Written in the transaction that settles it. Trades of the card dealer are not on the tape.
+    """
+
+    class Side(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+
+    uid = models.UUIDField(unique=True, editable=False)  # the trade's
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="tape", db_index=False
+    )
+    price = models.DecimalField(max_digits=16, decimal_places=6)
+    quantity = models.DecimalField(max_digits=20, decimal_places=8)  # shares
+    side = models.CharField(max_length=4, choices=Side)  # the taker's
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gt=0), name="tape_price_positive"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="tape_quantity_positive"),
+        ]
+        indexes = [models.Index(fields=["instrument", "at", "id"], name="tape_of_instrument")]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} of {self.instrument_id} at {self.price}"

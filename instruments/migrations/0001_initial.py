@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('underlying', models.CharField(max_length=16)),
                 ('name', models.CharField(max_length=80)),
                 ('type', models.CharField(choices=[('stock', 'Stock'), ('etf', 'ETF')], max_length=8)),
-                ('isin', models.CharField(max_length=12, unique=True)),
+                ('isin', models.CharField(blank=True, max_length=12)),
                 ('underlying_isin', models.CharField(blank=True, max_length=12)),
                 ('solana_mint', models.CharField(blank=True, max_length=64)),
                 ('evm_address', models.CharField(blank=True, max_length=42)),
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ('asset', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='instrument', to='ledger.asset')),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('tick_size__gt', 0)), name='instrument_tick_positive'), models.CheckConstraint(condition=models.Q(('multiplier__gt', 0)), name='instrument_multiplier_positive')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('isin', ''), _negated=True), fields=('isin',), name='instrument_isin_once'), models.CheckConstraint(condition=models.Q(('tick_size__gt', 0)), name='instrument_tick_positive'), models.CheckConstraint(condition=models.Q(('multiplier__gt', 0)), name='instrument_multiplier_positive')],
             },
         ),
     ]

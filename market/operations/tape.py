@@ -1,0 +1,107 @@
+"""The tape: what was traded here, and the candles made of it."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection, transaction
+from redis import RedisError
+
+from common import realtime
+from instruments.models import Instrument
+from market import queries
+from market.models import TapeTrade
+from market.rules import candles
+
+logger = logging.getLogger(__name__)
+
+INTERVALS = {
+    "origin": candles.ORIGIN,
+    "names": list(candles.LENGTHS),
+    "lengths": list(candles.LENGTHS.values()),
+}
+
+# Rows come back only for trades that were not on the tape before.
+INSERT = """
+    INSERT INTO market_tapetrade (uid, instrument_id, price, quantity, side, at)
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::numeric[], %s::text[],
+                         %s::timestamptz[])
+    ON CONFLICT (uid) DO NOTHING
+    RETURNING id
+"""
+
+# What a candle opens and closes with is looked up on the tape: settlement may take an older trade
+# after a newer one.
+CANDLES = """
+    INSERT INTO market_candle AS c (instrument_id, kind, interval, time, open, high, low, close,
+                                    volume, turnover, trades, simulated)
+    SELECT b.instrument_id, 'tape', b.name, b.time, first.price,
+           greatest(b.high, first.price, last.price), least(b.low, first.price, last.price),
+           last.price, b.volume, b.turnover, b.trades, false
+    FROM (
+        SELECT t.instrument_id, i.name, i.length, date_bin(i.length, t.at, %(origin)s) AS time,
+               max(t.price) AS high, min(t.price) AS low, sum(t.quantity) AS volume,
+               sum(t.price * t.quantity) AS turnover, count(*) AS trades
+        FROM market_tapetrade t
+        CROSS JOIN unnest(%(names)s::text[], %(lengths)s::interval[]) AS i (name, length)
+        WHERE t.id = ANY (%(ids)s)
+        GROUP BY 1, 2, 3, 4
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT price FROM market_tapetrade
+        WHERE instrument_id = b.instrument_id AND at >= b.time ORDER BY at, id LIMIT 1
+    ) AS first
+    CROSS JOIN LATERAL (
+        SELECT price FROM market_tapetrade
+        WHERE instrument_id = b.instrument_id AND at < b.time + b.length
+        ORDER BY at DESC, id DESC LIMIT 1
+    ) AS last
+    ORDER BY 1, 3, 4
+    ON CONFLICT (instrument_id, kind, interval, time) DO UPDATE SET
+        open = excluded.open, high = greatest(c.high, excluded.high),
+        low = least(c.low, excluded.low), close = excluded.close,
+        volume = c.volume + excluded.volume, turnover = c.turnover + excluded.turnover,
+        trades = c.trades + excluded.trades
+"""
+
+
+@transaction.atomic
+def record_trades(*, trades: Sequence[TapeTrade]) -> int:
+    """Put settled trades on the tape and into its candles of every interval.
+
+    Called in the transaction that settles them. A trade whose `uid` is on the tape already changes
+    nothing.
+
+    :param trades: unsaved rows, any order; `quantity` in shares, `side` the taker's
+    :return: how many were new
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT, _columns(trades))
+        ids = [row[0] for row in cursor.fetchall()]
+        if ids:
+            cursor.execute(CANDLES, {"ids": ids, **INTERVALS})
+    if ids:
+        latest = {trade.instrument_id: trade for trade in sorted(trades, key=lambda t: t.at)}
+        transaction.on_commit(lambda: _remember_last(list(latest.values())), robust=True)
+    return len(ids)
+
+
+def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:
+    rows = [(t.uid, t.instrument_id, t.price, t.quantity, t.side, t.at) for t in trades]
+    return [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
+
+
+def _remember_last(trades: Sequence[TapeTrade]) -> None:
+    """Leave each instrument's last price in Redis, for the tickers of every process."""
+    symbols = Instrument.objects.in_bulk([trade.instrument_id for trade in trades])
+    prices = {
+        symbols[trade.instrument_id].symbol: json.dumps(
+            {"price": f"{trade.price:f}", "time": trade.at.isoformat()}
+        )
+        for trade in trades
+    }
+    try:
+        realtime.connection().hset(queries.LAST_KEY, mapping=prices)
+    except RedisError:
+        logger.warning("last prices not refreshed: Redis is away")

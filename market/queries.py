@@ -1,0 +1,400 @@
+"""Questions about the market: what it is worth, what it was worth, what may be had at what price.
+
+What moves by the second is read from Redis in one round trip, whatever the number of instruments;
+where Redis is empty or away, the tables answer.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from redis import RedisError
+
+from common import clock, realtime
+from common.invariants import Check
+from instruments.models import Instrument
+from market.models import Candle, ReferencePrice, TapeTrade
+from market.rules import candles as intervals
+from market.rules import checksum, sessions
+from market.rules.sessions import Session
+
+logger = logging.getLogger(__name__)
+
+REFERENCE_KEY = "market:reference"  # hash: symbol → {"price", "time"}
+FEED_KEY = "market:feed"  # {"time", "simulated"}: when the feed last vouched for all of them
+DAY_KEY = "market:day"  # hash: symbol → {"open", "high", "low", "volume", "vwap"} of 24 hours
+LAST_KEY = "market:last"  # hash: symbol → {"price", "time"} of the last trade
+STATE_KEY = "market:state"  # hash: symbol → the book's state, where it isn't online
+BOOK_KEY = "market:book:"  # + symbol: the engine's last book
+
+ONLINE = "online"
+MAX_CANDLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What one whole share is worth elsewhere; `at` is when the feed last vouched for it."""
+
+    price: Decimal
+    at: datetime
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours: the reference price then, its extremes, and what was traded here."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal  # shares
+    vwap: Decimal | None  # None where nothing was traded
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """An instrument's market in one line; None is "not known" or "there is none"."""
+
+    symbol: str
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+    reference_price: Decimal | None
+    change_24h: Decimal | None
+    change_24h_pct: Decimal | None
+    high_24h: Decimal | None
+    low_24h: Decimal | None
+    volume_24h: Decimal
+    state: str
+    session: str  # "open" or "closed"
+    simulated: bool
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """The best levels of a book: (price, shares) as decimal strings, best first."""
+
+    symbol: str
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    sequence: int
+    at: str | None
+
+    @property
+    def checksum(self) -> int:
+        """Sum up the ten best levels as Kraken does."""
+        return checksum.book_checksum(bids=self.bids, asks=self.asks)
+
+
+@dataclass(frozen=True, slots=True)
+class CandleView:
+    """A candle of the reference price, with what was traded here in its time."""
+
+    time: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+    trades: int
+    simulated: bool
+
+
+def session(instrument: Instrument, now: datetime) -> Session:
+    """Tell whether an instrument trades now, and when that changes next."""
+    return sessions.session_at(instrument.hours, now)
+
+
+def reference_price(instrument: Instrument) -> Reference | None:
+    """Give the reference price of one instrument, None before the feed's first word."""
+    return references([instrument]).get(instrument.symbol)
+
+
+def references(instruments: Sequence[Instrument]) -> dict[str, Reference]:
+    """Give the reference prices by symbol; an instrument without one is missing."""
+    if not instruments:
+        return {}
+    read = _read_redis([i.symbol for i in instruments], books=False)
+    return read.references if read else _stored_references(instruments)
+
+
+def tickers(instruments: Sequence[Instrument]) -> dict[str, Ticker]:
+    """Give the tickers by symbol, in one round trip to Redis."""
+    if not instruments:
+        return {}
+    symbols = [instrument.symbol for instrument in instruments]
+    read = _read_redis(symbols, books=True) or _Read(
+        references=_stored_references(instruments),
+        days=statistics(instruments, now=clock.now()),
+        last=_stored_last(instruments),
+        states={},
+        books={},
+    )
+    now = clock.now()
+    return {instrument.symbol: _ticker(instrument, read, now) for instrument in instruments}
+
+
+def book_of(symbol: str, depth: int = 10) -> BookView:
+    """Give the best levels of a book; empty where the engine has not published one."""
+    book: dict[str, Any] = {}
+    try:
+        if raw := realtime.connection().get(BOOK_KEY + symbol):
+            book = json.loads(raw)
+    except RedisError:
+        logger.warning("no book of %s: Redis is away", symbol)
+    return BookView(
+        symbol=symbol,
+        bids=[(price, quantity) for price, quantity in book.get("bids", [])[:depth]],
+        asks=[(price, quantity) for price, quantity in book.get("asks", [])[:depth]],
+        sequence=book.get("sequence", 0),
+        at=book.get("time"),
+    )
+
+
+def candles(
+    instrument: Instrument,
+    interval: str,
+    since: datetime | None = None,
+    limit: int = MAX_CANDLES,
+    *,
+    kind: str = Candle.Kind.REFERENCE,
+) -> list[CandleView]:
+    """List candles, oldest first: from a time on, or the newest ones where none is given.
+
+    Candles of the reference price carry the volume and the number of our own trades.
+    """
+    order = "ASC" if since else "DESC"
+    query = f"""
+        SELECT c.time, c.open, c.high, c.low, c.close, coalesce(t.volume, 0),
+               coalesce(t.turnover, 0), coalesce(t.trades, 0), c.simulated
+        FROM market_candle c
+        LEFT JOIN market_candle t ON t.instrument_id = c.instrument_id AND t.kind = 'tape'
+             AND t.interval = c.interval AND t.time = c.time
+        WHERE c.instrument_id = %s AND c.kind = %s AND c.interval = %s
+              AND c.time >= coalesce(%s, '-infinity'::timestamptz)
+        ORDER BY c.time {order} LIMIT %s
+    """  # noqa: S608 - the only thing filled in is ASC or DESC
+    with connection.cursor() as cursor:
+        cursor.execute(query, [instrument.pk, kind, interval, since, min(limit, MAX_CANDLES)])
+        found = [CandleView(*row) for row in cursor.fetchall()]
+    return found if since else found[::-1]
+
+
+def closes(
+    instruments: Iterable[Instrument], interval: str, since: datetime
+) -> dict[int, list[tuple[datetime, Decimal]]]:
+    """Give the closing reference prices since a time by instrument id, in one query."""
+    found: dict[int, list[tuple[datetime, Decimal]]] = {}
+    rows = Candle.objects.filter(
+        instrument__in=[instrument.pk for instrument in instruments],
+        kind=Candle.Kind.REFERENCE,
+        interval=interval,
+        time__gte=since,
+    ).order_by("time")
+    for instrument_id, time, close in rows.values_list("instrument_id", "time", "close"):
+        found.setdefault(instrument_id, []).append((time, close))
+    return found
+
+
+def sparklines(instruments: Iterable[Instrument], points: int = 24) -> dict[int, list[Decimal]]:
+    """Give the last hourly closes by instrument id, oldest first, in one query.
+
+    Hours of a closed session are not counted, so a share's line on Sunday is that of Friday.
+    """
+    query = """
+        SELECT i.id, array_agg(c.close ORDER BY c.time)
+        FROM unnest(%s::bigint[]) AS i (id)
+        CROSS JOIN LATERAL (
+            SELECT time, close FROM market_candle
+            WHERE instrument_id = i.id AND kind = 'reference' AND interval = '1h'
+            ORDER BY time DESC LIMIT %s
+        ) AS c
+        GROUP BY i.id
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, [[instrument.pk for instrument in instruments], points])
+        return dict(cursor.fetchall())
+
+
+def tape(instrument: Instrument) -> QuerySet[TapeTrade]:
+    """List an instrument's public trades, newest first."""
+    return TapeTrade.objects.filter(instrument=instrument).order_by("-at", "-id")
+
+
+def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str, Day]:
+    """Compute the last 24 hours by symbol, from candles, in one query."""
+    query = """
+        SELECT i.symbol, coalesce(before.close, r.open, ref.day_open),
+               greatest(r.high, before.close, ref.price), least(r.low, before.close, ref.price),
+               coalesce(t.volume, 0), t.turnover / nullif(t.volume, 0)
+        FROM instruments_instrument i
+        JOIN market_referenceprice ref ON ref.instrument_id = i.id
+        LEFT JOIN LATERAL (
+            SELECT close FROM market_candle
+            WHERE instrument_id = i.id AND kind = 'reference' AND interval = '1m'
+                  AND time < %(since)s ORDER BY time DESC LIMIT 1
+        ) AS before ON true
+        LEFT JOIN LATERAL (
+            SELECT max(high) AS high, min(low) AS low, (array_agg(open ORDER BY time))[1] AS open
+            FROM market_candle
+            WHERE instrument_id = i.id AND kind = 'reference' AND interval = '15m'
+                  AND time >= %(since)s
+        ) AS r ON true
+        LEFT JOIN LATERAL (
+            SELECT sum(volume) AS volume, sum(turnover) AS turnover FROM market_candle
+            WHERE instrument_id = i.id AND kind = 'tape' AND interval = '1m' AND time >= %(since)s
+        ) AS t ON true
+        WHERE i.id = ANY (%(ids)s)
+    """
+    ids = [instrument.pk for instrument in instruments]
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"since": now - intervals.LENGTHS["1d"], "ids": ids})
+        return {row[0]: Day(*row[1:]) for row in cursor.fetchall()}
+
+
+@dataclass(slots=True)
+class _Read:
+    """Everything the tickers are made of, by symbol."""
+
+    references: dict[str, Reference]
+    days: dict[str, Day]
+    last: dict[str, Decimal]
+    states: dict[str, str]
+    books: dict[str, dict[str, Any]]
+
+
+def _read_redis(symbols: list[str], *, books: bool) -> _Read | None:
+    """Read what Redis knows; None where it is away or has not heard of the feed."""
+    pipe = realtime.connection().pipeline(transaction=False)
+    pipe.get(FEED_KEY)
+    for key in (REFERENCE_KEY, DAY_KEY, LAST_KEY, STATE_KEY):
+        pipe.hmget(key, symbols)
+    if books:
+        pipe.mget([BOOK_KEY + symbol for symbol in symbols])
+    try:
+        feed, reference, day, last, state, *tops = pipe.execute()
+    except RedisError:
+        logger.warning("tickers from the tables: Redis is away")
+        return None
+    if feed is None or not any(reference):
+        return None
+    vouched = json.loads(feed)
+    prices = {symbol: json.loads(raw) for symbol, raw in _known(symbols, reference)}
+    return _Read(
+        references={
+            symbol: Reference(
+                Decimal(entry["price"]),
+                datetime.fromisoformat(max(entry["time"], vouched["time"])),
+                vouched["simulated"],
+            )
+            for symbol, entry in prices.items()
+        },
+        days={symbol: _day(json.loads(raw)) for symbol, raw in _known(symbols, day)},
+        last={s: Decimal(json.loads(raw)["price"]) for s, raw in _known(symbols, last)},
+        states={symbol: raw.decode() for symbol, raw in _known(symbols, state)},
+        books={symbol: json.loads(raw) for symbol, raw in _known(symbols, tops[0] if tops else [])},
+    )
+
+
+def _known(symbols: list[str], values: list[bytes | None]) -> list[tuple[str, bytes]]:
+    return [(s, value) for s, value in zip(symbols, values, strict=False) if value is not None]
+
+
+def _day(entry: dict[str, str | None]) -> Day:
+    return Day(**{name: None if text is None else Decimal(text) for name, text in entry.items()})  # type: ignore[arg-type]
+
+
+def _stored_references(instruments: Iterable[Instrument]) -> dict[str, Reference]:
+    rows = ReferencePrice.objects.filter(instrument__in=[i.pk for i in instruments])
+    return {
+        row.instrument.symbol: Reference(row.price, row.at, row.simulated)
+        for row in rows.select_related("instrument")
+    }
+
+
+def _stored_last(instruments: Iterable[Instrument]) -> dict[str, Decimal]:
+    query = """
+        SELECT i.symbol, t.price FROM instruments_instrument i
+        CROSS JOIN LATERAL (
+            SELECT price FROM market_tapetrade WHERE instrument_id = i.id
+            ORDER BY at DESC, id DESC LIMIT 1
+        ) AS t
+        WHERE i.id = ANY (%s)
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, [[instrument.pk for instrument in instruments]])
+        return dict(cursor.fetchall())
+
+
+def _ticker(instrument: Instrument, read: _Read, now: datetime) -> Ticker:
+    symbol = instrument.symbol
+    reference, day = read.references.get(symbol), read.days.get(symbol)
+    book = read.books.get(symbol, {})
+    change = reference.price - day.open if reference and day else None
+    return Ticker(
+        symbol=symbol,
+        bid=_best(book.get("bids")),
+        ask=_best(book.get("asks")),
+        last=read.last.get(symbol),
+        reference_price=reference and reference.price,
+        change_24h=change,
+        change_24h_pct=change_pct(change, day.open) if change is not None and day else None,
+        high_24h=day and reference and max(day.high, reference.price),
+        low_24h=day and reference and min(day.low, reference.price),
+        volume_24h=day.volume if day else Decimal(0),
+        state=read.states.get(symbol, ONLINE),
+        session="open" if sessions.is_open(instrument.hours, now) else "closed",
+        simulated=reference.simulated if reference else False,
+        at=reference and reference.at,
+    )
+
+
+def change_pct(change: Decimal, since: Decimal) -> Decimal:
+    """Give a change in percent of what it was before, to two decimals."""
+    return (change * 100 / since).quantize(Decimal("0.01"))
+
+
+def _best(levels: list[list[str]] | None) -> Decimal | None:
+    return Decimal(levels[0][0]) if levels else None
+
+
+# The invariants' numbers are those of docs/invariants.md.
+CHECKS = [
+    Check(
+        29,
+        "tape candles are the tape",
+        """
+        WITH made AS (
+            SELECT t.instrument_id, i.name AS interval,
+                   date_bin(i.length, t.at, '2000-01-03T00:00Z') AS time,
+                   sum(t.quantity) AS volume, sum(t.price * t.quantity) AS turnover,
+                   count(*) AS trades, max(t.price) AS high, min(t.price) AS low,
+                   (array_agg(t.price ORDER BY t.at, t.id))[1] AS open,
+                   (array_agg(t.price ORDER BY t.at DESC, t.id DESC))[1] AS close
+            FROM market_tapetrade t
+            CROSS JOIN (VALUES ('1m', interval '1 minute'), ('5m', interval '5 minutes'),
+                               ('15m', interval '15 minutes'), ('1h', interval '1 hour'),
+                               ('4h', interval '4 hours'), ('1d', interval '1 day'),
+                               ('1w', interval '7 days')) AS i (name, length)
+            GROUP BY 1, 2, 3
+        ),
+        kept AS (SELECT * FROM market_candle WHERE kind = 'tape')
+        SELECT format('instrument %s, %s from %s: candle has %s shares in %s trades, tape %s in %s',
+                      coalesce(k.instrument_id, m.instrument_id), coalesce(k.interval, m.interval),
+                      coalesce(k.time, m.time), k.volume, k.trades, m.volume, m.trades)
+        FROM kept k FULL JOIN made m
+             ON (m.instrument_id, m.interval, m.time) = (k.instrument_id, k.interval, k.time)
+        WHERE (k.volume, k.turnover, k.trades, k.open, k.high, k.low, k.close)
+              IS DISTINCT FROM
+              (m.volume, m.turnover, m.trades, m.open, m.high, m.low, m.close)
+        """,
+    ),
+]

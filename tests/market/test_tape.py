@@ -1,0 +1,140 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import instruments.operations
+import instruments.queries
+from common.invariants import find_breaks
+from market import operations, queries
+from market.models import Candle, TapeTrade
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def apple():
+    instruments.operations.load_instruments()
+    return instruments.queries.by_symbol("AAPLx")
+
+
+def trade(instrument, price, quantity="1", *, after_s=0, side="buy"):
+    return TapeTrade(
+        uid=uuid4(),
+        instrument_id=instrument.pk,
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        side=side,
+        at=NOON + timedelta(seconds=after_s),
+    )
+
+
+def candle(instrument, interval):
+    return Candle.objects.get(instrument=instrument, kind="tape", interval=interval)
+
+
+class TestRecordTrades:
+    def test_makes_a_candle_of_every_interval(self, apple):
+        trades = [
+            trade(apple, "278.50", "0.5", after_s=1),
+            trade(apple, "279.00", "1", after_s=2),
+            trade(apple, "278.00", "0.25", after_s=50),
+        ]
+        assert operations.record_trades(trades=trades) == 3
+        for interval in ("1m", "5m", "15m", "1h", "4h", "1d", "1w"):
+            made = candle(apple, interval)
+            assert (made.open, made.high, made.low, made.close) == (
+                Decimal("278.5"),
+                279,
+                278,
+                278,
+            )
+            assert (made.volume, made.trades) == (Decimal("1.75"), 3)
+            assert made.turnover == Decimal("487.75")
+        assert candle(apple, "1w").time == datetime(2026, 11, 16, tzinfo=UTC)
+
+    def test_counts_a_trade_once_however_often_it_is_told(self, apple):
+        trades = [trade(apple, "278.50"), trade(apple, "279.00", after_s=3)]
+        operations.record_trades(trades=trades)
+        again = [*trades, trade(apple, "280.00", after_s=5)]
+        assert operations.record_trades(trades=again) == 1
+        assert candle(apple, "1m").trades == 3
+
+    def test_opens_with_the_earliest_trade_though_it_was_settled_last(self, apple):
+        operations.record_trades(trades=[trade(apple, "279.00", after_s=30)])
+        operations.record_trades(trades=[trade(apple, "278.00", after_s=2)])
+        made = candle(apple, "1m")
+        assert (made.open, made.close) == (278, 279)
+
+    def test_takes_the_same_queries_for_many(self, apple, django_assert_num_queries):
+        with django_assert_num_queries(4):
+            operations.record_trades(trades=[trade(apple, "1", after_s=n) for n in range(300)])
+
+    def test_takes_none(self):
+        assert operations.record_trades(trades=[]) == 0
+
+    def test_the_last_price_is_known_after_the_commit(
+        self, apple, django_capture_on_commit_callbacks
+    ):
+        with django_capture_on_commit_callbacks(execute=True):
+            operations.record_trades(
+                trades=[trade(apple, "279.00", after_s=9), trade(apple, "278.00", after_s=2)]
+            )
+        from common import realtime
+
+        assert b"279.00" in realtime.connection().hget(queries.LAST_KEY, "AAPLx")
+
+
+class TestChecks:
+    def breaks(self):
+        return [found.detail for found in find_breaks(queries.CHECKS)]
+
+    def test_candles_of_the_tape_pass(self, apple):
+        operations.record_trades(
+            trades=[trade(apple, "278.123456", f"0.{n:08}", after_s=n * 40) for n in range(1, 30)]
+        )
+        assert self.breaks() == []
+
+    def test_a_planted_volume_is_named(self, apple):
+        operations.record_trades(trades=[trade(apple, "278.50")])
+        Candle.objects.filter(interval="5m").update(volume=2)
+        (found,) = self.breaks()
+        assert "5m" in found
+        assert "2.00000000 shares" in found
+
+    def test_a_missing_candle_is_named(self, apple):
+        operations.record_trades(trades=[trade(apple, "278.50")])
+        Candle.objects.filter(interval="1d").delete()
+        assert len(self.breaks()) == 1
+
+    def test_a_candle_without_trades_is_named(self, apple):
+        operations.record_trades(trades=[trade(apple, "278.50")])
+        TapeTrade.objects.all().delete()
+        assert len(self.breaks()) == 7
+
+
+moves = st.lists(
+    st.tuples(st.integers(1, 99_999), st.integers(1, 10**12), st.integers(0, 20_000)),
+    min_size=1,
+    max_size=12,
+)
+
+
+class TestAnyOrder:
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(moves=moves, split=st.integers(0, 12))
+    def test_candles_equal_the_tape_however_it_was_cut_into_batches(self, apple, moves, split):
+        TapeTrade.objects.all().delete()
+        Candle.objects.all().delete()
+        trades = [
+            trade(apple, Decimal(price) / 100, Decimal(base).scaleb(-8), after_s=second)
+            for price, base, second in moves
+        ]
+        operations.record_trades(trades=trades[split:])
+        operations.record_trades(trades=trades[:split])
+        assert list(find_breaks(queries.CHECKS)) == []
