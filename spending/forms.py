@@ -1,0 +1,39 @@
+"""What pays, chosen on the page of a card."""
+
+from typing import Any
+
+from django import forms
+
+from spending.operations import PURCHASES
+
+
+class SourceForm(forms.Form):
+    """Add an asset to what pays, keeping some of it."""
+
+    asset = forms.ChoiceField(label="Sell")
+    keep = forms.DecimalField(
+        label="but always keep",
+        min_value=0,
+        max_digits=20,
+        decimal_places=8,
+        initial="0",
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+    )
+
+    def __init__(self, *args: Any, assets: list[tuple[str, str]], **kwargs: Any) -> None:
+        """Offer the given assets: code and words."""
+        super().__init__(*args, **kwargs)
+        self.fields["asset"].choices = assets  # type: ignore[attr-defined]
+
+
+class MoveForm(forms.Form):
+    """Let an asset pay earlier or later, or not at all."""
+
+    asset = forms.CharField(max_length=16)
+    step = forms.ChoiceField(choices=[("-1", "earlier"), ("1", "later"), ("0", "remove")])
+
+
+class TapForm(forms.Form):
+    """Buy something made up; demo mode only."""
+
+    purchase = forms.ChoiceField(choices=[(name, name) for name in PURCHASES])

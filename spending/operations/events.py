@@ -1,0 +1,337 @@
+"""What the network says after an authorization: more, less, done, given back. Each once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from django.db import transaction
+
+import ledger.operations
+import ledger.queries
+import users.operations
+from common.errors import DomainError
+from ledger.operations import AccountKey, Capture, Entry, Leg
+from spending import gateways, queries
+from spending.models import Authorization, Card, CardEvent, CardMovement, CardSale
+from spending.operations.authorizations import (
+    UnknownCard,
+    answer,
+    authorize,
+    lock_card,
+    refusal,
+)
+from spending.operations.funding import raise_money
+
+DEADLINE_S = 1.2  # the network gives us two seconds, its way here and back included
+EXPIRED_A_RUN = 200
+
+__all__ = ["UnknownCard", "expire_due", "receive_event"]
+
+
+class UnknownAuthorization(DomainError):
+    """No authorization of that id was asked for on this card."""
+
+    status = 404
+
+
+class NothingPending(DomainError):
+    """Nothing of this authorization is pending any more."""
+
+    status = 409
+
+
+class RefundTooLarge(DomainError):
+    """More would be refunded than was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event led to: as much approved, or a reason why not."""
+
+    units: int
+    reason: str = ""
+
+
+def receive_event(*, payload: bytes, signature: str, now: datetime) -> str:
+    """Take one signed webhook of the network and give the bytes to answer.
+
+    :raises SignatureInvalid: if the processor did not sign it, or not just now
+    :raises EventMalformed: if it says nothing we know
+    :raises UnknownCard: if the card is not ours
+    :raises UnknownAuthorization: if it is about an authorization nobody asked for
+    :raises NothingPending: if the authorization is done
+    :raises RefundTooLarge: if more would be refunded than was taken
+    """
+    event = gateways.processor().read(payload, signature=signature, now=now)
+    if event.kind in {gateways.REQUESTED, gateways.ADVISED}:
+        return authorize(event=event, now=now, deadline=monotonic() + DEADLINE_S)
+    return _apply(event, now)
+
+
+def expire_due(*, now: datetime) -> int:
+    """Give back what merchants never cleared, oldest first; say how many it was."""
+    pending = Authorization.objects.filter(
+        status=Authorization.Status.PENDING, expires_at__lte=now
+    ).order_by("expires_at")
+    due = pending.values_list("id", "card__token")[:EXPIRED_A_RUN]
+    return sum(_expire_one(authorization, token, now) for authorization, token in due)
+
+
+@transaction.atomic
+def _expire_one(authorization_id: int, token: str, now: datetime) -> bool:
+    lock_card(token)
+    authorization = Authorization.objects.select_for_update().get(pk=authorization_id)
+    if authorization.status != Authorization.Status.PENDING:
+        return False
+    _give_back(authorization, authorization.pending_units, now, expired=True)
+    return True
+
+
+@transaction.atomic
+def _apply(event: gateways.Event, now: datetime) -> str:
+    """Carry an event out once, and remember it with its answer."""
+    card = lock_card(event.card)
+    if before := CardEvent.objects.filter(external_id=event.id).first():
+        return before.answer
+    authorization = _authorization(card, event)
+    outcome = HANDLERS[event.kind](card, authorization, event, now)
+    told = answer(
+        "declined" if outcome.reason else "approved",
+        reason=outcome.reason,
+        units=outcome.units,
+        uid=authorization.uid if authorization else None,
+    )
+    CardEvent.objects.create(
+        external_id=event.id,
+        kind=event.kind,
+        card=card,
+        authorization=authorization,
+        amount_units=event.amount or outcome.units,
+        answer=told,
+        received_at=now,
+    )
+    return told
+
+
+def _authorization(card: Card, event: gateways.Event) -> Authorization | None:
+    """Lock the authorization an event is about, if it is about one."""
+    if not event.authorization:
+        return None
+    mine = Authorization.objects.select_for_update().filter(card=card)
+    found = mine.filter(external_id=event.authorization).first()
+    if found is None:
+        raise UnknownAuthorization
+    return found
+
+
+def _pending(authorization: Authorization | None) -> Authorization:
+    if authorization is None:
+        raise UnknownAuthorization
+    if authorization.status != Authorization.Status.PENDING:
+        raise NothingPending
+    return authorization
+
+
+def _increment(
+    card: Card, given: Authorization | None, event: gateways.Event, now: datetime
+) -> Outcome:
+    """Set more aside for a merchant who asks for more: all of it or none."""
+    authorization = _pending(given)
+    amount = event.amount or 0
+    if reason := refusal(card, now):
+        return Outcome(0, reason)
+    key = f"card:{authorization.uid}:{authorization.sales.count()}"
+    raised = raise_money(card=card, amount=amount, partial=False, key=key, now=now)
+    if raised.reason:
+        return Outcome(0, raised.reason)
+    assert authorization.hold_id, "a pending authorization has a hold"
+    ledger.operations.increase(increases=[(authorization.hold_id, amount)])
+    CardSale.objects.bulk_create(
+        [CardSale(authorization=authorization, trade=trade) for trade in raised.trades]
+    )
+    authorization.authorized_units += amount
+    authorization.save(update_fields=["authorized_units"])
+    return Outcome(amount)
+
+
+def _reverse(
+    card: Card, given: Authorization | None, event: gateways.Event, now: datetime
+) -> Outcome:
+    """Give back what the merchant does not want: cash, also where shares were sold for it."""
+    authorization = _pending(given)
+    amount = min(event.amount or authorization.pending_units, authorization.pending_units)
+    _give_back(authorization, amount, now)
+    return Outcome(amount)
+
+
+def _expire(
+    card: Card, given: Authorization | None, event: gateways.Event, now: datetime
+) -> Outcome:
+    authorization = _pending(given)
+    amount = authorization.pending_units
+    _give_back(authorization, amount, now, expired=True)
+    return Outcome(amount)
+
+
+def _clear(
+    card: Card, given: Authorization | None, event: gateways.Event, now: datetime
+) -> Outcome:
+    """Take the money for good: it always posts, whatever became of card and authorization.
+
+    First what is set aside, then other cash. What neither covers the house pays, and freezes the
+    card until somebody has looked at it.
+    """
+    pending = given.pending_units if given else 0
+    amount = event.amount or pending
+    if amount <= 0:
+        raise NothingPending
+    cash, settlement, fees = _accounts(card, ("card_settlement", "fees"))
+    balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, fees])[cash]
+    aside = min(amount, pending)
+    paid = min(amount, balance.available + aside)
+    legs = [Leg(cash, settlement, paid)] if paid else []
+    if shortfall := amount - paid:
+        legs.append(Leg(fees, settlement, shortfall))
+    captures = [Capture(given.hold_id, aside)] if given and given.hold_id and aside else []
+    _post(card, given, event, "card_clearing", legs, captures, now, shortfall=shortfall)
+    if given and aside:
+        given.captured_units += aside
+        _close_if_done(given, now)
+        if event.final and given.pending_units:
+            _give_back(given, given.pending_units, now)
+    if shortfall:
+        _freeze_over(card, shortfall, now)
+    return Outcome(amount)
+
+
+def _refund(
+    card: Card, given: Authorization | None, event: gateways.Event, now: datetime
+) -> Outcome:
+    """Put money back into the customer's cash; unlinked ones too.
+
+    What the settlement account lacks for it comes from the network, outside.
+    """
+    amount = event.amount or (queries.refundable(given) if given else 0)
+    if amount <= 0 or (given and amount > queries.refundable(given)):
+        raise RefundTooLarge
+    cash, settlement, outside = _accounts(card, ("card_settlement", "external"))
+    balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, outside])[settlement]
+    from_settlement = min(amount, balance.available)
+    legs = [Leg(settlement, cash, from_settlement)] if from_settlement else []
+    if amount > from_settlement:
+        legs.append(Leg(outside, cash, amount - from_settlement))
+    _post(card, given, event, "card_refund", legs, [], now)
+    users.operations.notify(
+        user=card.user,
+        kind="card.refunded",
+        title=f"${queries.dollars(amount)} came back to you",
+        body=event.merchant or (given.merchant if given else ""),
+        url="/cards/",
+        now=now,
+    )
+    return Outcome(amount)
+
+
+Handler = Callable[[Card, Authorization | None, gateways.Event, datetime], Outcome]
+HANDLERS: dict[str, Handler] = {
+    gateways.INCREMENTED: _increment,
+    gateways.REVERSED: _reverse,
+    gateways.EXPIRED: _expire,
+    gateways.CLEARED: _clear,
+    gateways.REFUNDED: _refund,
+}
+
+
+def _accounts(card: Card, roles: tuple[str, str]) -> list[int]:
+    """Open the customer's cash account and two of the house's, all in dollars."""
+    usd = ledger.queries.usd()
+    house = [AccountKey(None, usd.pk, role) for role in roles]
+    return ledger.operations.open_accounts(
+        keys=[AccountKey(card.user_id, usd.pk, "customer"), *house]
+    )
+
+
+def _post(
+    card: Card,
+    given: Authorization | None,
+    event: gateways.Event,
+    kind: str,
+    legs: list[Leg],
+    captures: list[Capture],
+    now: datetime,
+    *,
+    shortfall: int = 0,
+) -> None:
+    """Post one journal for the event, and keep the movement beside it."""
+    entry = Entry(key=f"card:{event.id}", kind=kind, legs=legs, captures=captures)
+    (journal,) = ledger.operations.post(entries=[entry], occurred_at=now)
+    CardMovement.objects.create(
+        external_id=event.id,
+        kind=kind.removeprefix("card_"),
+        authorization=given,
+        card=card,
+        merchant=event.merchant or (given.merchant if given else ""),
+        mcc=event.mcc or (given.mcc if given else ""),
+        amount_units=sum(leg.amount for leg in legs),
+        shortfall_units=shortfall,
+        journal_id=journal,
+        posted_at=now,
+    )
+
+
+def _give_back(
+    authorization: Authorization, amount: int, now: datetime, *, expired: bool = False
+) -> None:
+    """Release a part of the hold and count it as reversed or expired."""
+    if amount <= 0 or authorization.hold_id is None:
+        raise NothingPending
+    ledger.operations.release(releases=[(authorization.hold_id, amount)])
+    if expired:
+        authorization.expired_units += amount
+    else:
+        authorization.reversed_units += amount
+    _close_if_done(authorization, now)
+
+
+def _close_if_done(authorization: Authorization, now: datetime) -> None:
+    """Close it when nothing is pending; how, follows from what became of most of it."""
+    statuses = Authorization.Status
+    if not authorization.pending_units:
+        ended = statuses.EXPIRED if authorization.expired_units else statuses.REVERSED
+        authorization.status = statuses.CLOSED if authorization.captured_units else ended
+        authorization.closed_at = now
+    authorization.save(
+        update_fields=[
+            "captured_units",
+            "reversed_units",
+            "expired_units",
+            "status",
+            "closed_at",
+        ]
+    )
+
+
+def _freeze_over(card: Card, shortfall: int, now: datetime) -> None:
+    """Stop a card whose holder owes us; the holder cannot thaw it."""
+    if card.status == Card.Status.CANCELLED:
+        return
+    card.status, card.frozen_by = Card.Status.FROZEN, None
+    card.frozen_reason = f"A merchant took ${queries.dollars(shortfall)} more than there was."
+    card.save(update_fields=["status", "frozen_by", "frozen_reason"])
+    users.operations.notify(
+        user=card.user,
+        kind="card.frozen",
+        title=f"Your card ending in {card.last_four} is frozen",
+        body=card.frozen_reason,
+        url="/cards/",
+        now=now,
+    )
+    users.operations.record(
+        action="card.frozen",
+        actor=None,
+        subject=card.user,
+        at=now,
+        reason=card.frozen_reason,
+        detail={"card": str(card.uid)},
+    )

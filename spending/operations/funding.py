@@ -1,0 +1,142 @@
+"""Raising the money for a purchase: cash, and shares sold to the house, in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+import ledger.operations
+import ledger.queries
+import trading.operations
+import trading.queries
+from instruments.models import Instrument
+from ledger.operations import AccountKey
+from spending import rules
+from spending.models import Card, FundingSource
+from trading.models import Book, Order, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What stands ready in the cash account to be set aside, or why nothing does.
+
+    `units` of USD; the trades that brought some of it. Nothing was sold where `reason` is given.
+    """
+
+    cash_account: int
+    units: int
+    trades: list[Trade] = field(default_factory=list)
+    reason: str = ""
+
+
+@transaction.atomic
+def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: datetime) -> Raised:
+    """Make an amount available in the customer's cash account, selling shares where needed.
+
+    The caller holds the card's row, and sets the money aside in the same transaction. Accounts are
+    locked before the plan is made, ids ascending: the cash alone where it is enough.
+    """
+    sources = list(card.sources.select_related("asset__instrument__book").order_by("position"))
+    cash_account = _open_cash(card)
+    if sources and _is_cash(sources[0]):
+        cash = _lock_cash(cash_account, sources[0], amount)
+        if cash >= amount:
+            return Raised(cash_account, amount)
+    plan, instruments = _plan(card, sources, cash_account, amount, now)
+    short = plan.covered < amount
+    if plan.covered <= 0 or (short and not partial):
+        return Raised(cash_account, 0, reason=plan.obstacle or "insufficient_funds")
+    trades = [
+        trading.operations.trade_with_house(
+            customer=card.user,
+            instrument=instruments[sale.key],
+            side=Order.Side.SELL,
+            quantity=sale.quantity,
+            price=sale.price,
+            now=now,
+            key=f"{key}:{number}",
+        )
+        for number, sale in enumerate(plan.sales)
+    ]
+    reason = "insufficient_funds" if short else ""
+    return Raised(cash_account, plan.covered, trades, reason)
+
+
+def _open_cash(card: Card) -> int:
+    usd = ledger.queries.usd()
+    key = AccountKey(card.user_id, usd.pk, "customer")
+    return ledger.operations.open_accounts(keys=[key])[0]
+
+
+def _is_cash(source: FundingSource) -> bool:
+    return source.asset.code == "USD"
+
+
+def _lock_cash(account: int, source: FundingSource, amount: int) -> int:
+    """Lock the cash account and say what it may give; 0, and no lock, if that is not enough.
+
+    The lock is taken back with its savepoint, so that a sale can take all locks in order.
+    """
+    savepoint = transaction.savepoint()
+    balance = ledger.operations.lock_accounts(account_ids=[account])[account]
+    if balance.available - source.keep_units >= amount:
+        transaction.savepoint_commit(savepoint)
+        return amount
+    transaction.savepoint_rollback(savepoint)
+    return 0
+
+
+def _plan(
+    card: Card, sources: list[FundingSource], cash_account: int, amount: int, now: datetime
+) -> tuple[rules.Plan, dict[int, Instrument]]:
+    """Lock everything a sale may touch, then decide what is sold.
+
+    Where the house has not the cash to buy it, nothing is.
+    """
+    instruments = {s.asset_id: s.asset.instrument for s in sources if not _is_cash(s)}
+    theirs = [AccountKey(card.user_id, asset_id, "customer") for asset_id in instruments]
+    house = [AccountKey(None, asset_id, "dealer") for asset_id in instruments]
+    dealer = AccountKey(None, ledger.queries.usd().pk, "dealer")
+    ids = ledger.operations.open_accounts(keys=[dealer, *theirs, *house])
+    balances = ledger.operations.lock_accounts(account_ids=[*ids, cash_account])
+    available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
+    plan = rules.plan(
+        amount=amount,
+        sources=[
+            rules.Cash(available.get(source.asset_id, 0), source.keep_units)
+            if _is_cash(source)
+            else _shares(source, available.get(source.asset_id, 0), now)
+            for source in sources
+        ],
+    )
+    if sum(sale.proceeds for sale in plan.sales) > balances[ids[0]].available:
+        plan = rules.Plan(amount, 0, (), "asset_halted")
+    return plan, instruments
+
+
+def _shares(source: FundingSource, available: int, now: datetime) -> rules.Shares:
+    """Describe shares as the plan needs them: what there is, and what the house pays for it."""
+    instrument = source.asset.instrument
+    levels: list[rules.Level] = []
+    obstacle: rules.Obstacle = ""
+    if available > source.keep_units:
+        obstacle = _halted(instrument)
+        if not obstacle:
+            quote = trading.queries.standing_quote(instrument, Order.Side.BUY, now=now)
+            levels = quote.levels if quote else []
+            obstacle = "" if levels else "price_stale"
+    return rules.Shares(
+        key=source.asset_id,
+        available=available,
+        keep=source.keep_units,
+        levels=levels,
+        multiplier=instrument.multiplier,
+        tick=instrument.tick_size,
+        obstacle=obstacle,
+    )
+
+
+def _halted(instrument: Instrument) -> rules.Obstacle:
+    book: Book | None = getattr(instrument, "book", None)
+    online = book is not None and book.state == Book.State.ONLINE and instrument.listed
+    return "" if online else "asset_halted"

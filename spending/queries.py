@@ -1,0 +1,392 @@
+"""Questions about cards and what they paid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Prefetch, Q, QuerySet, Sum
+
+import ledger.queries
+from common.invariants import Check
+from common.money import EXACT, USD, Amount
+from instruments.models import Instrument
+from spending.models import Authorization, Card, CardMovement, CardSale, FundingSource
+from trading.models import Trade
+from users.models import User
+
+CENT = Decimal("0.01")
+
+REASON_OF_STATUS = {
+    Card.Status.INACTIVE: "card_inactive",
+    Card.Status.FROZEN: "card_frozen",
+    Card.Status.CANCELLED: "card_canceled",
+}
+REASONS = {
+    "card_inactive": "The card is not active yet.",
+    "card_frozen": "The card is frozen.",
+    "card_canceled": "The card is cancelled.",
+    "card_expired": "The card has expired.",
+    "insufficient_funds": "What pays for this card did not cover it.",
+    "kyc_restricted": "Your account may not spend just now.",
+    "price_stale": "There was no fresh price to sell your shares at.",
+    "asset_halted": "Trading in your shares was halted.",
+    "deadline_exceeded": "It took too long to answer. Nothing was taken.",
+}
+SIGNS = {
+    "4111": "bus",
+    "4121": "car",
+    "5411": "shopping-cart",
+    "5541": "fuel",
+    "5812": "utensils",
+    "5814": "coffee",
+}
+
+
+def cards_of(user: User) -> QuerySet[Card]:
+    """List a customer's cards, newest first, cancelled ones last."""
+    return Card.objects.filter(user=user).order_by("-id")
+
+
+def sources_of(card: Card) -> QuerySet[FundingSource]:
+    """List what pays for a card, in order."""
+    return card.sources.select_related("asset__instrument").order_by("position")
+
+
+def authorizations_of(card: Card) -> QuerySet[Authorization]:
+    """List what was asked of a card, newest first, with what was sold for it and taken."""
+    sales = CardSale.objects.select_related("trade__instrument").order_by("id")
+    movements = CardMovement.objects.order_by("id")
+    return (
+        Authorization.objects.filter(card=card)
+        .prefetch_related(Prefetch("sales", sales), Prefetch("movements", movements))
+        .order_by("-id")
+    )
+
+
+def movements_without_authorization(card: Card) -> QuerySet[CardMovement]:
+    """List what the network took or gave back without having asked, newest first."""
+    return CardMovement.objects.filter(card=card, authorization=None).order_by("-id")
+
+
+def refundable(authorization: Authorization) -> int:
+    """Say how many USD units were taken and not yet given back."""
+    kinds = CardMovement.Kind
+    sums = authorization.movements.aggregate(
+        taken=Sum("amount_units", filter=Q(kind=kinds.CLEARING), default=0),
+        returned=Sum("amount_units", filter=Q(kind=kinds.REFUND), default=0),
+    )
+    return int(sums["taken"] - sums["returned"])
+
+
+def owed_on(card: Card) -> int:
+    """Say how many USD units the house paid for a card's holder."""
+    owed = card.movements.aggregate(owed=Sum("shortfall_units", default=0))["owed"]
+    return int(owed)
+
+
+def keep_of(source: FundingSource) -> Decimal:
+    """Say in dollars or shares how much of a source is never spent."""
+    if source.asset.code == USD.code:
+        return Amount(source.keep_units, USD).decimal
+    return shares(source.keep_units, source.asset.instrument.multiplier)
+
+
+def shares(base: int, multiplier: Decimal) -> Decimal:
+    """Say base units in shares, to eight decimals, rounded down."""
+    exact = EXACT.multiply(Decimal(base), multiplier).scaleb(-8, EXACT)
+    return exact.quantize(Decimal("1e-8"), "ROUND_FLOOR", EXACT)
+
+
+def dollars(units: int) -> str:
+    """Write USD units with cents, and with more decimals only where there are more."""
+    exact = Amount(units, USD).decimal
+    cents = exact.quantize(CENT)
+    return f"{cents if cents == exact else exact:f}"
+
+
+def plain(value: Decimal) -> str:
+    """Write a decimal without trailing zeros and without an exponent."""
+    return f"{value.normalize(EXACT):f}"
+
+
+def sold_words(trades: Sequence[Trade]) -> str:
+    """Say in words what was sold to pay, or nothing."""
+    if not trades:
+        return ""
+    parts = [
+        f"{plain(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
+        f" at ${trade.price.quantize(CENT)}"
+        for trade in trades
+    ]
+    return f"Sold {' and '.join(parts)} to pay for it."
+
+
+def describe_card(card: Card) -> dict[str, Any]:
+    """Say a card as the API does."""
+    return {
+        "id": str(card.uid),
+        "type": "virtual",
+        "brand": card.brand,
+        "last_four": card.last_four,
+        "expires_on": card.expires_on.isoformat(),
+        "status": card.status,
+        "frozen_reason": card.frozen_reason or None,
+        "created_at": card.created_at.isoformat(),
+    }
+
+
+def describe_source(source: FundingSource) -> dict[str, str]:
+    """Say a funding source as the API does."""
+    return {"asset": source.asset.code, "keep": plain(keep_of(source))}
+
+
+def describe_authorization(authorization: Authorization) -> dict[str, Any]:
+    """Say as the API does what was asked and what became of it."""
+    moved = dict.fromkeys(CardMovement.Kind.values, 0)
+    for movement in authorization.movements.all():
+        moved[movement.kind] += movement.amount_units
+    return {
+        "id": str(authorization.uid),
+        "merchant": authorization.merchant,
+        "mcc": authorization.mcc,
+        "amount": dollars(authorization.requested_units),
+        "decision": authorization.decision,
+        "reason": authorization.reason or None,
+        "status": authorization.status,
+        "approved_amount": dollars(authorization.authorized_units),
+        "pending_amount": dollars(authorization.pending_units),
+        "captured_amount": dollars(moved[CardMovement.Kind.CLEARING]),
+        "refunded_amount": dollars(moved[CardMovement.Kind.REFUND]),
+        "sold": [describe_sale(sale.trade) for sale in authorization.sales.all()],
+        "requested_at": authorization.requested_at.isoformat(),
+    }
+
+
+def describe_sale(trade: Trade) -> dict[str, str]:
+    """Say what was sold to pay, as the API does."""
+    return {
+        "trade": str(trade.uid),
+        "asset": trade.instrument.symbol,
+        "quantity": f"{shares(trade.quantity, trade.multiplier):f}",
+        "price": f"{trade.price:f}",
+        "proceeds": str(Amount(trade.cost - trade.sell_fee, USD)),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """One line of a card's page: where, how much, and what paid. Amount in USD units."""
+
+    uid: str
+    at: datetime
+    merchant: str
+    icon: str
+    amount: int
+    state: str
+    words: str
+    paid_with: list[dict[str, Any]]
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether nothing was paid."""
+        return self.state == Authorization.Decision.DECLINED
+
+
+def taps_of(card: Card, *, limit: int) -> list[Tap]:
+    """List what a card paid, was refused and got back, newest first."""
+    taps = [_tap(one) for one in authorizations_of(card)[:limit]]
+    taps += [_unasked(one) for one in movements_without_authorization(card)[:limit]]
+    return sorted(taps, key=lambda tap: tap.at, reverse=True)[:limit]
+
+
+def _tap(asked: Authorization) -> Tap:
+    moved = dict.fromkeys(CardMovement.Kind.values, 0)
+    for movement in asked.movements.all():
+        moved[movement.kind] += movement.amount_units
+    taken, returned = moved[CardMovement.Kind.CLEARING], moved[CardMovement.Kind.REFUND]
+    declined = asked.decision == Authorization.Decision.DECLINED
+    state = "declined" if declined else asked.status
+    words = {
+        Authorization.Status.PENDING: "Pending",
+        Authorization.Status.CLOSED: "Paid",
+        Authorization.Status.REVERSED: "Reversed, the money is back",
+        Authorization.Status.EXPIRED: "Never taken, the money is back",
+    }
+    said = REASONS.get(asked.reason, "") if declined else words.get(asked.status, "")
+    if returned:
+        state, said = "refunded", f"${dollars(returned)} refunded"
+    return Tap(
+        uid=str(asked.uid),
+        at=asked.requested_at,
+        merchant=asked.merchant or "A merchant",
+        icon=SIGNS.get(asked.mcc, "shopping-bag"),
+        amount=taken or asked.authorized_units or asked.requested_units,
+        state=state,
+        words=said,
+        paid_with=[
+            {
+                "quantity": shares(sale.trade.quantity, sale.trade.multiplier),
+                "symbol": sale.trade.instrument.symbol,
+                "price": sale.trade.price,
+            }
+            for sale in asked.sales.all()
+        ],
+    )
+
+
+def _unasked(movement: CardMovement) -> Tap:
+    refund = movement.kind == CardMovement.Kind.REFUND
+    return Tap(
+        uid=movement.external_id,
+        at=movement.posted_at,
+        merchant=movement.merchant or "A merchant",
+        icon="rotate-ccw" if refund else SIGNS.get(movement.mcc, "shopping-bag"),
+        amount=movement.amount_units,
+        state="refunded" if refund else "closed",
+        words="Refunded" if refund else "Paid without asking first",
+        paid_with=[],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """One place of what pays next: what there is of it and what is kept, in dollars or shares."""
+
+    code: str
+    name: str
+    available: Decimal
+    keep: Decimal
+
+
+def payers_of(card: Card, user: User) -> list[Payer]:
+    """List what pays for a card, in order, with what there is of it now."""
+    held = {account.asset_id: account for account in ledger.queries.customer_accounts(user)}
+    payers = []
+    for source in sources_of(card):
+        account = held.get(source.asset_id)
+        units = account.available if account else 0
+        cash = source.asset.code == USD.code
+        payers.append(
+            Payer(
+                code=source.asset.code,
+                name="Cash" if cash else source.asset.instrument.name,
+                available=Amount(units, USD).decimal
+                if cash
+                else shares(units, source.asset.instrument.multiplier),
+                keep=keep_of(source),
+            )
+        )
+    return payers
+
+
+def may_pay_too(card: Card, user: User) -> list[tuple[str, str]]:
+    """List what the customer has that does not pay yet, as (code, words)."""
+    paying = card.sources.values("asset_id")
+    held = [
+        account.asset_id
+        for account in ledger.queries.customer_accounts(user).exclude(asset__in=paying)
+        if account.posted
+    ]
+    listed = Instrument.objects.filter(asset__in=held, listed=True).order_by("symbol")
+    choices = [(one.symbol, f"{one.name} ({one.symbol})") for one in listed]
+    if not card.sources.filter(asset__code=USD.code).exists():
+        choices.insert(0, (USD.code, "Cash"))
+    return choices
+
+
+# The invariants' numbers are those of docs/invariants.md.
+CHECKS = [
+    Check(
+        30,
+        "authorizations add up to their holds",
+        """
+        SELECT format('authorization %s: pending %s, its hold has %s', a.uid,
+                      a.authorized_units - a.captured_units - a.reversed_units - a.expired_units,
+                      coalesce(h.remaining, 0))
+        FROM spending_authorization a LEFT JOIN ledger_hold h ON h.id = a.hold_id
+        WHERE coalesce(h.remaining, 0)
+            <> a.authorized_units - a.captured_units - a.reversed_units - a.expired_units
+           OR (a.status = 'pending') <> (coalesce(h.remaining, 0) > 0)
+        """,
+    ),
+    Check(
+        31,
+        "a declined purchase left nothing",
+        """
+        SELECT format('authorization %s was declined and has %s sales', a.uid, count(s.id))
+        FROM spending_authorization a JOIN spending_cardsale s ON s.authorization_id = a.id
+        WHERE a.decision = 'declined' GROUP BY a.uid
+        UNION ALL
+        SELECT format('authorization %s was declined and has a hold', a.uid)
+        FROM spending_authorization a JOIN ledger_hold h ON h.purpose = 'card:' || a.uid
+        WHERE a.decision = 'declined'
+        UNION ALL
+        SELECT format('hold %s belongs to no authorization', h.id)
+        FROM ledger_hold h
+        WHERE h.purpose LIKE 'card:%' AND NOT EXISTS (
+            SELECT FROM spending_authorization a WHERE a.hold_id = h.id
+        )
+        """,
+    ),
+    Check(
+        32,
+        "card sales are whole",
+        """
+        SELECT format('card sale %s has no settled house trade of its customer', s.id)
+        FROM spending_cardsale s
+        JOIN spending_authorization a ON a.id = s.authorization_id
+        JOIN spending_card c ON c.id = a.card_id
+        JOIN trading_trade t ON t.id = s.trade_id
+        JOIN trading_order o ON o.id = t.sell_order_id
+        WHERE t.venue <> 'house' OR t.settled_at IS NULL OR o.customer_id <> c.user_id
+           OR NOT EXISTS (SELECT FROM ledger_journal j WHERE j.key = 'trade:' || t.uid)
+        """,
+    ),
+    Check(
+        33,
+        "each movement is one journal of its amount",
+        """
+        SELECT format('card movement %s of %s is not what its journal moved', m.external_id,
+                      m.amount_units)
+        FROM spending_cardmovement m
+        JOIN ledger_journal j ON j.id = m.journal_id
+        LEFT JOIN (
+            SELECT journal_id, sum(amount) AS amount FROM ledger_transfer GROUP BY journal_id
+        ) AS moved ON moved.journal_id = j.id
+        WHERE moved.amount IS DISTINCT FROM m.amount_units
+           OR j.key <> 'card:' || m.external_id OR j.kind <> 'card_' || m.kind
+        UNION ALL
+        SELECT format('journal %s has no card movement', j.key)
+        FROM ledger_journal j
+        WHERE j.kind IN ('card_clearing', 'card_refund')
+          AND NOT EXISTS (SELECT FROM spending_cardmovement m WHERE m.journal_id = j.id)
+        """,
+    ),
+    Check(
+        33,
+        "refunds stay within what was taken",
+        """
+        SELECT format('authorization %s: refunded %s of %s', a.uid, sums.refunded, sums.taken)
+        FROM spending_authorization a
+        JOIN (
+            SELECT authorization_id,
+                   coalesce(sum(amount_units) FILTER (WHERE kind = 'refund'), 0) AS refunded,
+                   coalesce(sum(amount_units) FILTER (WHERE kind = 'clearing'), 0) AS taken
+            FROM spending_cardmovement GROUP BY authorization_id
+        ) AS sums ON sums.authorization_id = a.id
+        WHERE sums.refunded > sums.taken
+        """,
+    ),
+    Check(
+        34,
+        "an owing card is frozen",
+        """
+        SELECT format('card %s owes %s and is %s', c.uid, sum(m.shortfall_units), c.status)
+        FROM spending_card c JOIN spending_cardmovement m ON m.card_id = c.id
+        GROUP BY c.uid, c.status
+        HAVING sum(m.shortfall_units) > 0 AND c.status NOT IN ('frozen', 'cancelled')
+        """,
+    ),
+]
