@@ -197,8 +197,8 @@ def claim(home: Path, run: Path) -> IO[str]:
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = (home / "lock").open("a")
         _make_private(run, owner=_server_uid(home))
+        lock = (home / "lock").open("a")
     except OSError as error:
         raise CannotStart(f"Cannot write in KRAKAPP_HOME {home}: {error.strerror}.") from error
     try:

@@ -110,6 +110,10 @@ class Child:
         self.process = None
         return code
 
+    def close(self) -> None:
+        """Close the log; nothing is said after that."""
+        self._log.close()
+
     def postpone(self) -> float:
         """Decide when to start again, later each time it fails soon; give the delay in seconds."""
         ran_s = time.monotonic() - self.started_at
@@ -128,20 +132,19 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._asked: int | None = None
-        self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
         """Take over the signals, and end what an earlier supervisor could not."""
         self.log_folder.mkdir(parents=True, exist_ok=True)
         end_leftovers(self.run_folder)
-        self._wake, waker = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(waker, False)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        self._selector.register(self._wake, selectors.EVENT_READ)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(asked, self._ask)
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._selector.register(self._pipe[0], selectors.EVENT_READ)
+        self._handlers = {
+            number: signal.signal(number, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 
     def __exit__(
@@ -153,6 +156,15 @@ class Supervisor:
         """Stop phase by phase: whoever serves customers first, the servers last."""
         for phase in sorted({child.program.phase for child in self.children.values()}):
             self._stop([c for c in self.children.values() if c.program.phase == phase])
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        for end in self._pipe:
+            os.close(end)
+        for key in self._selector.get_map().values():
+            if key.data is not None:
+                key.fileobj.close()  # type: ignore[union-attr]
+        self._selector.close()
 
     def _ask(self, number: int, _frame: object) -> None:
         self._asked = number
@@ -171,10 +183,8 @@ class Supervisor:
         self._start(child)
         try:
             self.tend(until=child.has_ended)
-            self._listen(seconds=0)
         finally:
-            code = child.bury()
-            forget(self.run_folder, program.name)
+            code = self._let_go(child)
         return code
 
     def tend(self, *, until: Callable[[], bool] | None = None, seconds: float = 0) -> bool:
@@ -222,9 +232,13 @@ class Supervisor:
         os.set_blocking(child.process.stdout.fileno(), False)
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
-    def _listen(self, *, seconds: float | None) -> None:
-        """Pass on what programs say, until `seconds` have passed or something happened."""
-        for key, _ in self._selector.select(seconds):
+    def _listen(self, *, seconds: float | None) -> int:
+        """Pass on what programs say, once something happened or `seconds` have passed.
+
+        :returns: how much happened
+        """
+        events = self._selector.select(seconds)
+        for key, _ in events:
             said = os.read(key.fd, 65536)
             if key.data is None:
                 continue  # a signal woke us
@@ -233,6 +247,7 @@ class Supervisor:
             else:
                 self._selector.unregister(key.fileobj)
                 key.fileobj.close()  # type: ignore[union-attr]
+        return len(events)
 
     def _stop(self, children: list[Child]) -> None:
         """Ask each to end, wait as long as its patience lasts, then insist."""
@@ -244,8 +259,16 @@ class Supervisor:
             deadline = time.monotonic() + child.program.patience_s
             while not child.has_ended() and time.monotonic() < deadline:
                 self._listen(seconds=0.05)
-            child.bury()
-            forget(self.run_folder, child.program.name)
+            self._let_go(child)
+
+    def _let_go(self, child: Child) -> int:
+        """Bury it, hear its last words, and give its exit code."""
+        code = child.bury()
+        while self._listen(seconds=0):
+            pass
+        child.close()
+        forget(self.run_folder, child.program.name)
+        return code
 
 
 def record(run: Path, name: str, pid: int) -> None:

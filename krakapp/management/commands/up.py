@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from krakapp import embedded
 from krakapp.embedded import CannotStart
@@ -42,6 +42,9 @@ class Command(BaseCommand):
     help = "Start the servers it needs and every process of the Procfile, and keep them running."
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--procfile", type=Path, default=settings.BASE_DIR / "Procfile")
+
     def handle(self, *args: Any, **options: Any) -> None:
         host = os.environ.get("HOST", "127.0.0.1")
         try:
@@ -50,7 +53,7 @@ class Command(BaseCommand):
                 with Supervisor(run=settings.RUN, log=settings.HOME / "log") as supervisor:
                     start_servers(supervisor)
                     prepare(supervisor)
-                    for program in programs(host=host, port=settings.PORT):
+                    for program in programs(options["procfile"], host=host, port=settings.PORT):
                         supervisor.start(program)
                     supervisor.tend(until=lambda: not failing_parts(host), seconds=READY_S)
                     self.stdout.write(greeting(failing_parts(host)))
@@ -118,10 +121,10 @@ def prepare(supervisor: Supervisor) -> None:
         raise CannotStart(f"Setting up failed with exit code {code}: see above, or {log}.")
 
 
-def programs(*, host: str, port: int) -> Iterator[Program]:
+def programs(procfile: Path, *, host: str, port: int) -> Iterator[Program]:
     """Read the Procfile: one `name: command` a line, with $VARIABLES of the environment."""
     env = environment(host=host, port=port)
-    for line in (settings.BASE_DIR / "Procfile").read_text().splitlines():
+    for line in procfile.read_text().splitlines():
         name, _, command = line.partition(":")
         argv = shlex.split(string.Template(command).substitute(env))
         yield Program(

@@ -1,0 +1,148 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from krakapp import embedded
+from krakapp.embedded import CannotStart, Postgres, Valkey
+
+FAST = {"fsync": "off"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path
+
+
+def postgres(home):
+    return Postgres(home, home / "run", FAST)
+
+
+def run_postgres(home):
+    return embedded.running(home, home / "run", postgres(home))
+
+
+def ask(home, *statements):
+    socket_folder = str(home / "run")
+    with psycopg.connect(host=socket_folder, user=embedded.OWNER, dbname="postgres") as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+        return cursor.fetchone()[0] if cursor.description else None
+
+
+def ping(home):
+    with redis.Redis(unix_socket_path=str(home / "run/valkey.sock")) as client:
+        return client.ping()
+
+
+class TestServers:
+    def test_answer_on_their_sockets_and_leave_with_the_block(self, home):
+        with embedded.running(home, home / "run", postgres(home), Valkey(home, home / "run")):
+            assert ask(home, "SHOW listen_addresses") == ""
+            assert ping(home)
+        assert postgres(home)._servers() == []
+        with pytest.raises(psycopg.OperationalError):
+            ask(home, "SELECT 1")
+
+    def test_are_open_to_their_owner_alone(self, home):
+        with run_postgres(home):
+            assert (home / "run").stat().st_mode & 0o077 == 0
+
+    def test_end_with_a_parent_that_is_killed(self, home):
+        script = (
+            "import sys, time; from pathlib import Path; from krakapp import embedded\n"
+            "home = Path(sys.argv[1]); run = home / 'run'\n"
+            "with embedded.running(home, run, embedded.Postgres(home, run)):\n"
+            "    print('up', flush=True); time.sleep(1000)\n"
+        )
+        root = Path(__file__).parents[2]
+        parent = subprocess.Popen(
+            [sys.executable, "-c", script, str(home)], cwd=root, stdout=subprocess.PIPE
+        )
+        assert parent.stdout.readline() == b"up\n"
+        parent.kill()
+        parent.communicate()
+        embedded.wait_until(lambda: not postgres(home)._servers(), seconds=20, what="its end")
+
+
+class TestAHome:
+    def test_belongs_to_one_process_at_a_time(self, home):
+        with run_postgres(home), pytest.raises(CannotStart, match="already runs on"):
+            embedded.claim(home, home / "run")
+
+    def test_that_cannot_be_written_is_named(self, home):
+        (home / "file").write_text("")
+        with pytest.raises(CannotStart, match="Cannot write in KRAKAPP_HOME"):
+            embedded.claim(home / "file/home", home / "run")
+
+    def test_refuses_a_sockets_folder_that_is_a_trap(self, home):
+        (home / "elsewhere").mkdir()
+        (home / "run").symlink_to(home / "elsewhere")
+        with pytest.raises(CannotStart, match="belongs to somebody else"):
+            embedded.claim(home, home / "run")
+
+
+class TestData:
+    def test_of_another_version_is_refused(self, home):
+        (home / "postgres").mkdir()
+        (home / "postgres/PG_VERSION").write_text("17\n")
+        with pytest.raises(
+            CannotStart, match="written by PostgreSQL 17, and this is PostgreSQL 18"
+        ):
+            postgres(home).prepare()
+
+    def test_of_something_else_is_refused(self, home):
+        (home / "postgres").mkdir()
+        (home / "postgres/holiday.jpg").write_text("")
+        with pytest.raises(CannotStart, match="holds no PostgreSQL data"):
+            postgres(home).prepare()
+
+    def test_half_made_is_made_anew(self, home):
+        (home / "postgres.new").mkdir()
+        (home / "postgres.new/base").write_text("")
+        with run_postgres(home):
+            assert ask(home, "SELECT 1") == 1
+
+    def test_survives_a_kill_and_a_pid_file_that_names_somebody_else(self, home):
+        with run_postgres(home):
+            ask(home, "CREATE TABLE kept AS SELECT 42 AS answer")
+        # A power cut leaves the pid file, and after it the number is given to another process.
+        lines = f"{os.getpid()}\n{home}/postgres\n0\n5432\n{home}/run\n\n\nready\n"
+        (home / "postgres/postmaster.pid").write_text(lines)
+        (home / "run/.s.PGSQL.5432.lock").write_text(lines)
+        with run_postgres(home):
+            assert ask(home, "SELECT answer FROM kept") == 42
+
+    def test_survives_a_server_killed_while_it_writes(self, home):
+        with run_postgres(home):
+            ask(home, "CREATE TABLE kept (answer int)", "INSERT INTO kept VALUES (42)")
+            pid = int((home / "postgres/postmaster.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGKILL)
+        with run_postgres(home):
+            assert ask(home, "SELECT answer FROM kept") == 42
+
+    def test_is_taken_over_from_a_server_that_still_runs(self, home):
+        with run_postgres(home):
+            pass
+        server = postgres(home)
+        server.prepare()
+        orphan = subprocess.Popen(server.argv, cwd="/", start_new_session=True)
+        embedded.wait_until_ready(server, orphan)
+        with run_postgres(home):
+            assert orphan.wait(20) == 0
+            assert ask(home, "SELECT 1") == 1
+
+
+class TestStaleSockets:
+    def test_of_valkey_are_removed(self, home):
+        (home / "run").mkdir()
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(home / "run/valkey.sock"))
+        with embedded.running(home, home / "run", Valkey(home, home / "run")):
+            assert ping(home)
