@@ -92,7 +92,7 @@ def component(context: Context, content: str, component_name: str, /, **props: A
         "request": context.get("request"),
         "csrf_token": context.get("csrf_token"),
     }
-    return get_template(f"components/{component_name}.html").render(inner)
+    return SafeString(get_template(f"components/{component_name}.html").render(inner))
 
 
 def html_attributes(props: dict[str, Any]) -> SafeString:
@@ -332,17 +332,16 @@ def field(
     described += [f"{bound.auto_id}_error"] if bound.errors else []
     wiring = {name.replace("_", "-"): value for name, value in attrs.items()}
     wiring |= {"aria-describedby": " ".join(described)} if described else {}
-    return get_template("components/field.html").render(
-        {
-            "field": bound,
-            "control": bound.as_widget(attrs=wiring),
-            "kind": kind,
-            "label": label or bound.label,
-            "hint": hint,
-            "prefix": prefix,
-            "suffix": suffix,
-        }
-    )
+    inner = {
+        "field": bound,
+        "control": bound.as_widget(attrs=wiring),
+        "kind": kind,
+        "label": label or bound.label,
+        "hint": hint,
+        "prefix": prefix,
+        "suffix": suffix,
+    }
+    return SafeString(get_template("components/field.html").render(inner))
 
 
 # Frames
