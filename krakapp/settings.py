@@ -198,6 +198,12 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 
+# Reference prices: "simulated", or "kraken" where there is internet
+
+PRICE_FEED = os.environ.get("PRICE_FEED", "simulated")
+SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "krakapp")
+KRAKEN_WS_URL = os.environ.get("KRAKEN_WS_URL", "wss://ws.kraken.com/v2")
+
 # People: e-mail and password, a code proves the e-mail; the same flows serve HTML and the app API
 
 AUTH_USER_MODEL = "users.User"
