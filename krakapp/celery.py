@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "krakapp.settings")
 
@@ -12,10 +13,10 @@ app.autodiscover_tasks()
 
 # The row says what is due; beat only makes sure that somebody looks.
 app.conf.beat_schedule = {
-    "let the simulated bank pay": {
-        "task": "payments.tasks.let_simulated_bank_pay",
-        "schedule": 2.0,
-        "options": {"expires": 2},
+    "settle what is due": {
+        "task": "trading.tasks.settle",
+        "schedule": 5.0,
+        "options": {"expires": 5},
     },
     "prove that a worker lives": {
         "task": "krakapp.tasks.beat_worker",
@@ -23,3 +24,9 @@ app.conf.beat_schedule = {
         "options": {"expires": 10},
     },
 }
+if settings.DEMO:
+    app.conf.beat_schedule["let the simulated bank pay"] = {
+        "task": "payments.tasks.let_simulated_bank_pay",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    }

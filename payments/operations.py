@@ -20,7 +20,7 @@ from users.models import User
 
 # No 0 O 1 I: a reference is typed by hand into a bank's form.
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-REFERENCE = re.compile(f"KRAK[{REFERENCE_LETTERS}]{{8}}")
+REFERENCE = re.compile(f"(?=(KRAK[{REFERENCE_LETTERS}]{{8}}))")  # wherever one may begin
 LEAST_USD = 1
 MOST_USD = 1_000_000
 BANK_BATCH = 100
@@ -155,13 +155,11 @@ def _lock(external_id: str) -> None:
 
 def _instruction_for(reference: str, amount: Amount) -> DepositInstruction | None:
     """Find and lock the deposit a sender meant; its reference may stand among other words."""
-    found = REFERENCE.search(re.sub(r"[\s\-./]", "", reference.upper()))
-    if found is None:
-        return None
+    candidates = REFERENCE.findall(re.sub(r"[\s\-./]", "", reference.upper()))
     return (
         DepositInstruction.objects.select_for_update(no_key=True, of=("self",))
         .select_related("user")
-        .filter(reference=found[0], asset__code=amount.asset.code)
+        .filter(reference__in=candidates, asset__code=amount.asset.code)
         .first()
     )
 

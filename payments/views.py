@@ -3,16 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-import kyc.queries
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
-from payments import operations, queries
-from payments.forms import DepositForm
 
+import kyc.queries
 from common import clock
 from common.errors import DomainError
+from payments import operations, queries
+from payments.forms import DepositForm
 
 SHOWN = 20
 
