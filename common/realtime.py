@@ -12,9 +12,11 @@ from typing import Any
 
 import redis
 from asgiref.sync import async_to_sync
+from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +57,35 @@ def wait_for_nudge(topic: str, *, timeout_s: float) -> bool:
     return connection().blpop([f"nudge:{topic}"], timeout=timeout_s) is not None
 
 
-def publish_market(message: dict[str, Any]) -> None:
-    """Send public market data to every web process, at once."""
+def run_soon(task: str) -> None:
+    """Ask a worker to run a task, once the transaction is committed.
+
+    The rows say what is due and beat looks as well, so a lost message only costs time.
+
+    :param task: its full name, as nobody may import a task
+    """
+    transaction.on_commit(lambda: _run_soon(task), robust=True)
+
+
+def _run_soon(task: str) -> None:
     try:
-        connection().publish(MARKET_CHANNEL, json.dumps(message, separators=(",", ":")))
+        current_app.send_task(task, retry=False, ignore_result=True)
+    except (redis.RedisError, OperationalError):
+        logger.warning("%s not sent: Redis is away, beat will run it", task)
+
+
+def publish_market(message: dict[str, Any], *, keep_as: str | None = None) -> None:
+    """Send public market data to every web process, at once.
+
+    :param keep_as: the Redis key where late joiners find the last message of its kind
+    """
+    text = json.dumps(message, separators=(",", ":"))
+    try:
+        pipe = connection().pipeline(transaction=False)
+        if keep_as:
+            pipe.set(keep_as, text)
+        pipe.publish(MARKET_CHANNEL, text)
+        pipe.execute()
     except redis.RedisError:
         logger.warning("market message %s lost: Redis is away", message.get("kind"))
 

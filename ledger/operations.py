@@ -198,6 +198,19 @@ def hold(*, requests: Sequence[HoldRequest]) -> list[int]:
     if not requests:
         return []
     lock_accounts(account_ids={request.account for request in requests})
+    holds = open_holds(wanted=[(request.account, request.purpose) for request in requests])
+    _insert_hold_entries(
+        [(hold_id, r.account, r.amount) for hold_id, r in zip(holds, requests, strict=True)]
+    )
+    _announce({request.account for request in requests})
+    return holds
+
+
+def open_holds(*, wanted: Sequence[tuple[int, str]]) -> list[int]:
+    """Open empty holds, given as (account id, purpose), to be filled by `increase`.
+
+    :returns: hold ids in the order given
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -207,14 +220,9 @@ def hold(*, requests: Sequence[HoldRequest]) -> list[int]:
             ORDER BY place
             RETURNING id
             """,
-            _columns((request.account, request.purpose) for request in requests),
+            _columns(wanted),
         )
-        holds = sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
-    _insert_hold_entries(
-        [(hold_id, r.account, r.amount) for hold_id, r in zip(holds, requests, strict=True)]
-    )
-    _announce({request.account for request in requests})
-    return holds
+        return sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
 
 
 @_posting

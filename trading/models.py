@@ -79,6 +79,28 @@ class FeeTier(models.Model):
         return f"{self.maker_rate} / {self.taker_rate} from {self.min_volume_usd}"
 
 
+class MarketRule(models.Model):
+    """What bounds an order from a date on."""
+
+    since = models.DateField(unique=True)
+    collar_open = models.DecimalField(max_digits=6, decimal_places=4)  # share of the reference
+    collar_closed = models.DecimalField(max_digits=6, decimal_places=4)
+    reference_max_age_s = models.PositiveIntegerField()
+    max_open_orders = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(collar_open__gt=0, collar_open__lt=1)
+                & Q(collar_closed__gt=0, collar_closed__lt=1),
+                name="market_rule_collars",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"from {self.since}"
+
+
 class Order(models.Model):
     """An order of a customer, or a standing quote of the house (`customer` is null)."""
 

@@ -1,0 +1,14 @@
+"""What the ledger answers when others ask."""
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from common.realtime import private_snapshot
+from ledger import queries
+
+
+@private_snapshot("balances")
+def balances(user: AbstractBaseUser) -> list[dict[str, Any]]:
+    """Give a customer's balances."""
+    return [queries.balance_event(account) for account in queries.balances_of(user)]

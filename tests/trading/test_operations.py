@@ -1,0 +1,250 @@
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+import trading.operations
+from common.errors import DomainError
+from ledger import queries as books
+from ledger.models import Account, Hold
+from ledger.operations import InsufficientFunds
+from tests import world
+from trading import queries
+from trading.models import Command, Order, Trade
+from trading.operations import OrderDraft
+from trading.operations.orders import (
+    DuplicateClientOrderId,
+    OrderAlreadyDone,
+    TermsContradict,
+)
+from users.models import User
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+
+def balance(user: User, code: str) -> tuple[int, int]:
+    account = Account.objects.get(owner=user, asset__code=code)
+    return account.posted, account.held
+
+
+class TestPlaceOrder:
+    def test_holds_the_worst_case_of_a_limit_buy(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        order = floor.place(alice, "buy", quantity="2", limit_price="100")
+        assert order.status == Order.Status.PENDING
+        assert balance(alice, "USD") == (1_000_000_000, 200_200_000)  # 2 x $100 and 0.1 %
+        assert Command.objects.get(order=order).sequence is None
+
+    def test_holds_the_shares_of_a_sell(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.give(alice, floor.instrument, "2.5")
+        floor.place(alice, "sell", quantity="2.5", limit_price="300")
+        assert balance(alice, "AAPLx") == (250_000_000, 250_000_000)
+
+    def test_collars_a_market_order(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        order = floor.place(alice, "buy", notional="25")
+        assert order.worst_price == Decimal("292.42")  # 5 % above 278.50 while New York trades
+        assert balance(alice, "USD")[1] == 25_025_000
+
+    def test_refuses_what_is_not_covered(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "10")
+        with pytest.raises(InsufficientFunds, match=r"\$10\.01.*\$10\.00"):
+            floor.place(alice, "buy", notional="10")
+        assert not Order.objects.exists()
+        assert not Hold.objects.exists()
+
+    def test_refuses_the_same_name_twice(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        draft = OrderDraft(
+            floor.instrument,
+            "buy",
+            "limit",
+            quantity=Decimal(1),
+            limit_price=Decimal(100),
+            client_order_id="mine",
+        )
+        results = trading.operations.place_orders(
+            drafts=[draft, draft], customer=alice, now=world.NOW
+        )
+        assert isinstance(results[0], Order)
+        assert isinstance(results[1], DuplicateClientOrderId)
+        with pytest.raises(DuplicateClientOrderId):
+            trading.operations.place_order(draft=draft, customer=alice, now=world.NOW)
+
+    @pytest.mark.parametrize(
+        ("terms", "field"),
+        [
+            ({"quantity": "1", "notional": "5"}, "quantity"),
+            ({}, "quantity"),
+            ({"quantity": "0", "limit_price": "5"}, "quantity"),
+            ({"quantity": "-1", "limit_price": "5"}, "quantity"),
+            ({"quantity": "1", "limit_price": "5.001"}, "limit_price"),
+            ({"quantity": "1", "limit_price": "-5"}, "limit_price"),
+            ({"quantity": "0.001", "limit_price": "5"}, "quantity"),
+            ({"quantity": "0.000000001", "limit_price": "5"}, "quantity"),
+        ],
+    )
+    def test_names_the_field_that_is_wrong(
+        self, floor: "Floor", terms: dict[str, str], field: str
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        with pytest.raises(DomainError) as refusal:
+            floor.place(alice, "buy", **terms)
+        assert refusal.value.field == field
+        assert not Command.objects.filter(kind="place").exists()
+
+    def test_fifty_cost_as_many_statements_as_one(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "100000")
+        draft = OrderDraft(
+            floor.instrument, "buy", "limit", quantity=Decimal(1), limit_price=Decimal(100)
+        )
+        floor.place(alice, "buy", quantity="1", limit_price="100")  # opens her accounts
+        counts = []
+        for number in (1, 50):
+            with CaptureQueriesContext(connection) as captured:
+                trading.operations.place_orders(
+                    drafts=[draft] * number, customer=alice, now=world.NOW
+                )
+            counts.append(len(captured))
+        assert counts[0] == counts[1]
+        assert counts[0] <= 18
+
+
+class TestTheDay:
+    def test_a_market_buy_meets_an_offer_and_settles(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        offer = floor.offer("10", "278.60")
+        order = floor.place(alice, "buy", notional="25")
+        floor.run()
+        order.refresh_from_db()
+        trade = Trade.objects.get()
+        assert order.status == Order.Status.FILLED
+        assert trade.settled_at == world.NOW
+        assert trade.quantity == order.filled == 8_973_438  # $25 at $278.60, rounded down
+        assert trade.cost == 24_999_998
+        assert trade.buy_fee == 24_999
+        assert trade.sell_fee == -4_999  # the maker's rebate
+        assert balance(alice, "USD") == (1_000_000_000 - 24_999_998 - 24_999, 0)
+        assert balance(alice, "AAPLx") == (8_973_438, 0)
+        offer.refresh_from_db()
+        assert offer.status == Order.Status.PARTIALLY_FILLED
+        assert books.hold_remaining(offer.hold_id) == offer.budget == 10**9 - 8_973_438
+
+    def test_cancelling_gives_everything_back(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        order = floor.place(alice, "buy", quantity="2", limit_price="100")
+        floor.run()
+        order.refresh_from_db()
+        assert order.status == Order.Status.OPEN
+        trading.operations.cancel_order(order=order, now=world.NOW)
+        floor.run()
+        order.refresh_from_db()
+        assert order.status == Order.Status.CANCELLED
+        assert order.closed_at
+        assert balance(alice, "USD") == (1_000_000_000, 0)
+        with pytest.raises(OrderAlreadyDone):
+            trading.operations.cancel_order(order=order, now=world.NOW)
+
+    def test_a_larger_amendment_holds_more_and_a_smaller_frees(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        order = floor.place(alice, "buy", quantity="2", limit_price="100")
+        floor.run()
+        for quantity, held in (("4", 400_400_000), ("1", 100_100_000)):
+            order.refresh_from_db()
+            trading.operations.amend_order(order=order, quantity=Decimal(quantity), now=world.NOW)
+            floor.run()
+            assert balance(alice, "USD")[1] == held
+        order.refresh_from_db()
+        assert order.quantity == 10**8
+        with pytest.raises(InsufficientFunds):
+            trading.operations.amend_order(order=order, quantity=Decimal(11), now=world.NOW)
+        with pytest.raises(TermsContradict):
+            trading.operations.amend_order(
+                order=Order(status="open", type="market", instrument=floor.instrument),
+                now=world.NOW,
+            )
+
+    def test_an_engine_made_anew_goes_on_where_the_last_batch_ended(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        floor.offer("10", "278.60")
+        order = floor.place(alice, "buy", quantity="1", limit_price="278")
+        floor.run()
+        before = floor.engine.core.state_hash()
+        floor.engine = trading.operations.Engine("main")
+        assert floor.engine.core.state_hash() == before
+        trading.operations.cancel_order(order=order, now=world.NOW)
+        floor.run()
+        order.refresh_from_db()
+        assert order.status == Order.Status.CANCELLED
+
+    def test_a_replaced_engine_changes_nothing(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        old = floor.engine
+        trading.operations.Engine("main")
+        order = floor.place(alice, "buy", quantity="1", limit_price="278")
+        with pytest.raises(trading.operations.Fenced):
+            old.run_batch()
+        order.refresh_from_db()
+        assert order.status == Order.Status.PENDING
+
+
+class TestTradeWithHouse:
+    def test_settles_in_the_same_transaction_once(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.give(alice, floor.instrument, "2")
+        world.stock_house(floor.instrument)
+        for _ in range(2):
+            trade = trading.operations.trade_with_house(
+                customer=alice,
+                instrument=floor.instrument,
+                side="sell",
+                quantity=10**8,
+                price=Decimal("278.40"),
+                now=world.NOW,
+                key="card:1",
+            )
+        assert Trade.objects.get() == trade
+        assert trade.settled_at
+        assert balance(alice, "USD") == (278_400_000, 0)
+        assert balance(alice, "AAPLx") == (10**8, 0)
+
+
+class TestQuotes:
+    def test_the_desk_quotes_requotes_on_a_fill_and_withdraws_without_a_price(
+        self, floor: "Floor"
+    ) -> None:
+        world.stock_house(floor.instrument)
+        alice = world.alice()
+        world.fund(alice, "100000")
+        desk = trading.operations.Desk()
+        assert desk.step(now=world.NOW) >= 1
+        floor.run()
+        assert desk.step(now=world.NOW) == 0
+        quote = queries.standing_quote(floor.instrument, "sell", now=world.NOW)
+        assert quote
+        assert len(quote.levels) == 5
+        assert quote.levels[0][0] == Decimal("278.59")
+        order = floor.place(alice, "buy", quantity="30")
+        floor.run()
+        order.refresh_from_db()
+        assert order.status == Order.Status.FILLED
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        again = queries.standing_quote(floor.instrument, "sell", now=world.NOW)
+        assert again
+        assert again.levels == quote.levels

@@ -1,0 +1,71 @@
+import logging
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import redis
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, InterfaceError, connection
+
+from common import realtime
+from trading import operations
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.2  # the inbox is read this often even if no nudge comes
+STANDBY_S = 0.5
+BEAT_S = 5.0
+REPUBLISH_S = 30.0  # Redis may have been emptied
+
+
+class Command(BaseCommand):
+    """Lead a shard's books; while another process leads, stand by."""
+
+    help = "Run the matching engine of a shard."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Let the operator name the shard."""
+        parser.add_argument("--shard", default="main")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Lead, fail, forget everything and lead again, until told to stop."""
+        self.stopping = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        while not self.stopping:
+            try:
+                self._lead(options["shard"])
+            except operations.NotLeader:
+                time.sleep(STANDBY_S)
+            except operations.Fenced:
+                raise SystemExit("another engine leads this shard") from None
+            except (DatabaseError, InterfaceError):
+                logger.exception("the engine lost its database and starts anew")
+                connection.close()
+                time.sleep(STANDBY_S)
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _lead(self, shard: str) -> None:
+        engine = operations.Engine(shard)
+        logger.info("leading shard %s, epoch %s, sequence %s", shard, engine.epoch, engine.sequence)
+        operations.list_books(shard_name=shard)
+        next_beat = next_publication = 0.0
+        while not self.stopping:
+            now = time.monotonic()
+            if now >= next_beat:
+                realtime.beat("engine")
+                next_beat = now + BEAT_S
+            if now >= next_publication:
+                engine.publish_all()
+                next_publication = now + REPUBLISH_S
+            if not engine.run_batch():
+                self._wait()
+
+    def _wait(self) -> None:
+        try:
+            realtime.wait_for_nudge("engine", timeout_s=LOOK_S)
+        except redis.RedisError:
+            time.sleep(LOOK_S)

@@ -1,0 +1,31 @@
+"""The verbs of trading: customers' orders, the engine's batches, settlement, the house."""
+
+from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
+from trading.operations.matching import Engine, Fenced, NotLeader, list_books
+from trading.operations.orders import (
+    OrderDraft,
+    amend_order,
+    cancel_order,
+    cancel_orders,
+    place_order,
+    place_orders,
+)
+from trading.operations.settlement import settle_due
+
+__all__ = [
+    "Desk",
+    "Engine",
+    "Fenced",
+    "HouseQuote",
+    "NotLeader",
+    "OrderDraft",
+    "amend_order",
+    "cancel_order",
+    "cancel_orders",
+    "list_books",
+    "place_order",
+    "place_orders",
+    "quote_books",
+    "settle_due",
+    "trade_with_house",
+]

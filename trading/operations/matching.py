@@ -1,0 +1,478 @@
+"""The engine's side of the database: take commands, match them, write what came of it.
+
+One process leads a shard. It holds an advisory lock and a connection of its own that never
+reconnects; each batch first moves the shard's row on from the sequence and epoch it knows, so an
+engine that was replaced while it slept changes nothing and ends. On any failure it forgets
+everything and is made anew from what the last batch wrote.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+
+from common import realtime
+from common.errors import DomainError
+from instruments.models import Instrument
+from trading import engine, queries, rules
+from trading.engine import Fill, OrderState, Outcome
+from trading.models import Book, Command, Order, Shard
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+LOCK_SPACE = 7_001  # of pg_advisory_lock, beside the shard's id
+LOW_WATER_S = 15.0  # above the app's transaction timeout: no commit is later than this
+FULL_SCAN_S = 60.0
+DEPTH = 1_000
+
+
+class NotLeader(DomainError):
+    """Another engine leads this shard."""
+
+
+class Fenced(DomainError):
+    """Another engine has taken this shard over."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a run of commands changed; of an order that changed twice, its last state."""
+
+    commands: list[tuple[int, int, int, str, str]] = field(default_factory=list)
+    fills: list[tuple[int, int, Fill]] = field(default_factory=list)  # sequence, time, fill
+    releases: list[tuple[int, int, int]] = field(default_factory=list)
+    orders: dict[int, OrderState] = field(default_factory=dict)
+    instruments: dict[int, engine.InstrumentState] = field(default_factory=dict)
+    books: set[int] = field(default_factory=set)
+
+    def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
+        """Take in what one command did."""
+        self.commands.append((command, sequence, at, outcome.result, outcome.reason or ""))
+        self.fills += [(sequence, at, fill) for fill in outcome.trades]
+        self.releases += [(sequence, freed.order, freed.amount) for freed in outcome.releases]
+        self.orders |= {order.id: order for order in outcome.orders}
+        self.instruments |= {state.id: state for state in outcome.instruments}
+        self.books |= outcome.books
+
+
+class Engine:
+    """The leader of one shard, for as long as its connection lives."""
+
+    def __init__(self, shard_name: str) -> None:
+        """Take the lead and load the shard as its last batch left it.
+
+        :raises NotLeader: if another engine holds the shard's lock
+        """
+        shard, _ = Shard.objects.get_or_create(name=shard_name)
+        if not _try_lock(shard.pk):
+            raise NotLeader
+        self.shard_id = shard.pk
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE trading_shard SET epoch = epoch + 1 WHERE id = %s"
+                " RETURNING epoch, sequence, priority, time_us",
+                [shard.pk],
+            )
+            row = cursor.fetchone() or (0, 0, 0, 0)
+            self.epoch, self.sequence, priority, time_us = row
+            cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+            (anchor_us,) = cursor.fetchone() or (0,)
+        self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
+        self.instruments = {i.pk: i for i in Instrument.objects.all()}
+        self.core = engine.Engine(_load(shard.pk, self.sequence, time_us, priority))
+        self._seen: deque[tuple[float, int]] = deque()
+        self._low_water = 0
+        self._next_full_scan = 0.0
+
+    def run_batch(self) -> int:
+        """Match what is in the inbox and write it; the caller looks again when it was full.
+
+        :returns: how many commands were sequenced
+        :raises Fenced: if another engine took over
+        """
+        with transaction.atomic():
+            inbox = self._inbox()
+            if not inbox and not self._tick_due():
+                return 0
+            batch = Batch()
+            before = self.sequence
+            for command_id, kind, payload in inbox or [self._insert_tick()]:
+                self.sequence += 1
+                at = self._now_us()
+                outcome = self.core.apply(self.sequence, at, kind, payload)
+                batch.add(command_id, self.sequence, at, outcome)
+            trades = self._write(batch, before)
+            numbers = _number_executions(batch)
+        self._announce(batch, trades, numbers)
+        return len(batch.commands)
+
+    def publish_all(self) -> None:
+        """Publish every book whole, as a starting engine does."""
+        for instrument_id in self.instruments:
+            self._publish_book(instrument_id)
+
+    def _inbox(self) -> list[tuple[int, str, dict[str, Any]]]:
+        """Read unsequenced commands above the low-water mark; all of them once a minute."""
+        now = time.monotonic()
+        while self._seen and self._seen[0][0] < now - LOW_WATER_S:
+            self._low_water = self._seen.popleft()[1]
+        if now >= self._next_full_scan:
+            self._low_water, self._next_full_scan = 0, now + FULL_SCAN_S
+            self._seen.clear()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT id, kind, payload::text FROM trading_command
+                WHERE shard_id = %s AND sequence IS NULL AND id > %s
+                ORDER BY id LIMIT %s
+                """,
+                [self.shard_id, self._low_water, BATCH],
+            )
+            rows = cursor.fetchall()
+        if rows:
+            self._seen.append((now, rows[-1][0]))
+        return [(id_, kind, msgspec.json.decode(payload)) for id_, kind, payload in rows]
+
+    def _now_us(self) -> int:
+        """Give the engine's time: the database's at the start, and steady since."""
+        return self._ahead_us + time.monotonic_ns() // 1_000
+
+    def _tick_due(self) -> bool:
+        due = self.core.next_due()
+        return due is not None and due <= self._now_us()
+
+    def _insert_tick(self) -> tuple[int, str, dict[str, Any]]:
+        """Log a `clock`: when nobody else moves time on, expiry still happens on time."""
+        tick = Command.objects.create(shard_id=self.shard_id, kind="clock", payload={})
+        return tick.pk, tick.kind, {}
+
+    def _write(self, batch: Batch, before: int) -> list[tuple[int, str]]:
+        """Write a batch in a handful of statements; give the trades' (id, uid)."""
+        self._move_on(before)
+        _write_commands(batch.commands)
+        trades = _write_trades(batch.fills, self.instruments)
+        _write_releases(batch.releases)
+        _write_orders(batch.orders.values(), self.instruments)
+        _write_books(batch, self.instruments)
+        return trades
+
+    def _move_on(self, before: int) -> None:
+        shard = self.core.shard
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s"
+                " WHERE id = %s AND epoch = %s AND sequence = %s",
+                [self.sequence, shard.priority, shard.at, self.shard_id, self.epoch, before],
+            )
+            if cursor.rowcount != 1:
+                raise Fenced
+
+    def _announce(
+        self, batch: Batch, trades: Sequence[tuple[int, str]], numbers: dict[int, int]
+    ) -> None:
+        """Tell the world, now that it is true."""
+        for instrument_id in batch.books:
+            self._publish_book(instrument_id)
+        for (sequence, at, fill), (_, uid) in zip(batch.fills, trades, strict=True):
+            instrument = self.instruments[fill.instrument]
+            scale = _scale(instrument, fill.multiplier_e18)
+            realtime.publish_market(
+                {
+                    "kind": "trade",
+                    "symbol": instrument.symbol,
+                    "epoch": self.epoch,
+                    "sequence": sequence,
+                    "trade_id": uid,
+                    "side": "sell" if fill.maker_side == "buy" else "buy",
+                    "price": f"{scale.price(fill.price):f}",
+                    "quantity": f"{scale.shares(fill.quantity):f}",
+                    "time": _moment(at).isoformat(),
+                }
+            )
+        _send_executions(batch, numbers)
+        if batch.fills or batch.releases:
+            realtime.run_soon("trading.tasks.settle")
+
+    def _publish_book(self, instrument_id: int) -> None:
+        if instrument_id not in self.core.shard.books:
+            return
+        instrument = self.instruments[instrument_id]
+        scale = queries.scale_of(instrument)
+        view = self.core.book(instrument_id, DEPTH)
+        realtime.publish_market(
+            {
+                "kind": "book",
+                "symbol": instrument.symbol,
+                "epoch": self.epoch,
+                "sequence": self.sequence,
+                "time": _moment(self._now_us()).isoformat(),
+                "bids": [[f"{scale.price(p):f}", f"{scale.shares(q):f}"] for p, q in view.bids],
+                "asks": [[f"{scale.price(p):f}", f"{scale.shares(q):f}"] for p, q in view.asks],
+            },
+            keep_as=f"market:book:{instrument.symbol}",
+        )
+
+
+@transaction.atomic
+def list_books(*, shard_name: str) -> int:
+    """Give every listed instrument without a book one, by a command to the engine.
+
+    :returns: how many are new
+    """
+    shard, _ = Shard.objects.get_or_create(name=shard_name)
+    missing = list(Instrument.objects.filter(listed=True, book=None).order_by("id"))
+    Book.objects.bulk_create(
+        [Book(instrument=instrument, shard=shard) for instrument in missing], ignore_conflicts=True
+    )
+    Command.objects.bulk_create(
+        Command(shard=shard, kind="instrument", payload=_listing(instrument))
+        for instrument in missing
+    )
+    if missing:
+        realtime.nudge("engine")
+    return len(missing)
+
+
+def _listing(instrument: Instrument) -> dict[str, Any]:
+    num, den = instrument.tick_size.as_integer_ratio()
+    return {
+        "instrument": instrument.pk,
+        "tick_num": num,
+        "tick_den": den,
+        "base_scale": rules.SHARE_SCALE,
+        "multiplier_e18": queries.scale_of(instrument).multiplier_e18,
+        "state": "online",
+    }
+
+
+def _try_lock(shard_id: int) -> bool:
+    """Take the shard's lock for as long as this connection lives."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, shard_id])
+        (locked,) = cursor.fetchone() or (False,)
+    return bool(locked)
+
+
+def _load(shard_id: int, sequence: int, time_us: int, priority: int) -> engine.ShardState:
+    """Read what the last batch left: the books' states and the orders that are live."""
+    books = Book.objects.filter(shard=shard_id).exclude(engine_state={})
+    orders = Order.objects.filter(
+        instrument__book__shard=shard_id, status__in=Order.LIVE, venue=Order.Venue.BOOK
+    ).exclude(engine_state={})
+    return engine.ShardState(
+        sequence=sequence,
+        time=time_us,
+        priority=priority,
+        instruments=[
+            msgspec.convert(state, engine.InstrumentState)
+            for state in books.values_list("engine_state", flat=True).order_by("id")
+        ],
+        orders=[
+            msgspec.convert(state, OrderState)
+            for state in orders.values_list("engine_state", flat=True).order_by("id")
+        ],
+    )
+
+
+def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE trading_command c
+            SET sequence = u.sequence, engine_time_us = u.at, result = u.result, reason = u.reason
+            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                AS u(id, sequence, at, result, reason)
+            WHERE c.id = u.id
+            """,
+            _columns(rows),
+        )
+
+
+def _write_trades(
+    fills: Sequence[tuple[int, int, Fill]], instruments: dict[int, Instrument]
+) -> list[tuple[int, str]]:
+    if not fills:
+        return []
+    rows = [
+        (
+            sequence,
+            _moment(at),
+            fill.instrument,
+            fill.buy,
+            fill.sell,
+            fill.maker_side,
+            instruments[fill.instrument].tick_size * fill.price,
+            fill.quantity,
+            Decimal(fill.multiplier_e18).scaleb(-18),
+            fill.cost,
+            fill.buy_fee,
+            fill.sell_fee,
+        )
+        for sequence, at, fill in fills
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading_trade (uid, venue, held_back, sequence, executed_at,
+                instrument_id, buy_order_id, sell_order_id, maker_side, price, quantity,
+                multiplier, cost, buy_fee, sell_fee)
+            SELECT uuidv7(), 'book', '', f.sequence, f.executed_at, f.instrument_id, f.buy, f.sell,
+                f.maker_side, f.price, f.quantity, f.multiplier, f.cost, f.buy_fee, f.sell_fee
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+                %s::text[], %s::numeric[], %s::bigint[], %s::numeric[], %s::bigint[],
+                %s::bigint[], %s::bigint[]) WITH ORDINALITY
+                AS f(sequence, executed_at, instrument_id, buy, sell, maker_side, price, quantity,
+                     multiplier, cost, buy_fee, sell_fee, place)
+            ORDER BY place
+            RETURNING id, uid::text
+            """,
+            _columns(rows),
+        )
+        return sorted(cursor.fetchall())
+
+
+def _write_releases(rows: Sequence[tuple[int, int, int]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO trading_release (sequence, order_id, amount)
+                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+                """,
+                _columns(rows),
+            )
+
+
+def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrument]) -> None:
+    rows = [
+        (
+            state.id,
+            state.status,
+            state.reason or "",
+            state.filled,
+            state.cost,
+            state.fee,
+            state.budget,
+            state.quantity,
+            _limit_price(state, instruments),
+            _moment(state.closed_at) if state.closed_at else None,
+            msgspec.json.encode(state).decode(),
+        )
+        for state in states
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE trading_order o
+                SET status = u.status, reason = u.reason, filled = u.filled, cost = u.cost,
+                    fee = u.fee, budget = u.budget, quantity = coalesce(u.quantity, o.quantity),
+                    limit_price = coalesce(u.limit_price, o.limit_price), closed_at = u.closed_at,
+                    engine_state = u.state::jsonb
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::timestamptz[],
+                    %s::text[])
+                    AS u(id, status, reason, filled, cost, fee, budget, quantity, limit_price,
+                         closed_at, state)
+                WHERE o.id = u.id
+                """,
+                _columns(rows),
+            )
+
+
+def _limit_price(state: OrderState, instruments: dict[int, Instrument]) -> Decimal | None:
+    if state.type != "limit" or state.price is None:
+        return None
+    return instruments[state.instrument].tick_size * state.price
+
+
+def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
+    """Keep each book's state, and the price and time of its last trade."""
+    last = {fill.instrument: (fill.price, at) for _, at, fill in batch.fills}
+    rows = [
+        (
+            id_,
+            msgspec.json.encode(batch.instruments[id_]).decode()
+            if id_ in batch.instruments
+            else None,
+            batch.instruments[id_].state if id_ in batch.instruments else None,
+            instruments[id_].tick_size * last[id_][0] if id_ in last else None,
+            _moment(last[id_][1]) if id_ in last else None,
+        )
+        for id_ in sorted(batch.instruments.keys() | last.keys())
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE trading_book b
+                SET engine_state = coalesce(u.engine_state::jsonb, b.engine_state),
+                    state = coalesce(u.state, b.state),
+                    last_price = coalesce(u.last_price, b.last_price),
+                    last_trade_at = coalesce(u.last_trade_at, b.last_trade_at)
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[],
+                    %s::timestamptz[])
+                    AS u(id, engine_state, state, last_price, last_trade_at)
+                WHERE b.instrument_id = u.id
+                """,
+                _columns(rows),
+            )
+
+
+def _number_executions(batch: Batch) -> dict[int, int]:
+    """Count on, customer by customer, in the batch's own transaction.
+
+    :returns: the number before the first new one, by customer id
+    """
+    counts: dict[int, int] = {}
+    for state in batch.orders.values():
+        if state.owner > 0:
+            counts[state.owner] = counts.get(state.owner, 0) + 1
+    if not counts:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading_participant AS p (customer_id, executions)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ORDER BY 1
+            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
+            RETURNING customer_id, executions
+            """,
+            [list(counts), list(counts.values())],
+        )
+        return {customer: number - counts[customer] for customer, number in cursor.fetchall()}
+
+
+def _send_executions(batch: Batch, numbers: dict[int, int]) -> None:
+    """Send each customer their orders as they are now, numbered without gaps."""
+    if not numbers:
+        return
+    orders = Order.objects.select_related("instrument").in_bulk(list(batch.orders))
+    events = []
+    for id_, state in batch.orders.items():
+        if state.owner > 0 and id_ in orders:
+            numbers[state.owner] += 1
+            event = {**queries.describe_order(orders[id_]), "sequence": numbers[state.owner]}
+            events.append((state.owner, "executions", event))
+    realtime.send_private(events)
+
+
+def _scale(instrument: Instrument, multiplier_e18: int) -> rules.Scale:
+    return rules.Scale(instrument.tick_size, Decimal(multiplier_e18).scaleb(-18))
+
+
+def _moment(microseconds: int) -> datetime:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,173 @@
+"""Settlement: delivery versus payment, one journal a trade, each once.
+
+One settler works at a time, by an advisory lock of its transaction. It takes what is due, oldest
+first, locks every account involved in id order, posts all journals, gives all releases back and
+marks the rows. A batch that fails is halved until the one trade that can't be settled stands
+alone; that one is held back with its reason, and the rest go on.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from django.db import DatabaseError, connection, transaction
+
+from common.errors import DomainError
+from ledger import operations as ledger
+from ledger import queries as books
+from ledger.models import Account
+from ledger.operations import AccountKey, Capture, Entry, Leg
+from market import operations as market
+from market.models import TapeTrade
+from trading import rules, signals
+from trading.models import Order, Release, Trade
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+Due = Callable[[], Iterable[int]]
+Settle = Callable[[list[int], datetime], int | None]
+LOCK = 7_002  # of pg_try_advisory_xact_lock: one settler
+
+
+def settle_due(*, now: datetime) -> int:
+    """Settle every trade and give back every release that is due.
+
+    :returns: how many rows were done; 0 too if another settler is at work
+    """
+    return _drain(_unsettled, _settle_trades, now) + _drain(_unconsumed, _give_back, now)
+
+
+def _drain(due: Due, settle: Settle, now: datetime) -> int:
+    """Take what is due batch by batch until nothing is, or somebody else does it."""
+    done = 0
+    while ids := list(due()):
+        settled = _halving(ids, settle, now)
+        if settled is None:
+            break
+        done += settled
+    return done
+
+
+def _unsettled() -> Iterable[int]:
+    due = Trade.objects.filter(settled_at=None, held_back="").order_by("id")
+    return due.values_list("id", flat=True)[:BATCH]
+
+
+def _unconsumed() -> Iterable[int]:
+    due = Release.objects.filter(consumed_by=None).order_by("id")
+    return due.values_list("id", flat=True)[:BATCH]
+
+
+def _halving(ids: list[int], settle: Settle, now: datetime) -> int | None:
+    """Settle a batch; where it fails, its halves, down to the one that is to blame."""
+    try:
+        return settle(ids, now)
+    except (DatabaseError, DomainError) as failure:
+        if len(ids) == 1:
+            if settle is not _settle_trades:
+                raise  # a release beyond its hold is a broken promise, not an accident
+            return _hold_back(ids[0], failure)
+        logger.warning("settlement of %s rows failed, halving: %s", len(ids), failure)
+    middle = len(ids) // 2
+    parts = [_halving(part, settle, now) for part in (ids[:middle], ids[middle:])]
+    return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _alone() -> bool:
+    """Become the only settler until this transaction ends, if nobody else is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        (alone,) = cursor.fetchone() or (False,)
+    return bool(alone)
+
+
+@transaction.atomic
+def _settle_trades(trade_ids: list[int], now: datetime) -> int | None:
+    if not _alone():
+        return None
+    trades = list(
+        Trade.objects.filter(pk__in=trade_ids, settled_at=None, held_back="")
+        .select_related("buy_order", "sell_order", "instrument")
+        .order_by("id")
+    )
+    fees = _fee_account()
+    ledger.post(entries=[_entry(trade, fees) for trade in trades], occurred_at=now)
+    mark_settled(trades, now=now)
+    return len(trades)
+
+
+@transaction.atomic
+def _give_back(release_ids: list[int], _now: datetime) -> int | None:
+    """Give parts of holds back, and write on each release which entry did."""
+    if not _alone():
+        return None
+    releases = Release.objects.filter(pk__in=release_ids, consumed_by=None).order_by("id")
+    due = [row for row in releases.values_list("id", "order__hold_id", "amount") if row[1]]
+    entries = ledger.release(releases=[(hold, amount) for _, hold, amount in due])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trading_release r SET consumed_by_id = u.entry"
+            " FROM unnest(%s::bigint[], %s::bigint[]) AS u(id, entry) WHERE r.id = u.id",
+            [[row[0] for row in due], entries],
+        )
+    return len(due)
+
+
+def mark_settled(trades: Sequence[Trade], *, now: datetime) -> None:
+    """Mark trades whose journals are posted in this transaction, write the tape, announce them."""
+    if not trades:
+        return
+    ids = [trade.pk for trade in trades]
+    Trade.objects.filter(pk__in=ids).update(settled_at=now)
+    on_book = [trade for trade in trades if trade.venue == Order.Venue.BOOK]
+    if on_book:
+        market.record_trades(trades=[_tape_trade(trade) for trade in on_book])
+    signals.trades_settled.send(sender=Trade, trade_ids=ids)
+
+
+def _tape_trade(trade: Trade) -> TapeTrade:
+    scale = rules.Scale(trade.instrument.tick_size, trade.multiplier)
+    return TapeTrade(
+        uid=trade.uid,
+        instrument_id=trade.instrument_id,
+        price=trade.price,
+        quantity=scale.shares(trade.quantity),
+        side="sell" if trade.maker_side == Order.Side.BUY else "buy",
+        at=trade.executed_at,
+    )
+
+
+def _fee_account() -> int:
+    key = AccountKey(None, books.usd().pk, Account.Role.FEES)
+    return ledger.open_accounts(keys=[key])[0]
+
+
+def _entry(trade: Trade, fees: int) -> Entry:
+    """Say a trade as a journal: shares one way, their cost the other, both fees."""
+    buy, sell = trade.buy_order, trade.sell_order
+    legs = [
+        Leg(sell.token_account_id, buy.token_account_id, trade.quantity),
+        Leg(buy.cash_account_id, sell.cash_account_id, trade.cost),
+    ]
+    for account, fee in (
+        (buy.cash_account_id, trade.buy_fee),
+        (sell.cash_account_id, trade.sell_fee),
+    ):
+        if fee > 0:
+            legs.append(Leg(account, fees, fee))
+        elif fee < 0:
+            legs.append(Leg(fees, account, -fee))
+    captures = []
+    if buy.hold_id:
+        captures.append(Capture(buy.hold_id, trade.cost + max(trade.buy_fee, 0)))
+    if sell.hold_id:
+        captures.append(Capture(sell.hold_id, trade.quantity))
+    return Entry(f"trade:{trade.uid}", "trade", legs, captures)
+
+
+def _hold_back(trade_id: int, failure: Exception) -> int:
+    reason = f"{type(failure).__name__}: {failure}"[:200]
+    logger.error("trade %s is held back: %s", trade_id, reason)
+    Trade.objects.filter(pk=trade_id, settled_at=None).update(held_back=reason)
+    return 1

@@ -1,0 +1,179 @@
+"""The market's arithmetic before an order meets the engine: ticks, holds, collars, fees.
+
+Prices are dollars for one whole share. Holds round up, once; what a customer is shown as an
+estimate rounds toward zero.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from common.errors import DomainError
+from common.money import EXACT, MAX_UNITS, USD
+from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
+
+SHARE_SCALE = 8
+NEW_YORK = ZoneInfo("America/New_York")
+NARROW = (3, 6, 10, 16, 25)  # basis points from the reference, level by level
+WIDE = (8, 12, 18, 25, 35)
+SIZES = (5_000, 10_000, 20_000, 30_000, 40_000)  # dollars
+OPENING, CLOSING = time(9, 30), time(16, 0)
+
+
+class PriceOffTick(DomainError):
+    """The price is between two ticks; round it to the instrument's tick size."""
+
+    status = 400
+
+
+class QuantityOffStep(DomainError):
+    """Shares are counted to eight decimals; round the quantity."""
+
+    status = 400
+    field = "quantity"
+
+
+class BelowMinimum(DomainError):
+    """The order is worth less than the smallest one this market takes."""
+
+
+class TooLarge(DomainError):
+    """The order is larger than this market can count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How an instrument counts: its tick in dollars and its multiplier (shares per base share)."""
+
+    tick: Decimal
+    multiplier: Decimal
+
+    @property
+    def fraction(self) -> tuple[int, int]:
+        """(num, den) with ticks * base * num // den the cost in USD units."""
+        num, den = self.tick.as_integer_ratio()
+        return cost_fraction(num, den, SHARE_SCALE, self.multiplier_e18)
+
+    @property
+    def multiplier_e18(self) -> int:
+        """The multiplier as the engine counts it."""
+        return int(self.multiplier.scaleb(18, EXACT))
+
+    def ticks(self, price: Decimal, *, field: str) -> int:
+        """Count a price in ticks.
+
+        :raises PriceOffTick: if it is not a positive whole number of ticks
+        """
+        ticks = price / self.tick
+        if ticks != int(ticks) or ticks <= 0:
+            raise PriceOffTick(
+                f"Prices move in steps of {self.tick.normalize():f} dollars.", field=field
+            )
+        if ticks > MAX_UNITS:
+            raise TooLarge(field=field)
+        return int(ticks)
+
+    def price(self, ticks: int) -> Decimal:
+        """Give the price of so many ticks."""
+        return self.tick * ticks
+
+    def base(self, shares: Decimal) -> int:
+        """Count shares in base units.
+
+        :raises QuantityOffStep: if a share has more than eight decimals here
+        """
+        units = shares.scaleb(SHARE_SCALE, EXACT)
+        if units != int(units):
+            raise QuantityOffStep
+        base = int(Fraction(int(units)) / Fraction(self.multiplier))
+        if not 0 < base <= MAX_UNITS:
+            raise TooLarge(field="quantity") if base else BelowMinimum(field="quantity")
+        return base
+
+    def shares(self, base: int) -> Decimal:
+        """Give what so many base units are in shares, to eight decimals, toward zero."""
+        units = int(Fraction(base) * Fraction(self.multiplier))
+        return Decimal(units).scaleb(-SHARE_SCALE, EXACT)
+
+    def cost(self, ticks: int, base: int) -> int:
+        """Give what so much costs at a price, in USD units, rounded down."""
+        num, den = self.fraction
+        return ticks * base * num // den
+
+    def base_for(self, notional: int, ticks: int) -> int:
+        """Give the base units that so many USD units buy at a price, rounded down."""
+        num, den = self.fraction
+        return notional * den // (ticks * num)
+
+    def base_covering(self, notional: int, ticks: int) -> int:
+        """Give the base units that bring in at least so many USD units at a price."""
+        num, den = self.fraction
+        return -(-notional * den // (ticks * num))
+
+    def hold_for(self, ticks: int, base: int, taker_ppm: int) -> int:
+        """Give the USD units that buying so much can cost at most, fee included."""
+        num, den = self.fraction
+        return buy_need(base, ticks * num, den, taker_ppm)
+
+
+def hold_for_notional(notional: int, taker_ppm: int) -> int:
+    """Give the USD units that spending so much can cost at most, fee included."""
+    return -(-notional * (PPM + max(taker_ppm, 0)) // PPM)
+
+
+def ppm(rate: Decimal) -> int:
+    """Give a fee rate in parts per million; the table stores no finer one."""
+    return int(rate.scaleb(6, EXACT))
+
+
+def fee(cost: int, rate: Decimal) -> int:
+    """Give the fee on a cost in USD units, rounded toward zero; negative is a rebate."""
+    return fee_of(cost, ppm(rate))
+
+
+def collar(reference: Decimal, *, side: str, width: Decimal, tick: Decimal) -> Decimal:
+    """Give the worst price of a market order: so far from the reference, and on a tick."""
+    buying = side == "buy"
+    limit = reference * (1 + width if buying else 1 - width)
+    whole = (limit / tick).to_integral_value(ROUND_FLOOR if buying else ROUND_CEILING)
+    return max(whole, Decimal(1)) * tick
+
+
+def check_minimum(cost: int, minimum: Decimal, *, field: str) -> None:
+    """Refuse an order worth less than the market's minimum.
+
+    :raises BelowMinimum: naming the minimum in dollars
+    """
+    if cost < int(minimum.scaleb(USD.scale, EXACT)):
+        raise BelowMinimum(f"The smallest order is ${minimum:.2f}.", field=field)
+
+
+def house_levels(
+    reference: Decimal, *, tick: Decimal, wide: bool
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Give the house's five levels a side around a price: (ticks, USD units), best first.
+
+    :param wide: while the primary market is closed and the risk is ours alone
+    """
+    bids: list[tuple[int, int]] = []
+    asks: list[tuple[int, int]] = []
+    for basis_points, dollars in zip(WIDE if wide else NARROW, SIZES, strict=True):
+        away = reference * basis_points / 10_000
+        bid = int(((reference - away) / tick).to_integral_value(ROUND_FLOOR))
+        ask = int(((reference + away) / tick).to_integral_value(ROUND_CEILING))
+        if bids and bid >= bids[-1][0]:
+            bid = bids[-1][0] - 1
+        if asks and ask <= asks[-1][0]:
+            ask = asks[-1][0] + 1
+        if bid > 0:
+            bids.append((bid, dollars * 10**USD.scale))
+        asks.append((ask, dollars * 10**USD.scale))
+    return bids, asks
+
+
+def primary_market_open(now: datetime) -> bool:
+    """Say whether New York's regular trading hours run; holidays are not known here."""
+    local = now.astimezone(NEW_YORK)
+    return local.weekday() < 5 and OPENING <= local.time() < CLOSING

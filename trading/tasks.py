@@ -1,0 +1,12 @@
+"""What workers do for trading."""
+
+from celery import shared_task
+
+from common import clock
+from trading import operations
+
+
+@shared_task(name="trading.tasks.settle")
+def settle() -> int:
+    """Settle what is due."""
+    return operations.settle_due(now=clock.now())
