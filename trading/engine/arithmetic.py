@@ -30,6 +30,12 @@ def buy_need(quantity: int, rate: int, den: int, ppm: int) -> int:
     return -(-quantity * rate * factor // (den * PPM))
 
 
+def covers(budget: int, quantity: int, rate: int, den: int, ppm: int) -> bool:
+    """Tell whether a budget is at least the `buy_need`; without a division, it is asked often."""
+    factor = PPM + ppm if ppm > 0 else PPM
+    return budget * den * PPM >= quantity * rate * factor
+
+
 def quantity_within(money: int, rate: int, den: int) -> int:
     """Return the largest quantity of which even the exact cost is within `money`."""
     return money * den // rate

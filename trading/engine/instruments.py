@@ -38,7 +38,7 @@ def list_instrument(shard: Shard, payload: dict[str, Any]) -> None:
     book = shard.books.get(listed.id)
     if book is None:
         book = shard.books[listed.id] = Book(listed)
-        shard.shown.add(listed.id)
+        shard.out.books.add(listed.id)
     elif scale(book.state) != scale(listed):
         raise Refused("instrument_exists")
     shard.instruments[listed.id] = book.state

@@ -85,7 +85,7 @@ def trade(
         if order.remaining_notional is not None:
             order.remaining_notional -= cost
         shard.touched[order.id] = order
-    shard.trades.append(
+    shard.out.trades.append(
         Fill(
             book.state.id,
             waiting.id,
@@ -103,7 +103,7 @@ def trade(
     )
     book.state.last = price
     shard.instruments[book.state.id] = book.state
-    shard.shown.add(book.state.id)
+    shard.out.books.add(book.state.id)
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:

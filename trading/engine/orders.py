@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
-from trading.engine.arithmetic import affordable, buy_need, quantity_within
+from trading.engine.arithmetic import affordable, buy_need, covers, quantity_within
 from trading.engine.book import Book
 from trading.engine.matching import fillable, match
 from trading.engine.shard import Refused, Shard
@@ -91,9 +91,10 @@ def refusal(shard: Shard, book: Book, order: OrderState) -> str | None:
     """Return why an order may not even meet the book, or None."""
     return (
         terms_refusal(shard, order)
-        or market_refusal(book, order)
+        or (book.state.state != "online" and market_refusal(book, order))
         or budget_refusal(book, order)
-        or liquidity_refusal(book, order)
+        or ((order.post_only or order.tif == "fok") and liquidity_refusal(book, order))
+        or None
     )
 
 
@@ -140,7 +141,7 @@ def budget_refusal(book: Book, order: OrderState) -> str | None:
     elif order.side == "sell":
         if order.budget < quantity:
             return "budget"
-    elif order.budget < buy_need(quantity, rate, book.den, dearest_ppm(order)):
+    elif not covers(order.budget, quantity, rate, book.den, dearest_ppm(order)):
         return "budget"
     return "dust" if quantity * rate < book.den else None
 
@@ -171,7 +172,9 @@ def enter(shard: Shard, book: Book, order: OrderState) -> str | None:
     Returns why the rest of it must be ended by the caller, or None.
     """
     ladder = book.asks if order.side == "buy" else book.bids
-    stop = match(shard, book, order) if ladder.reaches(order.price or 0) else None
+    stop = None
+    if ladder.keys and ladder.keys[-1] >= (order.price or 0) * ladder.sign:
+        stop = match(shard, book, order)
     if stop == "spent":
         if not order.filled:
             return "dust"
@@ -195,7 +198,6 @@ def settle_down(shard: Shard, book: Book, order: OrderState) -> str | None:
     if (order.remaining or 0) * rate < book.den:
         return "dust"
     shard.rest(book, order)
-    shard.touched[order.id] = order
     if order.filled:
         order.status = "partially_filled"
         if order.side == "buy":
@@ -240,7 +242,7 @@ def amend(shard: Shard, payload: dict[str, Any]) -> None:
         changed = amended(shard, order, command)
     except Refused:
         if command.budget_increase:
-            shard.releases.append(Freed(command.id, command.budget_increase))
+            shard.out.releases.append(Freed(command.id, command.budget_increase))
         raise
     book = shard.books[order.instrument]
     kept = changed.price == order.price and (changed.remaining or 0) <= (order.remaining or 0)
@@ -308,4 +310,4 @@ def shrink(shard: Shard, book: Book, order: OrderState, changed: OrderState) -> 
     order.budget = changed.budget
     shard.free_excess(book, order)
     shard.touched[order.id] = order
-    shard.shown.add(order.instrument)
+    shard.out.books.add(order.instrument)

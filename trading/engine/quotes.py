@@ -38,7 +38,7 @@ def quote(shard: Shard, payload: dict[str, Any]) -> None:
             (command.ask_order, command.ask_budget_increase),
         ):
             if increase:
-                shard.releases.append(Freed(order, increase))
+                shard.out.releases.append(Freed(order, increase))
         raise Refused(reason)
     book = shard.books[command.instrument]
     bid = standing(shard, command, command.bid_order, "buy")
@@ -123,4 +123,4 @@ def add_levels(shard: Shard, book: Book, order: OrderState, wanted: list[tuple[i
         level = QuoteLevel(order, price, fitting, shard.priority)
         levels.append(level)
         own.add(level, price, fitting)
-        shard.shown.add(order.instrument)
+        shard.out.books.add(order.instrument)

@@ -8,7 +8,6 @@ from heapq import heapify, heappop, heappush
 from trading.engine.arithmetic import buy_need
 from trading.engine.book import Book, QuoteLevel
 from trading.engine.state import (
-    Fill,
     Freed,
     InstrumentState,
     OrderState,
@@ -34,35 +33,43 @@ class Shard:
         self.quotes: dict[int, list[QuoteLevel]] = {}
         self.owned: dict[int, set[int]] = {}
         self.expiries: list[tuple[int, int]] = []
+        self.touched: dict[int, OrderState] = {}
+        self.instruments: dict[int, InstrumentState] = {}
+        self.participants: dict[int, ParticipantState] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what the last command changed."""
-        self.trades: list[Fill] = []
-        self.releases: list[Freed] = []
-        self.touched: dict[int, OrderState] = {}
-        self.shown: set[int] = set()
-        self.instruments: dict[int, InstrumentState] = {}
-        self.participants: dict[int, ParticipantState] = {}
+        self.out = Outcome()
+        self.touched.clear()
+        if self.instruments:
+            self.instruments.clear()
+        if self.participants:
+            self.participants.clear()
 
     def outcome(self, reason: str | None) -> Outcome:
         """Return what changed since `begin`, as copies; a reason means the command was rejected."""
-        return Outcome(
-            "accepted" if reason is None else "rejected",
-            reason,
-            self.trades,
-            self.releases,
-            [self.copy(order) for order in self.touched.values()],
-            self.shown,
-            [state.__copy__() for state in self.instruments.values()],
-            [state.__copy__() for state in self.participants.values()],
-        )
+        out = self.out
+        if reason is not None:
+            out.result = "rejected"
+            out.reason = reason
+        if self.touched:
+            # What is finished is forgotten, so only what lives on needs a copy.
+            out.orders = [
+                order if order.closed_at is not None else self.copy(order)
+                for order in self.touched.values()
+            ]
+        if self.instruments:
+            out.instruments = [state.__copy__() for state in self.instruments.values()]
+        if self.participants:
+            out.participants = [state.__copy__() for state in self.participants.values()]
+        return out
 
     def copy(self, order: OrderState) -> OrderState:
         """Return the order as it is now; a standing quote with its levels, best first."""
         state = order.__copy__()
-        if order.type == "quote":
-            levels = self.quotes[order.id]
+        levels = self.quotes.get(order.id) if order.type == "quote" else None
+        if levels is not None:
             state.levels = [[level.price, level.remaining, level.priority] for level in levels]
         return state
 
@@ -83,10 +90,11 @@ class Shard:
         """Queue an admitted order in its book, last at its price."""
         self.priority += 1
         order.priority = self.priority
+        self.touched[order.id] = order
         visible = order.remaining if order.displayed is None else order.displayed
         ladder = book.bids if order.side == "buy" else book.asks
         ladder.add(order, order.price or 0, visible or 0)
-        self.shown.add(order.instrument)
+        self.out.books.add(order.instrument)
 
     def leave(self, book: Book, order: OrderState) -> None:
         """Take an order out of its book's queue, if it is in one."""
@@ -95,7 +103,7 @@ class Shard:
             ladder = book.bids if order.side == "buy" else book.asks
             ladder.remove(order.price or 0, order.priority, visible or 0)
             order.priority = 0
-            self.shown.add(order.instrument)
+            self.out.books.add(order.instrument)
 
     def finish(self, order: OrderState, status: OrderStatus, reason: str | None = None) -> None:
         """End an order that is in no queue: free its budget and forget it."""
@@ -104,7 +112,7 @@ class Shard:
         order.closed_at = self.at
         self.touched[order.id] = order
         if order.budget:
-            self.releases.append(Freed(order.id, order.budget))
+            self.out.releases.append(Freed(order.id, order.budget))
             order.budget = 0
         if self.orders.pop(order.id, None) is not None:
             owned = self.owned[order.owner]
@@ -124,7 +132,7 @@ class Shard:
             rate = (order.price or 0) * book.num
             remaining = buy_need(remaining, rate, book.den, max(order.maker_ppm, order.taker_ppm))
         if order.budget > remaining:
-            self.releases.append(Freed(order.id, order.budget - remaining))
+            self.out.releases.append(Freed(order.id, order.budget - remaining))
             order.budget = remaining
 
     def drop_level(self, book: Book, level: QuoteLevel) -> None:
@@ -134,7 +142,7 @@ class Shard:
         ladder.remove(level.price, level.priority, level.remaining)
         self.quotes[order.id].remove(level)
         self.touched[order.id] = order
-        self.shown.add(order.instrument)
+        self.out.books.add(order.instrument)
 
     def clear_quote(self, order: OrderState) -> None:
         """Take every level of a standing quote out of the book; the quote itself stands."""
