@@ -100,7 +100,6 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     """Turn every anticipated failure into problem+json; anything else is a bug and rises."""
     request_id = request_id_of(context["request"])
     if isinstance(error, DomainError):
-        _undo()
         return _respond(problem_of(error, request_id=request_id))
     if isinstance(error, Http404):
         error = exceptions.NotFound()
@@ -108,7 +107,6 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
         error = exceptions.PermissionDenied()
     if not isinstance(error, exceptions.APIException):
         return None
-    _undo()
     return _respond_to_drf(error, request_id)
 
 
@@ -150,12 +148,6 @@ def _respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Res
     return Response(body, status=body["status"], headers=headers, content_type=PROBLEM)
 
 
-def _undo() -> None:
-    """Mark the request's transaction for rollback, as DRF's own handler does."""
-    if connection.in_atomic_block:
-        transaction.set_rollback(True)
-
-
 class IdempotentPost(View):
     """For views with a POST that moves value: the same `Idempotency-Key` gets the first answer.
 
@@ -167,7 +159,10 @@ class IdempotentPost(View):
         """Wrap POSTs that carry a key in one transaction."""
         if request.method == "POST" and request.headers.get("Idempotency-Key"):
             with transaction.atomic():
-                return super().dispatch(request, *args, **kwargs)
+                response = super().dispatch(request, *args, **kwargs)
+                if response.status_code >= 400:
+                    transaction.set_rollback(True)
+                return response
         return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

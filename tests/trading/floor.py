@@ -1,0 +1,53 @@
+"""A market to knock at: a reference price, a book with its engine, somebody on the other side."""
+
+from decimal import Decimal
+from typing import Any
+
+import trading.operations
+from instruments.models import Instrument
+from market.models import ReferencePrice
+from tests import world
+from trading.models import Order
+from trading.operations import OrderDraft
+from users.models import User
+
+
+class Floor:
+    """One instrument's market, moved on by hand."""
+
+    def __init__(self, symbol: str = "AAPLx", price: str = "278.50") -> None:
+        """Open it."""
+        self.instrument: Instrument = world.instrument(symbol)
+        ReferencePrice.objects.update_or_create(
+            instrument=self.instrument,
+            defaults={
+                "price": Decimal(price),
+                "day_open": Decimal(price),
+                "simulated": True,
+                "at": world.NOW,
+            },
+        )
+        trading.operations.list_books(shard_name="main")
+        self.engine = trading.operations.Engine("main")
+        self.run()
+
+    def run(self) -> None:
+        """Let the engine and settlement do what is due."""
+        while self.engine.run_batch():
+            pass
+        trading.operations.settle_due(now=world.NOW)
+
+    def place(self, user: User, side: str, **terms: Any) -> Order:
+        """Place an order, a limit order where a price is given."""
+        terms = {name: Decimal(value) for name, value in terms.items()}
+        kind = "limit" if "limit_price" in terms else "market"
+        draft = OrderDraft(instrument=self.instrument, side=side, type=kind, **terms)
+        return trading.operations.place_order(draft=draft, customer=user, now=world.NOW)
+
+    def offer(self, quantity: str = "10", price: str = "278.60") -> Order:
+        """Have Carol sell shares that wait on the book."""
+        carol = world.carol()
+        world.give(carol, self.instrument, quantity)
+        order = self.place(carol, "sell", quantity=quantity, limit_price=price)
+        self.run()
+        return order

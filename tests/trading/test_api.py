@@ -1,0 +1,309 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests import world
+from tests.trading.floor import Floor
+from trading.models import Order
+from users.models import User
+
+LIMIT_BUY = {
+    "instrument": "AAPLx",
+    "side": "buy",
+    "type": "limit",
+    "quantity": "0.5",
+    "limit_price": "270.00",
+}
+MARKET_BUY = {"instrument": "AAPLx", "side": "buy", "type": "market", "notional": "25"}
+
+
+@pytest.fixture
+def alice(db: None, friday: None) -> User:
+    alice = world.alice()
+    world.fund(alice, "1000")
+    return alice
+
+
+@pytest.fixture
+def api(alice: User) -> APIClient:
+    return client_of(alice)
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def post(client: APIClient, path: str, body: Any, **headers: str) -> Any:
+    return client.post(f"/api/v1/{path}", body, format="json", headers=headers or None)
+
+
+def wrong_fields(answer: Any) -> set[str]:
+    assert answer.status_code == 400, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    return {error["field"] for error in answer.json()["errors"]}
+
+
+class TestPlacing:
+    def test_answers_201_with_a_pending_order(self, floor: Floor, api: APIClient) -> None:
+        answer = post(api, "orders", {**LIMIT_BUY, "client_order_id": "mine-1"})
+        assert answer.status_code == 201
+        order = answer.json()
+        assert order["status"] == "pending"
+        assert order["client_order_id"] == "mine-1"
+        assert Decimal(order["quantity"]) == Decimal("0.5")
+        assert Decimal(order["limit_price"]) == 270
+
+    def test_fills_against_what_waits(self, floor: Floor, api: APIClient) -> None:
+        floor.offer()
+        order = post(api, "orders", MARKET_BUY).json()
+        floor.run()
+        done = api.get(f"/api/v1/orders/{order['id']}").json()
+        assert done["status"] == "filled"
+        assert round(Decimal(done["average_price"]), 4) == Decimal("278.6")
+        [trade] = api.get("/api/v1/trades").json()["results"]
+        assert trade["order_id"] == order["id"]
+        assert trade["side"] == "buy"
+        assert trade["liquidity"] == "taker"
+        assert trade["settled_at"]
+
+    def test_the_same_key_places_once(self, floor: Floor, api: APIClient) -> None:
+        first = post(api, "orders", LIMIT_BUY, **{"Idempotency-Key": "k1"})
+        again = post(api, "orders", LIMIT_BUY, **{"Idempotency-Key": "k1"})
+        assert first.status_code == again.status_code == 201
+        assert first.json() == again.json()
+        assert Order.objects.filter(type="limit").count() == 1
+
+    def test_the_same_client_order_id_conflicts(self, floor: Floor, api: APIClient) -> None:
+        body = {**LIMIT_BUY, "client_order_id": "twice"}
+        assert post(api, "orders", body).status_code == 201
+        again = post(api, "orders", body)
+        assert again.status_code == 409
+        assert again.json()["code"] == "DuplicateClientOrderId"
+
+    def test_without_funds_is_422(self, floor: Floor, api: APIClient) -> None:
+        answer = post(api, "orders", {**LIMIT_BUY, "quantity": "100"})
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "InsufficientFunds"
+        assert not Order.objects.filter(type="limit").exists()
+
+    def test_before_verification_is_403_and_says_why(self, floor: Floor) -> None:
+        bob = world.customer("bob@demo.test")
+        answer = post(client_of(bob), "orders", LIMIT_BUY)
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "VerificationRequired"
+        assert "verif" in answer.json()["detail"].lower()
+
+    def test_without_signing_in_is_401(self, floor: Floor) -> None:
+        assert post(APIClient(), "orders", LIMIT_BUY).status_code == 401
+
+    def test_an_order_type_not_there_yet_is_refused_by_name(
+        self, floor: Floor, api: APIClient
+    ) -> None:
+        body = {**MARKET_BUY, "type": "stop-loss", "trigger_price": "250"}
+        answer = post(api, "orders", body)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "UnsupportedOrderType"
+
+    def test_validate_only_places_nothing(self, floor: Floor, api: APIClient) -> None:
+        answer = post(api, "orders", {**MARKET_BUY, "validate_only": True})
+        assert answer.status_code == 200
+        assert answer.json()["estimated_price"]
+        assert not Order.objects.filter(type="market").exists()
+        refused = post(api, "orders", {**MARKET_BUY, "notional": "5000", "validate_only": True})
+        assert refused.json()["code"] == "InsufficientFunds"
+
+
+class TestMalformedOrders:
+    @pytest.mark.parametrize("field", ["quantity", "limit_price"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *("NaN", "Infinity", "-Infinity", "1e400", "1E2", "0." + "1" * 60, "1" * 30),
+            *("0", "-1", "", " 1", "x", "٣", "1.", ".5", "0x10", "1_000"),
+            *(0.5, True, [], {}),
+        ],
+    )
+    def test_names_the_number(self, api: APIClient, field: str, value: Any) -> None:
+        assert field in wrong_fields(post(api, "orders", {**LIMIT_BUY, field: value}))
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("instrument", "NOPEx"),
+            ("instrument", "AAPL\x00"),
+            ("instrument", 7),
+            ("side", "hold"),
+            ("type", "quote"),
+            ("type", "marketish"),
+            ("time_in_force", "forever"),
+            ("self_trade_prevention", "maybe"),
+            ("post_only", "yes"),
+            ("client_order_id", "x" * 65),
+            ("client_order_id", "a\x00b"),
+            ("expires_at", "tomorrow"),
+            ("leverage", "10"),
+        ],
+    )
+    def test_names_the_field(self, api: APIClient, field: str, value: Any) -> None:
+        assert field in wrong_fields(post(api, "orders", {**LIMIT_BUY, field: value}))
+
+    def test_wants_one_of_quantity_and_notional(self, api: APIClient) -> None:
+        both = {**LIMIT_BUY, "notional": "25"}
+        neither = {name: value for name, value in LIMIT_BUY.items() if name != "quantity"}
+        assert wrong_fields(post(api, "orders", both)) == {"quantity"}
+        assert wrong_fields(post(api, "orders", neither)) == {"quantity"}
+
+    def test_wants_a_price_for_a_limit_order_and_none_for_a_market_order(
+        self, api: APIClient
+    ) -> None:
+        unpriced = {name: value for name, value in LIMIT_BUY.items() if name != "limit_price"}
+        assert wrong_fields(post(api, "orders", unpriced)) == {"limit_price"}
+        priced = {**MARKET_BUY, "limit_price": "1"}
+        assert wrong_fields(post(api, "orders", priced)) == {"limit_price"}
+
+    @pytest.mark.parametrize("field", ["trigger_price", "trail", "display_quantity"])
+    def test_wants_no_trigger_on_a_plain_order(self, api: APIClient, field: str) -> None:
+        assert wrong_fields(post(api, "orders", {**MARKET_BUY, field: "250"})) == {field}
+
+    @pytest.mark.parametrize("body", [[], "order", 5, None])
+    def test_wants_an_object(self, api: APIClient, body: Any) -> None:
+        assert post(api, "orders", body).status_code == 400
+
+    def test_refuses_broken_json(self, api: APIClient) -> None:
+        for raw in ("{", '{"quantity": NaN}', "\udcff".encode("utf-8", "surrogateescape")):
+            answer = api.post("/api/v1/orders", raw, content_type="application/json")
+            assert answer.status_code == 400
+
+
+class TestPreview:
+    def test_estimates_without_placing(self, floor: Floor, api: APIClient) -> None:
+        answer = post(api, "orders/preview", MARKET_BUY)
+        assert answer.status_code == 200
+        preview = answer.json()
+        assert set(preview) == {
+            "estimated_price",
+            "estimated_quantity",
+            "estimated_cost",
+            "fee",
+            "worst_price",
+        }
+        assert all(isinstance(value, str) for value in preview.values())
+        assert Decimal(preview["estimated_cost"]) == 25
+        assert not Order.objects.filter(type="market").exists()
+
+
+class TestBatch:
+    def test_answers_each_in_order(self, floor: Floor, api: APIClient) -> None:
+        poor = {**LIMIT_BUY, "quantity": "100"}
+        answer = post(api, "orders/batch", {"orders": [LIMIT_BUY, poor, LIMIT_BUY]})
+        assert answer.status_code == 200
+        first, second, third = answer.json()["results"]
+        assert first["order"]["status"] == third["order"]["status"] == "pending"
+        assert second["error"]["code"] == "InsufficientFunds"
+
+    def test_a_malformed_one_refuses_the_whole(self, floor: Floor, api: APIClient) -> None:
+        bad = {**LIMIT_BUY, "side": "both"}
+        answer = post(api, "orders/batch", {"orders": [LIMIT_BUY, bad]})
+        assert wrong_fields(answer) == {"orders.1.side"}
+        assert not Order.objects.filter(type="limit").exists()
+
+    @pytest.mark.parametrize("count", [0, 51])
+    def test_takes_one_to_fifty(self, floor: Floor, api: APIClient, count: int) -> None:
+        assert post(api, "orders/batch", {"orders": [LIMIT_BUY] * count}).status_code == 400
+
+
+class TestLists:
+    def test_narrow_by_status_and_instrument(self, floor: Floor, api: APIClient) -> None:
+        order = post(api, "orders", LIMIT_BUY).json()
+        floor.run()
+        found = api.get("/api/v1/orders?status=open&instrument=AAPLx").json()["results"]
+        assert [one["id"] for one in found] == [order["id"]]
+        assert api.get("/api/v1/orders?status=closed").json()["results"] == []
+        assert api.get("/api/v1/orders?instrument=TSLAx").json()["results"] == []
+
+    def test_refuse_a_filter_that_makes_no_sense(self, floor: Floor, api: APIClient) -> None:
+        assert wrong_fields(api.get("/api/v1/orders?status=half")) == {"status"}
+        assert wrong_fields(api.get("/api/v1/orders?instrument=NOPE")) == {"instrument"}
+
+    def test_page_by_cursor(self, floor: Floor, api: APIClient) -> None:
+        for _ in range(3):
+            post(api, "orders", LIMIT_BUY)
+        page = api.get("/api/v1/orders?limit=2").json()
+        assert len(page["results"]) == 2
+        rest = api.get(page["next"]).json()
+        assert len(rest["results"]) == 1
+        assert rest["next"] is None
+
+    def test_take_no_more_queries_for_more_orders(
+        self, floor: Floor, api: APIClient, django_assert_max_num_queries: Any
+    ) -> None:
+        post(api, "orders/batch", {"orders": [LIMIT_BUY] * 5})
+        with django_assert_max_num_queries(2):
+            assert len(api.get("/api/v1/orders").json()["results"]) == 5
+
+
+class TestOneOrder:
+    def test_of_somebody_else_is_not_there(self, floor: Floor, api: APIClient) -> None:
+        theirs = floor.offer()
+        assert api.get(f"/api/v1/orders/{theirs.uid}").status_code == 404
+        assert api.delete(f"/api/v1/orders/{theirs.uid}").status_code == 404
+        body = {"limit_price": "1"}
+        assert api.patch(f"/api/v1/orders/{theirs.uid}", body, format="json").status_code == 404
+
+    def test_is_cancelled(self, floor: Floor, api: APIClient, alice: User) -> None:
+        order = post(api, "orders", LIMIT_BUY).json()
+        floor.run()
+        assert world.available(alice) < 1000
+        assert api.delete(f"/api/v1/orders/{order['id']}").status_code == 202
+        floor.run()
+        assert api.get(f"/api/v1/orders/{order['id']}").json()["status"] == "cancelled"
+        assert world.available(alice) == 1000
+        again = api.delete(f"/api/v1/orders/{order['id']}")
+        assert again.status_code == 409
+        assert again.json()["code"] == "OrderAlreadyDone"
+
+    def test_is_amended(self, floor: Floor, api: APIClient) -> None:
+        order = post(api, "orders", LIMIT_BUY).json()
+        floor.run()
+        path = f"/api/v1/orders/{order['id']}"
+        answer = api.patch(path, {"quantity": "0.25", "limit_price": "269"}, format="json")
+        assert answer.status_code == 202
+        floor.run()
+        now = api.get(path).json()
+        assert Decimal(now["quantity"]) == Decimal("0.25")
+        assert Decimal(now["limit_price"]) == 269
+
+    def test_is_not_amended_beyond_the_cash(self, floor: Floor, api: APIClient) -> None:
+        order = post(api, "orders", LIMIT_BUY).json()
+        floor.run()
+        body = {"quantity": "1000"}
+        answer = api.patch(f"/api/v1/orders/{order['id']}", body, format="json")
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "InsufficientFunds"
+
+    def test_wants_something_to_amend(self, floor: Floor, api: APIClient) -> None:
+        order = post(api, "orders", LIMIT_BUY).json()
+        path = f"/api/v1/orders/{order['id']}"
+        assert wrong_fields(api.patch(path, {}, format="json")) == {"quantity"}
+        assert wrong_fields(api.patch(path, {"side": "sell"}, format="json")) == {"side"}
+
+
+class TestCancellingAll:
+    def test_takes_every_open_order_off(self, floor: Floor, api: APIClient) -> None:
+        post(api, "orders/batch", {"orders": [LIMIT_BUY] * 3})
+        floor.run()
+        answer = api.delete("/api/v1/orders?instrument=AAPLx")
+        assert answer.status_code == 202
+        assert answer.json() == {"cancelling": 3}
+        floor.run()
+        assert api.get("/api/v1/orders?status=open").json()["results"] == []
+
+    def test_refuses_an_unknown_instrument_rather_than_cancel_everything(
+        self, floor: Floor, api: APIClient
+    ) -> None:
+        assert wrong_fields(api.delete("/api/v1/orders?instrument=NOPE")) == {"instrument"}
+        assert wrong_fields(api.delete("/api/v1/orders?symbol=AAPLx")) == {"symbol"}

@@ -1,0 +1,197 @@
+"""The REST door of trading."""
+
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common import clock
+from common.api import IdempotentPost, problem_of, request_id_of
+from common.errors import DomainError
+from trading import operations, queries
+from trading.api.serializers import (
+    AmendRequest,
+    BatchAnswer,
+    BatchRequest,
+    CancelAllAnswer,
+    CancelFilter,
+    OrderAnswer,
+    OrderFilter,
+    OrderRequest,
+    PreviewAnswer,
+    ProblemAnswer,
+    TradeAnswer,
+    draft_of,
+)
+from trading.models import Order
+from trading.operations import validation
+
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="The same key and body get the first answer again, for 24 hours.",
+)
+STATUS = OpenApiParameter("status", enum=["open", "closed"])
+INSTRUMENT = OpenApiParameter("instrument", description="A symbol: AAPLx.")
+PAGING = {"cursor", "limit"}
+REFUSED = {400: ProblemAnswer, 403: ProblemAnswer, 422: ProblemAnswer}
+
+
+def read(serializer: Any, data: Any) -> Any:
+    """Validate a body or a query.
+
+    :raises rest_framework.exceptions.ValidationError: naming every field that does not fit
+    """
+    body = serializer(data=data, context={})
+    body.is_valid(raise_exception=True)
+    return body.validated_data
+
+
+def own_order(request: Request, uid: UUID) -> Order:
+    """Find the customer's order; other people's are not there."""
+    return get_object_or_404(queries.orders_of(request.user), uid=uid)
+
+
+class OrdersView(IdempotentPost, ListAPIView[Order]):
+    """Place an order, list orders, cancel all open ones."""
+
+    serializer_class = OrderAnswer
+
+    @extend_schema(
+        operation_id="orders_place",
+        parameters=[KEY],
+        request=OrderRequest,
+        responses={201: OrderAnswer, 200: PreviewAnswer, **REFUSED},
+    )
+    def post(self, request: Request) -> Response:
+        """Place an order.
+
+        With `validate_only` nothing is placed: the answer is 200 and a preview.
+        """
+        asked = read(OrderRequest, request.data)
+        draft = draft_of(asked)
+        now = clock.now()
+        if asked.get("validate_only"):
+            preview = validation.validate_order(draft=draft, customer=request.user, now=now)
+            return Response(PreviewAnswer(preview).data)
+        order = operations.place_order(draft=draft, customer=request.user, now=now)
+        return Response(OrderAnswer(order).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="orders_list", parameters=[STATUS, INSTRUMENT])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List orders, newest first."""
+        return self.list(request, *args, **kwargs)
+
+    def get_queryset(self) -> Any:
+        """Narrow to what was asked for."""
+        given = self.request.query_params.dict()
+        asked = read(OrderFilter, {k: v for k, v in given.items() if k not in PAGING})
+        orders = queries.orders_of(self.request.user)
+        if "status" in asked:
+            orders = orders.filter(closed_at__isnull=asked["status"] == "open")
+        if "instrument" in asked:
+            orders = orders.filter(instrument=asked["instrument"])
+        return orders
+
+    @extend_schema(
+        operation_id="orders_cancel_all",
+        parameters=[INSTRUMENT],
+        request=None,
+        responses={202: CancelAllAnswer},
+    )
+    def delete(self, request: Request) -> Response:
+        """Cancel all open orders, or all of one instrument."""
+        asked = read(CancelFilter, request.query_params.dict())
+        count = operations.cancel_orders(
+            customer=request.user, instrument=asked.get("instrument"), now=clock.now()
+        )
+        return Response({"cancelling": count}, status=status.HTTP_202_ACCEPTED)
+
+
+class PreviewView(APIView):
+    """Say what an order would do, without placing it."""
+
+    @extend_schema(request=OrderRequest, responses={200: PreviewAnswer, **REFUSED})
+    def post(self, request: Request) -> Response:
+        """Estimate price, quantity, cost and fee of an order, and the worst price it can get."""
+        draft = draft_of(read(OrderRequest, request.data))
+        preview = queries.preview(draft=draft, customer=request.user, now=clock.now())
+        return Response(PreviewAnswer(preview).data)
+
+
+class BatchView(IdempotentPost, APIView):
+    """Place up to fifty orders in one call."""
+
+    @extend_schema(
+        operation_id="orders_place_batch",
+        parameters=[KEY],
+        request=BatchRequest,
+        responses={200: BatchAnswer, **REFUSED},
+    )
+    def post(self, request: Request) -> Response:
+        """Place orders in the order given; each succeeds or is refused by itself."""
+        asked = read(BatchRequest, request.data)["orders"]
+        results = operations.place_orders(
+            drafts=[draft_of(one) for one in asked], customer=request.user, now=clock.now()
+        )
+        request_id = request_id_of(request)
+        return Response({"results": [answer(result, request_id) for result in results]})
+
+
+def answer(result: Order | DomainError, request_id: str) -> dict[str, Any]:
+    """Write what became of one order of a batch."""
+    if isinstance(result, DomainError):
+        return {"error": problem_of(result, request_id=request_id)}
+    return {"order": OrderAnswer(result).data}
+
+
+class OrderView(APIView):
+    """One order: read it, amend it, cancel it."""
+
+    @extend_schema(operation_id="orders_read", responses={200: OrderAnswer, 404: ProblemAnswer})
+    def get(self, request: Request, uid: UUID) -> Response:
+        """Show an order as it stands."""
+        return Response(OrderAnswer(own_order(request, uid)).data)
+
+    @extend_schema(
+        operation_id="orders_amend",
+        request=AmendRequest,
+        responses={202: OrderAnswer, 409: ProblemAnswer, **REFUSED},
+    )
+    def patch(self, request: Request, uid: UUID) -> Response:
+        """Ask for another quantity or limit price; the engine answers by the order's state."""
+        order = own_order(request, uid)
+        asked = read(AmendRequest, request.data)
+        order = operations.amend_order(order=order, now=clock.now(), **asked)
+        return Response(OrderAnswer(order).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        operation_id="orders_cancel",
+        request=None,
+        responses={202: OrderAnswer, 404: ProblemAnswer, 409: ProblemAnswer},
+    )
+    def delete(self, request: Request, uid: UUID) -> Response:
+        """Ask for what is left of the order to be taken off the book."""
+        order = operations.cancel_order(order=own_order(request, uid), now=clock.now())
+        return Response(OrderAnswer(order).data, status=status.HTTP_202_ACCEPTED)
+
+
+class TradesView(ListAPIView[Any]):
+    """The customer's trades."""
+
+    serializer_class = TradeAnswer
+
+    @extend_schema(operation_id="trades_list")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List trades, newest first."""
+        return self.list(request, *args, **kwargs)
+
+    def get_queryset(self) -> Any:
+        """Give the customer's own."""
+        return queries.trades_of(self.request.user)

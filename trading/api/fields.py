@@ -1,0 +1,115 @@
+"""What the REST door of trading reads and writes, field by field."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from common.money import EXACT, AmountInvalid, parse_decimal
+from instruments import queries as instruments
+from instruments.models import Instrument
+
+SYMBOL = re.compile(r"[A-Za-z0-9.]{1,16}(/USD)?")
+BIGGEST = Decimal("1e10")  # what the columns can keep
+PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuse fields nobody knows: a typo must not become a market order without a limit."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Name every unknown field."""
+        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
+            known = ", ".join(self.fields)
+            sentence = f"There is no such field here; take it out, or use one of {known}."
+            raise serializers.ValidationError({str(name): [sentence] for name in sorted(unknown)})
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(OpenApiTypes.DECIMAL)
+class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
+    """A positive decimal, written as a string so that no float is ever between us.
+
+    :param decimals: how many there may be
+    """
+
+    default_error_messages = {
+        "string": 'Write it as a string, like "12.50": a JSON number may lose digits.',
+        "decimal": 'Give a plain positive decimal, like "12.50".',
+        "positive": "Give more than zero.",
+        "decimals": "Give at most {decimals} decimals.",
+        "big": "That is more than can be traded here.",
+    }
+
+    def __init__(self, *, decimals: int, **options: Any) -> None:
+        """Take the number of decimals besides DRF's own options."""
+        self.decimals = decimals
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Read it exactly; whole JSON numbers pass, since they are exact too."""
+        if isinstance(data, bool) or not isinstance(data, str | int):
+            self.fail("string")
+        text = str(data)
+        if not PLAIN.fullmatch(text.removeprefix("-")):
+            self.fail("decimal")
+        try:
+            value = parse_decimal(text)
+        except AmountInvalid:
+            self.fail("decimal")
+        if value <= 0:
+            self.fail("positive")
+        if value >= BIGGEST:
+            self.fail("big")
+        if value != value.quantize(Decimal(1).scaleb(-self.decimals), None, EXACT):
+            self.fail("decimals", decimals=self.decimals)
+        return value
+
+    def to_representation(self, value: Decimal) -> str:
+        """Write it without an exponent."""
+        return f"{value:f}"
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class InstrumentField(serializers.Field[Instrument, Any, str, Any]):
+    """A listed instrument by its symbol; each is looked up once a request."""
+
+    default_error_messages = {
+        "unknown": "There is no instrument of this symbol; GET /api/v1/instruments lists them.",
+    }
+
+    def to_internal_value(self, data: Any) -> Instrument:
+        """Find it."""
+        if not isinstance(data, str) or not SYMBOL.fullmatch(data):
+            self.fail("unknown")
+        known: dict[str, Instrument] = self.context.setdefault("instruments", {})
+        if data not in known:
+            try:
+                known[data] = instruments.by_symbol(data)
+            except Instrument.DoesNotExist:
+                self.fail("unknown")
+        return known[data]
+
+    def to_representation(self, value: Instrument) -> str:
+        """Write the symbol."""
+        return value.symbol
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class Switch(serializers.Field[bool, Any, bool, Any]):
+    """True or false, and nothing that merely looks like it."""
+
+    default_error_messages = {"switch": "Give true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Take JSON's own two words only."""
+        if not isinstance(data, bool):
+            self.fail("switch")
+        return data
+
+    def to_representation(self, value: bool) -> bool:  # noqa: FBT001 - DRF's signature
+        """Write it as it is."""
+        return value
