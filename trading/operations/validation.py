@@ -15,7 +15,7 @@ def validate_order(*, draft: OrderDraft, customer: User, now: datetime) -> queri
     :raises DomainError: as `place_order` would
     """
     conditions = _conditions([draft], customer, now)
-    terms = _terms(draft, customer, conditions)
+    terms = _terms(draft, conditions)
     preview = queries.preview(draft=draft, customer=customer, now=now)
     accounts, balances = _standing_balances(customer, draft)
     [result] = _admit([terms], customer, accounts, balances, conditions)
