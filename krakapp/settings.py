@@ -33,7 +33,12 @@ def env_secret(name: str) -> str:
     if value:
         return value
     if DEMO:
-        return demo_secret(name)
+        try:
+            return demo_secret(name)
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"Cannot write in KRAKAPP_HOME {HOME}: {error.strerror}."
+            ) from error
     raise ImproperlyConfigured(
         f"Set {name} in the environment: it has no default outside demo mode."
     )

@@ -39,7 +39,9 @@ def collect_static_files() -> None:
     stamp = settings.STATIC_ROOT / "made-from"
     digest = digest_of_static_files()
     if not stamp.exists() or stamp.read_text() != digest:
-        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        call_command(
+            "collectstatic", interactive=False, clear=True, ignore_patterns=["redoc"], verbosity=0
+        )
         stamp.write_text(digest)
 
 

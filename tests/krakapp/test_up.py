@@ -1,0 +1,200 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from krakapp import embedded
+from krakapp.embedded import Postgres, Valkey
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 240
+SECRETS = ("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET")
+
+
+class Copy:
+    """One copy of the platform, with one process that serves nobody."""
+
+    def __init__(self, home, **env):
+        self.home = home
+        self.port = free_port()
+        procfile = home.parent / f"{home.name}.procfile"
+        procfile.write_text("sleeper: sleep 1000\n")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATABASE")}
+        self.env = inherited | dict.fromkeys(SECRETS, "x" * 50)
+        self.env |= {"KRAKAPP_DEMO": "0", "KRAKAPP_HOME": str(home), "PORT": str(self.port)} | env
+        self.argv = [sys.executable, "manage.py", "up", "--procfile", str(procfile)]
+
+    def start(self):
+        """Start it, and wait until its process runs."""
+        process = subprocess.Popen(
+            self.argv, cwd=ROOT, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.pid_of_the_sleeper(process):
+            assert process.poll() is None, (self.home / "log/prepare.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return process
+
+    def pid_of_the_sleeper(self, process):
+        """Give it once this supervisor, not an earlier one, has started it."""
+        for pid in processes_of(self.home):
+            status = read(f"/proc/{pid}/status")
+            if "Name:\tsleep" in status and f"PPid:\t{process.pid}\n" in status:
+                return pid
+        return None
+
+    def refusal(self):
+        """Start it in vain, and give what it said."""
+        done = subprocess.run(
+            self.argv, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert processes_of(self.home) == []
+        (line,) = done.stderr.splitlines()
+        return line
+
+    def ask(self, statement):
+        """Ask its database, as the owner."""
+        run = str(self.home / "run")
+        with psycopg.connect(host=run, user=embedded.OWNER, dbname="krakapp") as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def read(path):
+    try:
+        return Path(path).read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def processes_of(home):
+    """List every process that was started for a home, servers included."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        said = read(process / "environ").split("\0") + read(process / "cmdline").split("\0")
+        if f"KRAKAPP_HOME={home}" in said or str(home / "postgres") in said:
+            found.append(int(process.name))
+    return found
+
+
+def wait_until_gone(home):
+    embedded.wait_until(lambda: not processes_of(home), seconds=PATIENCE_S, what="their end")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("up") / "home"
+
+
+@pytest.fixture
+def copy(home):
+    copy = Copy(home)
+    yield copy
+    for pid in processes_of(home):
+        os.kill(pid, signal.SIGKILL)
+
+
+class TestStoppingIt:
+    @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+    def test_leaves_no_process_behind(self, copy, asked):
+        process = copy.start()
+        process.send_signal(asked)
+        assert process.wait(PATIENCE_S) == 0
+        assert processes_of(copy.home) == []
+
+
+class TestKillingIt:
+    def test_costs_no_data_and_leaves_nothing_twice(self, copy):
+        first = copy.start()
+        copy.ask("CREATE TABLE IF NOT EXISTS kept AS SELECT 42 AS answer")
+        first.kill()
+        first.wait()
+        second = copy.start()
+        assert copy.ask("SELECT answer FROM kept") == 42
+        assert copy.ask("SELECT count(*) FROM django_migrations") > 0
+        sleepers = [p for p in processes_of(copy.home) if "sleep" in read(f"/proc/{p}/comm")]
+        assert sleepers == [copy.pid_of_the_sleeper(second)]
+        second.terminate()
+        assert second.wait(PATIENCE_S) == 0
+
+    def test_ends_its_processes_too(self, copy):
+        process = copy.start()
+        process.kill()
+        process.wait()
+        wait_until_gone(copy.home)
+
+
+class TestStartingInVain:
+    def test_names_a_port_in_use(self, tmp_path):
+        copy = Copy(tmp_path / "home")
+        with socket.create_server(("127.0.0.1", copy.port)):
+            assert f"Cannot listen on 127.0.0.1:{copy.port}" in copy.refusal()
+        assert not (copy.home / "postgres").exists()
+
+    def test_names_data_of_another_version(self, tmp_path):
+        copy = Copy(tmp_path / "home")
+        (copy.home / "postgres").mkdir(parents=True)
+        (copy.home / "postgres/PG_VERSION").write_text("17\n")
+        assert "written by PostgreSQL 17" in copy.refusal()
+
+    @pytest.mark.parametrize("demo", ["0", "1"])
+    def test_names_a_home_that_cannot_be_written(self, tmp_path, demo):
+        (tmp_path / "file").write_text("")
+        copy = Copy(tmp_path / "file", KRAKAPP_DEMO=demo, KRAKAPP_HOME=str(tmp_path / "file/home"))
+        if demo == "1":
+            copy.env.pop("SECRET_KEY")
+        assert "Cannot write in KRAKAPP_HOME" in copy.refusal()
+
+    def test_names_the_home_that_another_copy_has(self, copy):
+        first = copy.start()
+        second = Copy(copy.home)
+        done = subprocess.run(
+            second.argv, cwd=ROOT, env=second.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "already runs on" in done.stderr
+        assert first.poll() is None
+        first.terminate()
+        assert first.wait(PATIENCE_S) == 0
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_names_a_secret_that_is_missing(self, tmp_path, secret):
+        copy = Copy(tmp_path / "home")
+        del copy.env[secret]
+        assert f"Set {secret} in the environment" in copy.refusal()
+
+
+class TestServersOfOnesOwn:
+    def test_are_used_and_nothing_embedded_is_started(self, tmp_path):
+        theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+        run = theirs / "run"
+        theirs.mkdir()
+        with embedded.running(theirs, run, Postgres(theirs, run), Valkey(theirs, run)):
+            url = f"postgresql://{{}}@{str(run).replace('/', '%2F')}/krakapp"
+            copy = Copy(
+                ours,
+                DATABASE_URL=url.format("krakapp_web"),
+                DATABASE_OWNER_URL=url.format(embedded.OWNER),
+                REDIS_URL=f"unix://{run}/valkey.sock?db=0",
+            )
+            process = copy.start()
+            sleeper = copy.pid_of_the_sleeper(process)
+            assert "DATABASE_OWNER_URL" not in read(f"/proc/{sleeper}/environ")
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+        assert not (ours / "postgres").exists()
