@@ -1,0 +1,179 @@
+"""The journeys' world: the whole platform as `make run` starts it, and a browser beside it."""
+
+import email
+import email.policy
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests import chromium
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 300
+STOP_S = 60
+PAGE_MS = 30_000
+
+
+class Platform:
+    """One running copy of the platform, in demo mode, on a home and a port of its own."""
+
+    def __init__(self, home: Path) -> None:
+        """Choose a free port; `start` does the rest."""
+        self.home = home
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        servers = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY")
+        self.env = {name: value for name, value in os.environ.items() if name not in servers}
+        self.env |= {
+            "KRAKAPP_DEMO": "1",
+            "KRAKAPP_HOME": str(home),
+            "PORT": str(self.port),
+            "ACCOUNT_RATE_LIMITS": "0",
+        }
+
+    def start(self) -> None:
+        """Start it, and wait until every part is well."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.env, stdout=log, stderr=log
+            )
+        self.wait_until_well(seconds=START_S)
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(STOP_S) == 0
+
+    def is_well(self) -> bool:
+        """Ask /healthz."""
+        try:
+            with urlopen(f"{self.base_url}/healthz", timeout=10) as answer:
+                return answer.status == 200
+        except (URLError, OSError):
+            return False
+
+    def wait_until_well(self, *, seconds: float = 60) -> None:
+        """Wait for /healthz, as long as the supervisor lives."""
+        self.wait_for(self.is_well, seconds=seconds)
+
+    def wait_for(self, condition: Callable[[], bool], *, seconds: float = 60) -> None:
+        """Look often until something is true."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            tail = (self.home / "up.log").read_text(errors="replace")[-3000:]
+            assert self.process.poll() is None, f"the platform ended:\n{tail}"
+            assert time.monotonic() < deadline, f"waited {seconds} s in vain:\n{tail}"
+            time.sleep(0.1)
+
+    def pid(self, name: str) -> int:
+        """Give the process that runs as this name of the Procfile now."""
+        return int((self.home / "run" / f"{name}.pid").read_text().split()[0])
+
+    def kill(self, name: str) -> None:
+        """Kill one process as a crash would, and wait until another has taken its place."""
+        killed = self.pid(name)
+        os.kill(killed, signal.SIGKILL)
+        self.wait_for(lambda: self.pid(name) != killed)
+
+    def manage(self, *args: str) -> str:
+        """Run a management command beside the platform, and give what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *args],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{args} failed:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def mail_to(self, address: str) -> list[str]:
+        """Give the bodies of all demo mail to somebody, oldest first."""
+        found = []
+        for path in sorted((self.home / "mail").glob("*.log"), key=lambda p: p.stat().st_mtime):
+            for part in path.read_bytes().split(b"-" * 79 + b"\n"):
+                message = email.message_from_bytes(part, policy=email.policy.default)
+                if address in str(message.get("To", "")):
+                    body = message.get_body(("plain",))
+                    found.append(body.get_content() if body else "")
+        return found
+
+
+@pytest.fixture(scope="package")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Run one platform for all journeys."""
+    platform = Platform(tmp_path_factory.mktemp("journeys") / "home")
+    platform.start()
+    try:
+        yield platform
+    finally:
+        platform.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Open Chromium; it ends with the module, since its event loop would disturb other tests."""
+    path = chromium.find()
+    assert path, "no Chromium: run `python -m tests.chromium`"
+    args = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=args, chromium_sandbox=os.getuid() != 0
+        )
+        expect.set_options(timeout=PAGE_MS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser, platform: Platform) -> Iterator[Callable[..., Page]]:
+    """Open pages of different people: each has cookies of its own.
+
+    Afterwards no page may have had an error in its scripts, or have broken its security policy.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(**how: object) -> Page:
+        how.setdefault("viewport", {"width": 1280, "height": 800})
+        context = browser.new_context(base_url=platform.base_url, **how)
+        context.set_default_timeout(PAGE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on("console", lambda said: note(page.url, said.type, said.text))
+        return page
+
+    def note(url: str, kind: str, text: str) -> None:
+        if kind == "error" and "Content Security Policy" in text:
+            complaints.append(f"{url}: {text}")
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """Open one page at desktop size."""
+    return new_page()
