@@ -1,0 +1,138 @@
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+import trading.operations
+from common.invariants import Check, find_breaks
+from tests import world
+from trading.queries import CHECKS
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+# For each check, a statement of the owner that breaks it and nothing that it presupposes.
+BREAKS = {
+    "an order's hold is its open budget and what is still due of it": (
+        "UPDATE trading_order SET budget = budget + 1 WHERE status = 'open' AND type = 'limit'"
+    ),
+    "a finished order has no budget left": (
+        "UPDATE trading_order SET budget = 5 WHERE status = 'filled' AND venue = 'book'"
+    ),
+    "an order on the book has a hold of its own account": (
+        "UPDATE trading_order SET hold_id = NULL WHERE status = 'open' AND type = 'limit'"
+    ),
+    "an order is the sum of its trades": (
+        "UPDATE trading_order SET cost = cost + 1 WHERE status = 'filled'"
+    ),
+    "an order is filled when nothing remains": (
+        "UPDATE trading_order SET status = 'filled', closed_at = now()"
+        " WHERE status = 'open' AND type = 'limit'"
+    ),
+    "no trade is beyond its limit": (
+        "UPDATE trading_order SET worst_price = 1 WHERE status = 'filled' AND side = 'buy'"
+    ),
+    "an order is closed when it is done": (
+        "ALTER TABLE trading_order DROP CONSTRAINT order_closed_iff_done;"
+        "UPDATE trading_order SET closed_at = NULL WHERE status = 'filled'"
+    ),
+    "what may not rest does not": (
+        "UPDATE trading_order SET time_in_force = 'ioc' WHERE status = 'open' AND type = 'limit'"
+    ),
+    "prices are on their tick": (
+        "UPDATE trading_order SET limit_price = 1.001 WHERE status = 'open' AND type = 'limit'"
+    ),
+    "sequences are dense and time never falls": (
+        "UPDATE trading_command SET engine_time_us = 1 WHERE sequence = 2"
+    ),
+    "commands are sequenced soon, and have an outcome": (
+        "UPDATE trading_command SET result = '' WHERE sequence = 1"
+    ),
+    "each order on the book has one place command": (
+        "UPDATE trading_command SET kind = 'cancel' WHERE kind = 'place'"
+    ),
+    "books are uncrossed": (
+        "UPDATE trading_order SET engine_state = jsonb_set(engine_state, '{price}', '99999999')"
+        " WHERE status = 'open' AND side = 'buy' AND type = 'limit'"
+    ),
+    "queue positions are unique": (
+        "UPDATE trading_order SET engine_state = jsonb_set(engine_state, '{priority}', '1')"
+        " WHERE type = 'limit'"
+    ),
+    "a trade has two opposite sides of two customers": (
+        "UPDATE trading_trade SET buy_order_id = sell_order_id, sell_order_id = buy_order_id"
+    ),
+    "a trade's cost and fees follow from its price": (
+        "UPDATE trading_trade SET sell_fee = sell_fee + 1"
+    ),
+    "a settled trade has one journal, of its legs and nothing else": (
+        "UPDATE trading_trade SET settled_at = NULL"
+    ),
+    "a release is consumed by one hold entry of its amount": (
+        "UPDATE trading_release SET amount = amount + 1 WHERE consumed_by_id IS NOT NULL"
+    ),
+    "trades and releases are settled within a minute": (
+        "UPDATE trading_trade SET held_back = 'a reason', settled_at = NULL"
+    ),
+}
+
+
+@pytest.fixture
+def busy_floor(transactional_db: None, friday: None) -> "Floor":
+    """A book with a quote, resting orders of two customers, a fill and a release."""
+    from tests.trading.floor import Floor  # noqa: PLC0415
+
+    floor = Floor()
+    world.stock_house(floor.instrument)
+    alice = world.alice()
+    world.fund(alice, "10000")
+    floor.offer("10", "278.55")
+    floor.offer("5", "281")
+    floor.place(alice, "buy", notional="25")
+    floor.place(alice, "buy", quantity="1", limit_price="270")
+    gone = floor.place(alice, "buy", quantity="1", limit_price="260")
+    floor.run()
+    gone.refresh_from_db()
+    trading.operations.cancel_order(order=gone, now=world.NOW)
+    trading.operations.Desk().step(now=world.NOW)
+    trading.operations.trade_with_house(
+        customer=alice,
+        instrument=floor.instrument,
+        side="sell",
+        quantity=1_000_000,
+        price=Decimal("278.40"),
+        now=world.NOW,
+        key="tap",
+    )
+    floor.run()
+    return floor
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+class TestAudit:
+    def test_clean_books_break_nothing(self, busy_floor: "Floor") -> None:
+        assert list(find_breaks(CHECKS)) == []
+
+    def test_every_check_has_its_planted_break(self) -> None:
+        assert set(BREAKS) == {check.name for check in CHECKS}
+
+    def test_reports_each_planted_break_by_name(self, busy_floor: "Floor") -> None:
+        owner = connections["owner"]
+        owner.set_autocommit(False)
+        try:
+            unseen = [check.name for check in CHECKS if not self.seen(check, owner)]
+        finally:
+            owner.rollback()
+            owner.set_autocommit(True)
+        assert unseen == []
+
+    def seen(self, check: Check, owner: BaseDatabaseWrapper) -> bool:
+        """Plant the check's break, look, and take it back."""
+        with owner.cursor() as cursor:
+            cursor.execute(BREAKS[check.name])
+            cursor.execute(check.sql)
+            rows = cursor.fetchall()
+        owner.rollback()
+        return bool(rows)

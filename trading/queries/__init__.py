@@ -1,0 +1,47 @@
+"""Questions about orders, trades and what an order would cost."""
+
+from trading.queries.audit import CHECKS
+from trading.queries.orders import (
+    Preview,
+    PriceStale,
+    Quote,
+    average_price,
+    closed_orders_of,
+    collar,
+    collar_width,
+    describe_order,
+    describe_trade,
+    executions_of,
+    fee_tier,
+    fresh_reference,
+    market_rule,
+    open_orders_of,
+    orders_of,
+    preview,
+    scale_of,
+    standing_quote,
+    trades_of,
+)
+
+__all__ = [
+    "CHECKS",
+    "Preview",
+    "PriceStale",
+    "Quote",
+    "average_price",
+    "closed_orders_of",
+    "collar",
+    "collar_width",
+    "describe_order",
+    "describe_trade",
+    "executions_of",
+    "fee_tier",
+    "fresh_reference",
+    "market_rule",
+    "open_orders_of",
+    "orders_of",
+    "preview",
+    "scale_of",
+    "standing_quote",
+    "trades_of",
+]
