@@ -304,6 +304,31 @@ def sparkline(points: Sequence[Decimal | float | str] | None, label: str = "") -
     )
 
 
+BROWSERS = {
+    "Edg/": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS": "Mac",
+    "Linux": "Linux",
+}
+
+
+@register.filter
+def device_name(user_agent: str) -> str:
+    """Read a browser's name for itself as people would say it: Firefox on Android."""
+    browser = next((name for sign, name in BROWSERS.items() if sign in user_agent), "An app")
+    system = next((name for sign, name in SYSTEMS.items() if sign in user_agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
 # Forms
 
 
