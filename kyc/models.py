@@ -78,6 +78,11 @@ class Application(models.Model):
     def __str__(self) -> str:
         return f"{self.first_names} {self.last_names}".strip() or str(self.uid)
 
+    @property
+    def masked_tax_id(self) -> str:
+        """The tax id with all but its last three characters hidden."""
+        return "•" * max(len(self.tax_id) - 3, 0) + self.tax_id[-3:] if self.tax_id else ""
+
 
 class AgreementAcceptance(models.Model):
     """Which version of which agreement a customer accepted, when, and from where."""

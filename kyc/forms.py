@@ -1,0 +1,161 @@
+"""What an applicant types, one group of questions a screen."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django import forms
+from django_countries.fields import CountryField
+
+from common import clock
+from kyc import rules
+from kyc.models import Application
+
+YES_NO = [("yes", "Yes, I am"), ("no", "No, I am not")]
+
+Country = CountryField(blank_label="Choose a country").formfield
+
+
+class NameForm(forms.Form):
+    """Who are you?"""
+
+    heading = "Who are you?"
+    why = "The law asks us to know who our customers are. Write your name as your passport does."
+
+    first_names = forms.CharField(
+        max_length=120, widget=forms.TextInput({"autocomplete": "given-name"})
+    )
+    last_names = forms.CharField(
+        max_length=120, widget=forms.TextInput({"autocomplete": "family-name"})
+    )
+    birth_date = forms.DateField(
+        label="Date of birth",
+        widget=forms.DateInput({"type": "date", "autocomplete": "bday"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Type a date like 1991-04-12."},
+    )
+
+    def clean_birth_date(self) -> date:
+        """Refuse dates that nobody was born on; the age is checked on submission."""
+        born: date = self.cleaned_data["birth_date"]
+        if not date(1900, 1, 1) <= born <= clock.now().date():
+            raise forms.ValidationError("That is not a date you can have been born on.")
+        return born
+
+
+class AddressForm(forms.Form):
+    """Where do you live?"""
+
+    heading = "Where do you live?"
+    why = "Where you live decides what we may offer you. We need a street, not a post-office box."
+
+    residence = Country(label="Country")
+    street = forms.CharField(
+        label="Street and number",
+        max_length=200,
+        widget=forms.TextInput({"autocomplete": "street-address"}),
+    )
+    postal_code = forms.CharField(
+        max_length=20, widget=forms.TextInput({"autocomplete": "postal-code"})
+    )
+    city = forms.CharField(
+        max_length=100, widget=forms.TextInput({"autocomplete": "address-level2"})
+    )
+
+
+class TaxForm(forms.Form):
+    """Citizenship and tax."""
+
+    heading = "Citizenship and tax"
+    why = "We report to the tax office of the country where you pay tax, and nobody else."
+
+    citizenship = Country(label="Citizenship")
+    tax_residence = Country(label="Where you pay tax")
+    tax_id = forms.CharField(
+        label="Tax identification number",
+        max_length=40,
+        min_length=4,
+        help_text="It stands on your tax return. We show it to nobody in full.",
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+
+
+class USPersonForm(forms.Form):
+    """Ties to the United States."""
+
+    heading = "Ties to the United States"
+    why = "Tokenized shares may not be offered to US persons, wherever they live."
+
+    us_person = forms.TypedChoiceField(
+        label="Are you a US person?",
+        choices=YES_NO,
+        coerce=lambda answer: answer == "yes",
+        widget=forms.RadioSelect,
+        help_text=(
+            "A citizen of the United States, a holder of a green card, or somebody who pays tax "
+            "there as a resident."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Show a stored yes or no as the words that mean it."""
+        initial = dict(kwargs.pop("initial", None) or {})
+        stored = initial.get("us_person")
+        if isinstance(stored, bool):
+            initial["us_person"] = "yes" if stored else "no"
+        super().__init__(*args, initial=initial, **kwargs)
+
+
+class SubmitForm(forms.Form):
+    """The agreements, each accepted by itself."""
+
+    heading = "Review and submit"
+    why = "Look through your answers. You can't change them while we check."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for the present version of each agreement."""
+        super().__init__(*args, **kwargs)
+        for one in rules.AGREEMENTS:
+            self.fields[one.document] = forms.BooleanField(
+                label=f"I have read and accept: {one.title} ({one.version})",
+                error_messages={"required": "Accept this to go on."},
+            )
+
+    @property
+    def accepted(self) -> list[tuple[str, str]]:
+        """Give (document, version) of what was ticked."""
+        return [
+            (one.document, one.version)
+            for one in rules.AGREEMENTS
+            if self.cleaned_data.get(one.document)
+        ]
+
+
+STEPS: dict[str, type[forms.Form]] = {
+    "name": NameForm,
+    "address": AddressForm,
+    "tax": TaxForm,
+    "us-person": USPersonForm,
+    "submit": SubmitForm,
+}
+NAMES = ["You", "Address", "Tax", "US ties", "Submit"]
+
+
+def answers_in(form: forms.Form) -> dict[str, Any]:
+    """Give what is valid so far, which is worth keeping even where the rest is not."""
+    return {name: value for name, value in form.cleaned_data.items() if value not in (None, "")}
+
+
+def first_open_step(missing: Iterable[str]) -> str:
+    """Name the screen of the first missing answer; with none missing it is the last."""
+    lacking = set(missing)
+    for step, form in STEPS.items():
+        if lacking & set(form.base_fields):
+            return step
+    return "submit"
+
+
+def stored_answers(application: Application | None, form: type[forms.Form]) -> dict[str, Any]:
+    """Give what an applicant has answered before on a screen."""
+    if application is None:
+        return {}
+    return {name: getattr(application, name) for name in form.base_fields}
