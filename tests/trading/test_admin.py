@@ -1,0 +1,112 @@
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.test import Client, RequestFactory
+
+from ledger.models import Account, Hold, Journal
+from tests import world
+from tests.trading.floor import Floor
+from trading.models import FeeTier, Order, Trade
+from users.models import User
+
+READ_ONLY = [
+    *(f"ledger.{name}" for name in ("Asset", "Account", "Journal", "Hold")),
+    *(f"trading.{name}" for name in ("Order", "Trade", "Command", "Book", "Shard")),
+]
+
+
+@pytest.fixture
+def desk(db: None) -> Client:
+    """The admin as the superuser sees it: who may do everything may still not touch the books."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin@demo.test", world.PASSWORD))
+    return client
+
+
+@pytest.fixture
+def bought(floor: Floor) -> Order:
+    alice = world.alice()
+    world.fund(alice, "1000")
+    floor.offer()
+    order = floor.place(alice, "buy", notional="25")
+    floor.run()
+    order.refresh_from_db()
+    return order
+
+
+def url(model: Any, page: str = "changelist", *args: Any) -> str:
+    meta = model._meta
+    parts = {"changelist": "", "add": "add/", "change": f"{args[0] if args else ''}/change/"}
+    return f"/admin/{meta.app_label}/{meta.model_name}/{parts[page]}"
+
+
+class TestMoney:
+    @pytest.mark.parametrize("label", READ_ONLY)
+    def test_is_read_only_for_everybody(self, desk: Client, label: str) -> None:
+        model = apps.get_model(label)
+        request = RequestFactory().get("/")
+        request.user = User.objects.get(email="admin@demo.test")
+        door = admin.site.get_model_admin(model)
+        assert not door.has_add_permission(request)
+        assert not door.has_change_permission(request)
+        assert not door.has_delete_permission(request)
+        assert desk.get(url(model, "add")).status_code == 403
+
+    def test_pages_show_what_happened(self, desk: Client, bought: Order) -> None:
+        trade = Trade.objects.get()
+        journal = Journal.objects.get(key=f"trade:{trade.uid}")
+        for row in (bought, trade, journal, bought.hold, bought.cash_account):
+            assert row is not None
+            answer = desk.get(url(type(row), "change", row.pk))
+            assert answer.status_code == 200
+            assert b'name="_save"' not in answer.content
+        assert str(trade.uid) in desk.get(url(Order, "change", bought.pk)).content.decode()
+
+    @pytest.mark.parametrize("label", READ_ONLY)
+    def test_lists_open(self, desk: Client, bought: Order, label: str) -> None:
+        assert desk.get(url(apps.get_model(label))).status_code == 200
+
+
+class TestSearch:
+    @pytest.mark.parametrize("model", [Order, Trade, Account, Hold, Journal])
+    def test_finds_a_customer_by_email(self, desk: Client, bought: Order, model: Any) -> None:
+        answer = desk.get(url(model), {"q": "alice@demo.test"})
+        assert answer.context["cl"].result_count > 0
+        nobody = desk.get(url(model), {"q": "nobody@demo.test"})
+        assert nobody.context["cl"].result_count == 0
+
+    def test_finds_by_the_id_the_customer_quotes(self, desk: Client, bought: Order) -> None:
+        for model in (Order, Trade):
+            answer = desk.get(url(model), {"q": str(bought.uid)})
+            assert answer.context["cl"].result_count == 1
+        journal = Journal.objects.latest("id")
+        answer = desk.get(url(Journal), {"q": str(journal.uid)})
+        assert answer.context["cl"].result_count == 1
+
+    @pytest.mark.parametrize("model", [Order, Trade, Account, Hold, Journal])
+    def test_survives_nonsense(self, desk: Client, model: Any) -> None:
+        for query in ("'", "9" * 40, "%", "½"):
+            assert desk.get(url(model), {"q": query}).status_code == 200
+
+    def test_goes_from_an_account_to_its_journals_and_holds(
+        self, desk: Client, bought: Order
+    ) -> None:
+        account = bought.cash_account_id
+        journals = desk.get(url(Journal), {"account": account})
+        assert journals.context["cl"].result_count == 2
+        holds = desk.get(url(Hold), {"account__id__exact": account})
+        assert holds.context["cl"].result_count == 1
+
+
+class TestFees:
+    def test_may_be_set(self, desk: Client) -> None:
+        body = {
+            "since": "2027-01-01",
+            "min_volume_usd": "0",
+            "maker_rate": "-0.0001",
+            "taker_rate": "0.001",
+        }
+        assert desk.post(url(FeeTier, "add"), body).status_code == 302
+        assert FeeTier.objects.filter(since="2027-01-01").exists()

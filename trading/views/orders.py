@@ -1,0 +1,152 @@
+"""A customer's orders: open ones, history, and each one's receipt."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from common import clock
+from common.errors import DomainError
+from instruments import queries as instruments
+from trading import operations, queries
+from trading.forms import AmendForm
+from trading.models import Order
+from trading.views import words
+from trading.views.ticket import find
+
+PAGE = 50
+
+
+def own(request: HttpRequest, uid: UUID) -> Order:
+    """Find the customer's order; other people's are not there."""
+    return get_object_or_404(queries.orders_of(request.user), uid=uid)
+
+
+@require_safe
+@never_cache
+@login_required
+def orders(request: HttpRequest) -> HttpResponse:
+    """List open orders, or the history with its filters."""
+    history = request.GET.get("show") == "history"
+    found = narrowed(queries.orders_of(request.user), request.GET, history=history)
+    page = list(found.order_by("-id")[: PAGE + 1])
+    part = "#orders" if getattr(request, "htmx", False) else ""
+    return render(
+        request,
+        f"trading/order_list.html{part}",
+        {
+            "history": history,
+            "lines": [words.line(order) for order in page[:PAGE]],
+            "older": page[PAGE - 1].pk if len(page) > PAGE else None,
+            "instruments": instruments.listed(),
+            "asked": request.GET,
+            "sides": Order.Side.choices,
+            "statuses": ["filled", "cancelled", "rejected", "expired"],
+        },
+    )
+
+
+def narrowed(found: QuerySet[Order], asked: Any, *, history: bool) -> QuerySet[Order]:
+    """Apply the filters of the page; what makes no sense filters nothing."""
+    found = found.filter(closed_at__isnull=not history)
+    if asked.get("instrument", "").isalnum():
+        found = found.filter(instrument__symbol=asked["instrument"])
+    if asked.get("side") in Order.Side.values:
+        found = found.filter(side=asked["side"])
+    if history and asked.get("status") in Order.Status.values:
+        found = found.filter(status=asked["status"])
+    if asked.get("before", "").isdecimal() and len(asked["before"]) < 19:
+        found = found.filter(id__lt=int(asked["before"]))
+    return found
+
+
+@require_safe
+@never_cache
+@login_required
+def instrument_orders(request: HttpRequest, symbol: str) -> HttpResponse:
+    """Give the customer's open and latest orders of one instrument, for its page."""
+    instrument = find(symbol)
+    mine = queries.orders_of(request.user).filter(instrument=instrument)
+    live = list(mine.filter(closed_at=None).order_by("-id")[:PAGE])
+    done = list(mine.exclude(closed_at=None).order_by("-id")[:5])
+    context = {"instrument": instrument, "lines": [words.line(order) for order in live + done]}
+    return render(request, "trading/order_list.html#own", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def order(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Show an order's receipt: what happened, its id, what next."""
+    found = own(request, uid)
+    context = {"line": words.line(found), "form": AmendForm()}
+    part = "#receipt" if getattr(request, "htmx", False) else ""
+    if not part:
+        trades = queries.trades_of(request.user).filter(**{f"{found.side}_order": found})
+        context["fills"] = [
+            queries.describe_trade(trade, request.user)
+            | {"at": trade.executed_at, "done_at": trade.settled_at}
+            for trade in trades.order_by("id")[:200]
+        ]
+    return render(request, f"trading/order_detail.html{part}", context)
+
+
+@require_POST
+@login_required
+def cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Ask for what is left of an order to be taken off the book."""
+    found = own(request, uid)
+    try:
+        found = operations.cancel_order(order=found, now=clock.now())
+    except DomainError as error:
+        return answered(request, found, error.detail, failed=True)
+    return answered(request, found, f"{words.line(found).title}: cancelling.")
+
+
+@require_POST
+@login_required
+def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Ask for another quantity or limit price."""
+    found = own(request, uid)
+    form = AmendForm(request.POST)
+    if not form.is_valid():
+        return render(
+            request,
+            "trading/order_detail.html",
+            {"line": words.line(found), "form": form},
+            status=422,
+        )
+    try:
+        found = operations.amend_order(order=found, now=clock.now(), **form.cleaned_data)
+    except DomainError as error:
+        messages.error(request, error.detail)
+    else:
+        messages.success(request, "The change is on its way to the market.")
+    return redirect("trading:order", uid=found.uid)
+
+
+@require_POST
+@login_required
+def cancel_all(request: HttpRequest) -> HttpResponse:
+    """Ask for all open orders to be taken off the books."""
+    count = operations.cancel_orders(customer=request.user, now=clock.now())
+    messages.success(request, f"Cancelling {count} open order{'' if count == 1 else 's'}.")
+    return redirect("trading:orders")
+
+
+def answered(
+    request: HttpRequest, found: Order, sentence: str, *, failed: bool = False
+) -> HttpResponse:
+    """Show the order's row again, or go back to the list with a message."""
+    if getattr(request, "htmx", False):
+        found.refresh_from_db()
+        context = {"line": words.line(found), "asked_to_cancel": not failed, "refusal": sentence}
+        return render(request, "trading/order_list.html#row", context)
+    (messages.error if failed else messages.success)(request, sentence)
+    return redirect("trading:orders")

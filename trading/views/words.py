@@ -1,0 +1,134 @@
+"""What the ticket and the orders say, in words."""
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from common.money import USD, Amount
+from instruments.models import Instrument
+from trading import queries
+from trading.models import Order
+from trading.operations import OrderDraft
+
+CENT = Decimal("0.01")
+
+REASONS = {
+    "user_requested": "you cancelled it",
+    "cancelled": "you cancelled it",
+    "post_only": "it would have traded at once, and was to wait",
+    "no_liquidity": "nobody was there to trade with",
+    "ioc": "what could not trade at once was cancelled",
+    "fok": "all of it at once was not to be had",
+    "collar": "the price moved too far",
+    "self_trade": "it would have met an order of your own",
+    "expired": "its time was over",
+    "market_state": "the market was not open for it",
+    "corporate_action": "the shares were about to change",
+}
+
+
+def usd(value: Decimal) -> str:
+    """Write dollars and cents; less than a cent with what there is."""
+    if value and abs(value) < CENT:
+        return f"${abs(value).quantize(Decimal('0.000001')).normalize():f}"
+    return f"${abs(value).quantize(CENT, ROUND_HALF_EVEN):,f}"
+
+
+def count(value: Decimal) -> str:
+    """Write a quantity of shares: four decimals where they say enough, never rounded up."""
+    short = value.quantize(Decimal("0.0001"), ROUND_DOWN) or value
+    return f"{short.normalize():,f}"
+
+
+def tidy(value: Decimal) -> str:
+    """Write an amount the way it was typed: $25, $25.50."""
+    return usd(value).removesuffix(".00")
+
+
+def action(draft: OrderDraft) -> str:
+    """Name what pressing the button does: "Buy $25 of Apple"."""
+    verb = "Buy" if draft.side == Order.Side.BUY else "Sell"
+    if draft.notional is not None:
+        return f"{verb} {tidy(draft.notional)} of {draft.instrument.name}"
+    return f"{verb} {count(draft.quantity or Decimal(0))} {draft.instrument.symbol}"
+
+
+def idle_action(instrument: Instrument, side: str) -> str:
+    """Name the button while there is no amount yet."""
+    return f"{'Sell' if side == Order.Side.SELL else 'Buy'} {instrument.name}"
+
+
+def promise(draft: OrderDraft, preview: Any) -> str:
+    """Say in one sentence what the order would do, from its preview."""
+    if preview.estimated_price is None or preview.estimated_quantity is None:
+        return "There is no price for this just now."
+    fee = f"fee {usd(preview.fee)}" if preview.fee >= 0 else f"{usd(preview.fee)} back as a rebate"
+    price, quantity = usd(preview.estimated_price), count(preview.estimated_quantity)
+    symbol, cost = draft.instrument.symbol, usd(preview.estimated_cost)
+    if draft.type == Order.Type.LIMIT:
+        return limit_promise(draft, f"{quantity} {symbol}", cost)
+    buying = draft.side == Order.Side.BUY
+    worst = ""
+    if preview.worst_price is not None:
+        worst = f", never {'above' if buying else 'below'} {usd(preview.worst_price)}"
+    if buying and draft.notional is not None:
+        return f"You get about {quantity} {symbol} at {price}, {fee}{worst}."
+    if buying:
+        return f"You pay about {cost} at {price} a share, {fee}{worst}."
+    return f"You sell about {quantity} {symbol} at {price} and get {cost}, {fee}{worst}."
+
+
+def limit_promise(draft: OrderDraft, quantity: str, cost: str) -> str:
+    """Say what a limit order waits for."""
+    price = usd(draft.limit_price or Decimal(0))
+    if draft.side == Order.Side.BUY:
+        return f"You get up to {quantity} for {cost} or less: only at {price} a share or lower."
+    return f"You sell up to {quantity} for {cost} or more: only at {price} a share or higher."
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An order, ready to be read."""
+
+    order: Order
+    title: str
+    terms: str
+    filled: Decimal
+    average: Decimal | None
+    cost: Amount
+    fee: Amount
+    reason: str
+
+    @property
+    def part(self) -> bool:
+        """Whether some of it, but not all, was traded."""
+        return bool(self.order.filled) and self.order.status != Order.Status.FILLED
+
+
+def line(order: Order) -> Line:
+    """Put an order into words."""
+    scale = queries.scale_of(order.instrument)
+    return Line(
+        order=order,
+        title=f"{'Buy' if order.side == Order.Side.BUY else 'Sell'} {order.instrument.name}",
+        terms=terms(order),
+        filled=scale.shares(order.filled),
+        average=queries.average_price(order, scale) if order.filled else None,
+        cost=Amount(order.cost, USD),
+        fee=Amount(order.fee, USD),
+        reason=REASONS.get(order.reason, order.reason.replace("_", " ")),
+    )
+
+
+def terms(order: Order) -> str:
+    """Say what was asked for: "$25 at the market", "0.5 AAPLx at $270.00 or better"."""
+    if order.notional is not None:
+        asked = tidy(Amount(order.notional, USD).decimal)
+    else:
+        shares = queries.scale_of(order.instrument).shares(order.quantity or 0)
+        asked = f"{count(shares)} {order.instrument.symbol}"
+    if order.venue == Order.Venue.HOUSE:
+        return f"{asked} to the house"
+    if order.limit_price is None:
+        return f"{asked} at the market"
+    return f"{asked} at {usd(order.limit_price)} or better"
