@@ -63,3 +63,7 @@ class Instrument(models.Model):
     def pair(self) -> str:
         """The market's name on the socket: AAPLx/USD."""
         return f"{self.symbol}/USD"
+
+    def quoted(self, price: Decimal) -> Decimal:
+        """Write a price with as many decimals as the tick has: 278.5 is 278.50."""
+        return price.quantize(self.tick_size.normalize())

@@ -335,20 +335,21 @@ def _stored_last(instruments: Iterable[Instrument]) -> dict[str, Decimal]:
 
 
 def _ticker(instrument: Instrument, read: _Read, now: datetime) -> Ticker:
-    symbol = instrument.symbol
+    symbol, quoted = instrument.symbol, instrument.quoted
     reference, day = read.references.get(symbol), read.days.get(symbol)
     book = read.books.get(symbol, {})
-    change = reference.price - day.open if reference and day else None
+    last = read.last.get(symbol)
+    change = quoted(reference.price - day.open) if reference and day else None
     return Ticker(
         symbol=symbol,
         bid=_best(book.get("bids")),
         ask=_best(book.get("asks")),
-        last=read.last.get(symbol),
-        reference_price=reference and reference.price,
+        last=last and quoted(last),
+        reference_price=reference and quoted(reference.price),
         change_24h=change,
         change_24h_pct=change_pct(change, day.open) if change is not None and day else None,
-        high_24h=day and reference and max(day.high, reference.price),
-        low_24h=day and reference and min(day.low, reference.price),
+        high_24h=day and reference and quoted(max(day.high, reference.price)),
+        low_24h=day and reference and quoted(min(day.low, reference.price)),
         volume_24h=day.volume if day else Decimal(0),
         state=read.states.get(symbol, ONLINE),
         session="open" if sessions.is_open(instrument.hours, now) else "closed",

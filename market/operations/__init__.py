@@ -1,5 +1,6 @@
 """The verbs of the market: the tape of our own trades, and the feed of reference prices."""
 
+from market.operations.feed import FeedRun, become_only_feed, start_feed
 from market.operations.tape import record_trades
 
-__all__ = ["record_trades"]
+__all__ = ["FeedRun", "become_only_feed", "record_trades", "start_feed"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import NamedTuple
 
 from market.rules import candles, sessions
 
@@ -57,8 +58,7 @@ class Slot:
     market: float
 
 
-@dataclass(frozen=True, slots=True)
-class TickBar:
+class TickBar(NamedTuple):
     """A simulated candle, its prices in ticks."""
 
     interval: str
@@ -188,10 +188,12 @@ def history(
     nature = temper(seed, walker.symbol, walker.kind)
     first = plan[0].time.timestamp() if plan else 0
     random = Random(f"{seed}:{walker.symbol}:{int(first)}")  # noqa: S311
-    gauss, share, own = random.gauss, nature.market_share, nature.own_share
+    gauss, uniform = random.gauss, random.random
+    common = nature.volatility * nature.market_share
+    own = nature.volatility * nature.own_share
     steps = [
-        nature.volatility * slot.scale * (share * slot.market + own * gauss(0, 1))
-        + _jump(random, slot.jump_chance)
+        slot.scale * (common * slot.market + own * gauss(0, 1))
+        + (gauss(0, JUMP_SIZE) if uniform() < slot.jump_chance else 0.0)
         for slot in plan
     ]
     level = math.log(walker.ticks) - (math.fsum(steps) if backward else 0.0)
@@ -200,12 +202,13 @@ def history(
         opened = price
         level += step
         price = math.exp(level)
-        reach = WICK * nature.volatility * slot.scale
+        top, bottom = (price, opened) if price > opened else (opened, price)
+        reach = min(WICK * nature.volatility * slot.scale, 0.5)
         yield TickBar(
             slot.interval,
             slot.time,
-            max(round(opened), 1),
-            max(round(max(opened, price) * (1 + reach * random.random())), 1),
-            max(round(min(opened, price) * (1 - min(reach, 0.5) * random.random())), 1),
-            max(round(price), 1),
+            round(opened) or 1,
+            round(top * (1 + reach * uniform())) or 1,
+            round(bottom * (1 - reach * uniform())) or 1,
+            round(price) or 1,
         )

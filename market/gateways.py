@@ -1,0 +1,228 @@
+"""Where reference prices come from: simulated in the demo, Kraken's public socket elsewhere."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from market.rules import candles, simulation
+from market.rules.simulation import Simulator, TickBar, Walker
+
+logger = logging.getLogger(__name__)
+
+SILENCE_S = 10.0  # Kraken sends a heartbeat each second
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An instrument as a feed knows it, at the last price we have of it.
+
+    `since` is when that price was so; None if there never was one and the price is only a start.
+    """
+
+    symbol: str
+    kind: str
+    hours: str
+    tick_size: Decimal
+    price: Decimal
+    since: datetime | None
+
+    @property
+    def ticks(self) -> int:
+        """Give the price in ticks."""
+        return round(self.price / self.tick_size)
+
+
+class PriceFeed(Protocol):
+    """A source of reference prices, asked once a second."""
+
+    simulated: bool
+
+    def history(
+        self, listings: Sequence[Listing], *, now: datetime
+    ) -> Iterator[tuple[str, list[TickBar]]]:
+        """Give what happened to each instrument since its last price, oldest first.
+
+        Nothing is given where nothing is known: a real feed invents no past.
+        """
+        ...
+
+    def open(self, listings: Sequence[Listing], *, now: datetime) -> None:
+        """Begin to follow these instruments."""
+        ...
+
+    def prices(self, *, now: datetime) -> dict[str, Decimal]:
+        """Give the prices that changed since the last call, without waiting."""
+        ...
+
+    def is_live(self, *, now: datetime) -> bool:
+        """Tell whether what it last said can still be believed."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class SimulatedFeed:
+    """Prices drawn from a seed, for a platform without internet; marked as simulated everywhere."""
+
+    simulated = True
+
+    def __init__(self, *, seed: str) -> None:
+        """Take the seed that every price is drawn from."""
+        self._seed = seed
+        self._tick_sizes: dict[str, Decimal] = {}
+
+    def history(
+        self, listings: Sequence[Listing], *, now: datetime
+    ) -> Iterator[tuple[str, list[TickBar]]]:
+        """Make a year up to its price for a new instrument, the missing minutes for a known one."""
+        plans: dict[tuple[str, datetime], list[simulation.Slot]] = {}
+        for listing in listings:
+            new = listing.since is None
+            since = listing.since or now - simulation.HISTORY
+            since = candles.begin("1d" if new else "1m", since)
+            key = (listing.hours, since)
+            if key not in plans:
+                plans[key] = simulation.slots(
+                    seed=self._seed, hours=listing.hours, since=since, now=now
+                )
+            bars = simulation.history(
+                seed=self._seed, walker=_walker(listing), plan=plans[key], backward=new
+            )
+            yield listing.symbol, list(bars)
+
+    def open(self, listings: Sequence[Listing], *, now: datetime) -> None:
+        """Begin at the listings' prices."""
+        self._tick_sizes = {listing.symbol: listing.tick_size for listing in listings}
+        self._simulator = Simulator(
+            seed=self._seed, walkers=[_walker(listing) for listing in listings], at=now
+        )
+
+    def prices(self, *, now: datetime) -> dict[str, Decimal]:
+        """Move to now."""
+        return {
+            symbol: ticks * self._tick_sizes[symbol]
+            for symbol, ticks in self._simulator.step(now).items()
+        }
+
+    def is_live(self, *, now: datetime) -> bool:
+        """Answer yes: it cannot fall silent."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there is nobody at the other end."""
+
+
+def _walker(listing: Listing) -> Walker:
+    return Walker(listing.symbol, listing.kind, listing.hours, listing.ticks)
+
+
+class KrakenFeed:
+    """Kraken's WebSocket v2, channel `ticker`: a thread keeps the newest price of each symbol.
+
+    It reconnects with a growing wait, subscribes anew, and is stale after ten seconds of silence.
+    """
+
+    simulated = False
+
+    def __init__(self, *, url: str) -> None:
+        """Take the address of the public socket."""
+        self._url = url
+        self._lock = threading.Lock()
+        self._changed: dict[str, Decimal] = {}
+        self._known: dict[str, Decimal] = {}
+        self._heard_at = float("-inf")
+        self._stopping = threading.Event()
+        self._socket: ClientConnection | None = None
+        self._symbols: list[str] = []
+        self._thread: threading.Thread | None = None
+
+    def history(
+        self, listings: Sequence[Listing], *, now: datetime
+    ) -> Iterator[tuple[str, list[TickBar]]]:
+        """Give nothing: what was not heard is not invented."""
+        return iter(())
+
+    def open(self, listings: Sequence[Listing], *, now: datetime) -> None:
+        """Connect in the background."""
+        self._symbols = [listing.symbol for listing in listings]
+        self._thread = threading.Thread(target=self._run, name="kraken-feed", daemon=True)
+        self._thread.start()
+
+    def prices(self, *, now: datetime) -> dict[str, Decimal]:
+        """Give what was heard since the last call, the newest price of each symbol."""
+        with self._lock:
+            changed, self._changed = self._changed, {}
+        return changed
+
+    def is_live(self, *, now: datetime) -> bool:
+        """Tell whether anything was heard within the last ten seconds."""
+        return time.monotonic() - self._heard_at < SILENCE_S
+
+    def close(self) -> None:
+        """Hang up and wait for the thread."""
+        self._stopping.set()
+        if self._socket is not None:
+            self._socket.close()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        wait_s = 1.0
+        while not self._stopping.is_set():
+            heard_before = self._heard_at
+            try:
+                self._listen()
+            except (OSError, WebSocketException, TimeoutError, ValueError) as error:
+                logger.warning("Kraken's feed is away (%s); trying again in %.0f s", error, wait_s)
+            wait_s = 1.0 if self._heard_at > heard_before else min(wait_s * 2, LONGEST_WAIT_S)
+            self._stopping.wait(wait_s)
+
+    def _listen(self) -> None:
+        """Follow one connection until it ends.
+
+        :raises TimeoutError: after ten seconds of silence
+        """
+        with connect(self._url, open_timeout=10, close_timeout=1) as socket:
+            self._socket = socket
+            pairs = [f"{symbol}/USD" for symbol in self._symbols]
+            params = {"channel": "ticker", "symbol": pairs, "snapshot": True}
+            socket.send(json.dumps({"method": "subscribe", "params": params}))
+            while not self._stopping.is_set():
+                self._hear(json.loads(socket.recv(timeout=SILENCE_S), parse_float=Decimal))
+
+    def _hear(self, message: Any) -> None:
+        self._heard_at = time.monotonic()
+        if message.get("success") is False:
+            logger.warning("Kraken refuses %s: %s", message.get("symbol"), message.get("error"))
+        if message.get("channel") != "ticker":
+            return
+        with self._lock:
+            for ticker in message["data"]:
+                symbol = ticker["symbol"].removesuffix("/USD")
+                price = Decimal(ticker["last"])
+                if price > 0 and price != self._known.get(symbol):
+                    self._known[symbol] = self._changed[symbol] = price
+
+
+def feed(name: str, *, seed: str, kraken_url: str) -> PriceFeed:
+    """Choose a feed by its name in the settings.
+
+    :raises ValueError: for an unknown one
+    """
+    if name == "simulated":
+        return SimulatedFeed(seed=seed)
+    if name == "kraken":
+        return KrakenFeed(url=kraken_url)
+    raise ValueError(f"PRICE_FEED is {name!r}; it can be 'simulated' or 'kraken'")

@@ -1,0 +1,33 @@
+"""`manage.py run_feed`: the process that brings reference prices."""
+
+import signal
+import time
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from common import clock
+from market import operations
+
+
+class Command(BaseCommand):
+    """Publish reference prices each second, until told to stop."""
+
+    help = "Publish reference prices each second and keep their candles, until told to stop."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Wait until no other feed runs, then tick on each second."""
+        stopping = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        while not operations.become_only_feed():
+            if stopping.wait(1):
+                return
+        run = operations.start_feed(now=clock.now())
+        while not stopping.wait(1 - time.time() % 1):
+            run.tick(now=clock.now())
+            second = int(time.time())
+            while int(time.time()) == second and run.fill_past():
+                pass
+        run.stop(now=clock.now())

@@ -1,0 +1,375 @@
+"""The feed process: reference prices go out each second and into the tables by the minute."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from redis import RedisError
+
+import instruments.queries
+from common import realtime
+from instruments.models import Instrument
+from market import gateways, queries
+from market.gateways import Listing, PriceFeed
+from market.models import Candle, ReferencePrice
+from market.rules import candles, sessions
+from market.rules.candles import Bar
+from market.rules.simulation import TickBar
+
+logger = logging.getLogger(__name__)
+
+PROCESS = "feed"
+WRITE_EVERY = timedelta(seconds=15)
+ONE_FEED = 0x6B72616B  # the advisory lock of the only feed
+
+# Prices arrive as numbers of `tick`. A candle that is there keeps its open: it was begun before.
+CANDLES = """
+    INSERT INTO market_candle AS c (instrument_id, kind, interval, time, open, high, low, close,
+                                    volume, turnover, trades, simulated)
+    SELECT id, 'reference', interval, to_timestamp(time), open * %(tick)s::numeric,
+           high * %(tick)s, low * %(tick)s, close * %(tick)s, 0, 0, 0, %(simulated)s
+    FROM unnest(%(ids)s::bigint[], %(intervals)s::text[], %(times)s::bigint[],
+                %(opens)s::numeric[], %(highs)s::numeric[], %(lows)s::numeric[],
+                %(closes)s::numeric[]) AS b (id, interval, time, open, high, low, close)
+    ON CONFLICT (instrument_id, kind, interval, time) DO UPDATE SET
+        high = greatest(c.high, excluded.high), low = least(c.low, excluded.low),
+        close = excluded.close
+"""
+
+ROLL_UP = """
+    INSERT INTO market_candle AS c (instrument_id, kind, interval, time, open, high, low, close,
+                                    volume, turnover, trades, simulated)
+    SELECT instrument_id, 'reference', %(upper)s, date_bin(%(length)s, time, %(origin)s),
+           (array_agg(open ORDER BY time))[1], max(high), min(low),
+           (array_agg(close ORDER BY time DESC))[1], 0, 0, 0, bool_or(simulated)
+    FROM market_candle
+    WHERE instrument_id = ANY (%(ids)s) AND kind = 'reference' AND interval = %(lower)s
+          AND time >= %(since)s
+    GROUP BY 1, 4
+    ON CONFLICT (instrument_id, kind, interval, time) DO UPDATE SET
+        open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+        simulated = excluded.simulated
+    WHERE (c.open, c.high, c.low, c.close)
+          IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close)
+"""
+
+REFERENCES = """
+    INSERT INTO market_referenceprice AS r (instrument_id, price, day_open, simulated, at)
+    SELECT id, price, day_open, %(simulated)s, %(at)s
+    FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(day_opens)s::numeric[])
+         AS p (id, price, day_open)
+    ON CONFLICT (instrument_id) DO UPDATE SET
+        price = excluded.price, day_open = excluded.day_open, simulated = excluded.simulated,
+        at = excluded.at
+"""
+
+
+def start_feed(*, now: datetime) -> "FeedRun":
+    """Begin to follow the listed instruments, from the last known price of each.
+
+    What happened to them since then is filled in first, where the feed knows or simulates it. The
+    past of instruments that have none is made later, between the ticks.
+    """
+    feed = gateways.feed(
+        settings.PRICE_FEED, seed=settings.SIMULATION_SEED, kraken_url=settings.KRAKEN_WS_URL
+    )
+    listed = {instrument.symbol: instrument for instrument in instruments.queries.listed()}
+    stored = {
+        row.instrument_id: row for row in ReferencePrice.objects.filter(simulated=feed.simulated)
+    }
+    with_past = _with_past(now)
+    prices = {
+        symbol: instrument.quoted(
+            stored[instrument.pk].price if instrument.pk in stored else instrument.demo_price
+        )
+        for symbol, instrument in listed.items()
+        if instrument.pk in stored or feed.simulated
+    }
+    listings = {
+        symbol: _listing(
+            instrument,
+            prices.get(symbol, instrument.demo_price),
+            stored[instrument.pk].at
+            if instrument.pk in stored and instrument.pk in with_past
+            else None,
+        )
+        for symbol, instrument in listed.items()
+    }
+    known = [listing for listing in listings.values() if listing.since]
+    for symbol, bars in feed.history(known, now=now):
+        realtime.beat(PROCESS)
+        if bars:
+            _store_past(instrument=listed[symbol], bars=bars, simulated=feed.simulated)
+            prices[symbol] = listed[symbol].quoted(bars[-1].close * listed[symbol].tick_size)
+            listings[symbol] = replace(listings[symbol], price=prices[symbol])
+    feed.open(list(listings.values()), now=now)
+    new = [listing for listing in listings.values() if not listing.since]
+    return FeedRun(
+        feed=feed, listed=listed, prices=prices, past=feed.history(new, now=now), now=now
+    )
+
+
+def _listing(instrument: Instrument, price: Decimal, since: datetime | None) -> Listing:
+    return Listing(
+        symbol=instrument.symbol,
+        kind=instrument.type,
+        hours=instrument.hours,
+        tick_size=instrument.tick_size,
+        price=price,
+        since=since,
+    )
+
+
+def _with_past(now: datetime) -> set[int]:
+    """Give the ids of instruments that have candles of earlier days."""
+    yesterday = candles.begin("1d", now) - candles.LENGTHS["1d"]
+    found = Candle.objects.filter(
+        kind=Candle.Kind.REFERENCE, interval=Candle.Interval.D1, time__lt=yesterday
+    )
+    return set(found.values_list("instrument_id", flat=True).distinct())
+
+
+@transaction.atomic
+def _store_past(*, instrument: Instrument, bars: Sequence[TickBar], simulated: bool) -> None:
+    """Write an instrument's past candles and roll them up."""
+    columns = _columns((instrument.pk, bar.interval, bar) for bar in bars)
+    with connection.cursor() as cursor:
+        cursor.execute(CANDLES, {**columns, "tick": instrument.tick_size, "simulated": simulated})
+        _roll_up(cursor, ids=[instrument.pk], since=bars[0].time)
+
+
+@transaction.atomic
+def close_minute(*, bars: dict[int, Bar], simulated: bool) -> None:
+    """Write the candles of a minute that is over, by instrument id, and roll them up.
+
+    Safe to repeat, and to be called again for the rest of a minute that a restart cut in two.
+    """
+    if not bars:
+        return
+    columns = _columns((pk, "1m", bar) for pk, bar in bars.items())
+    with connection.cursor() as cursor:
+        cursor.execute(CANDLES, {**columns, "tick": 1, "simulated": simulated})
+        _roll_up(cursor, ids=list(bars), since=min(bar.time for bar in bars.values()))
+
+
+def _columns(rows: Iterable[tuple[int, str, Bar | TickBar]]) -> dict[str, str]:
+    """Write (instrument id, interval, bar) as the arrays of CANDLES.
+
+    As literals: binding half a million numbers one by one would take longer than storing them.
+    """
+    columns = zip(
+        *(
+            (pk, interval, int(bar.time.timestamp()), bar.open, bar.high, bar.low, bar.close)
+            for pk, interval, bar in rows
+        ),
+        strict=True,
+    )
+    names = ("ids", "intervals", "times", "opens", "highs", "lows", "closes")
+    return {
+        name: "{" + ",".join(map(str, column)) + "}"
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+def _roll_up(cursor: Any, *, ids: list[int], since: datetime) -> None:
+    """Make the candles of each interval from those of the interval below, from a time on."""
+    for lower, upper in candles.LADDER:
+        params = {
+            "ids": ids,
+            "lower": lower,
+            "upper": upper,
+            "length": candles.LENGTHS[upper],
+            "origin": candles.ORIGIN,
+            "since": candles.begin(upper, since),
+        }
+        cursor.execute(ROLL_UP, params)
+
+
+def write_references(
+    *, prices: dict[int, tuple[Decimal, Decimal]], simulated: bool, now: datetime
+) -> None:
+    """Store the newest prices by instrument id, each with that of 24 hours ago."""
+    params = {
+        "ids": list(prices),
+        "prices": [price for price, _ in prices.values()],
+        "day_opens": [day_open for _, day_open in prices.values()],
+        "simulated": simulated,
+        "at": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(REFERENCES, params)
+
+
+def become_only_feed() -> bool:
+    """Take the lock of the only feed; say whether it was free. It is held until we disconnect."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [ONE_FEED])
+        return bool(cursor.fetchone()[0])
+
+
+class FeedRun:
+    """The feed while it runs: what it said last, and the minute that is forming."""
+
+    def __init__(
+        self,
+        *,
+        feed: PriceFeed,
+        listed: dict[str, Instrument],
+        prices: dict[str, Decimal],
+        past: Iterator[tuple[str, list[TickBar]]],
+        now: datetime,
+    ) -> None:
+        """Begin with the last known prices by symbol, and a past that is still to be stored."""
+        self._feed = feed
+        self._listed = listed
+        self._prices = prices
+        self._past = past
+        self._days: dict[str, queries.Day] = {}
+        self._bars: dict[str, Bar] = {}
+        self._minute = candles.begin("1m", now)
+        self._written_at: datetime | None = None
+        self._was_live = True
+        self._begin_minute()
+
+    def tick(self, *, now: datetime) -> dict[str, Decimal]:
+        """Take the feed's new prices, publish them, and store what is due; give what changed.
+
+        A feed that cannot be believed publishes nothing and gives no sign of life.
+        """
+        if not self._is_live(now):
+            return {}
+        changed = self._feed.prices(now=now)
+        if candles.begin("1m", now) > self._minute:
+            self._end_minute(now)
+        changed = {symbol: self._listed[symbol].quoted(price) for symbol, price in changed.items()}
+        for symbol, price in changed.items():
+            self._prices[symbol] = price
+            self._bar(symbol, price).add(price)
+        announce = changed if self._written_at else self._prices
+        if self._written_at is None or now - self._written_at >= WRITE_EVERY:
+            self._write(now)
+        self._publish(announce, now)
+        return changed
+
+    def fill_past(self) -> bool:
+        """Store the past of one more instrument; say whether there was one left.
+
+        Each is written in a transaction of its own, so a start that is cut off goes on there.
+        """
+        for symbol, bars in self._past:
+            if bars:
+                _store_past(
+                    instrument=self._listed[symbol], bars=bars, simulated=self._feed.simulated
+                )
+            return True
+        return False
+
+    def stop(self, *, now: datetime) -> None:
+        """Store what is not stored yet."""
+        self._feed.close()
+        self._store_bars()
+        self._write(now)
+
+    def _is_live(self, now: datetime) -> bool:
+        live = self._feed.is_live(now=now)
+        if live != self._was_live:
+            logger.warning("the feed is %s", "live again" if live else "silent: prices are stale")
+        self._was_live = live
+        return live
+
+    def _bar(self, symbol: str, price: Decimal) -> Bar:
+        if symbol not in self._bars:
+            self._bars[symbol] = Bar.at(self._minute, price)
+        return self._bars[symbol]
+
+    def _begin_minute(self) -> None:
+        """Open a bar for each instrument that trades, at its last price."""
+        is_open = {
+            hours: sessions.is_open(hours, self._minute)
+            for hours in (sessions.ALWAYS, sessions.WEEKDAYS)
+        }
+        self._bars = {
+            symbol: Bar.at(self._minute, price)
+            for symbol, price in self._prices.items()
+            if is_open[self._listed[symbol].hours]
+        }
+
+    def _end_minute(self, now: datetime) -> None:
+        self._store_bars()
+        self._minute = candles.begin("1m", now)
+        self._begin_minute()
+
+    def _store_bars(self) -> None:
+        bars = {self._listed[symbol].pk: bar for symbol, bar in self._bars.items()}
+        close_minute(bars=bars, simulated=self._feed.simulated)
+
+    def _write(self, now: datetime) -> None:
+        """Store the prices, and compute the last 24 hours anew."""
+        priced = [self._listed[symbol] for symbol in self._prices]
+        if self._written_at is None:
+            self._store_references(now)
+        days = queries.statistics(priced, now=now)
+        fresh = {symbol: day for symbol, day in days.items() if self._days.get(symbol) != day}
+        self._days = days
+        self._store_references(now)
+        self._written_at = now
+        self._publish_days(fresh)
+
+    def _store_references(self, now: datetime) -> None:
+        prices = {
+            self._listed[symbol].pk: (
+                price,
+                self._days[symbol].open if symbol in self._days else price,
+            )
+            for symbol, price in self._prices.items()
+        }
+        write_references(prices=prices, simulated=self._feed.simulated, now=now)
+
+    def _publish(self, prices: dict[str, Decimal], now: datetime) -> None:
+        """Tell every process the prices, and leave them in Redis for late joiners."""
+        at = now.isoformat(timespec="milliseconds")
+        texts = {symbol: f"{price:f}" for symbol, price in prices.items()}
+        if texts:
+            realtime.publish_market({"kind": "reference", "time": at, "prices": texts})
+        entries = {
+            symbol: json.dumps({"price": price, "time": at}, separators=(",", ":"))
+            for symbol, price in texts.items()
+        }
+        vouched = json.dumps({"time": at, "simulated": self._feed.simulated})
+        _keep(queries.REFERENCE_KEY, entries, {queries.FEED_KEY: vouched})
+        realtime.beat(PROCESS)
+
+    def _publish_days(self, days: dict[str, queries.Day]) -> None:
+        """Tell every process the changed statistics, and leave them in Redis."""
+        entries = {
+            symbol: {
+                "open": f"{self._listed[symbol].quoted(day.open):f}",
+                "high": f"{self._listed[symbol].quoted(day.high):f}",
+                "low": f"{self._listed[symbol].quoted(day.low):f}",
+                "volume": f"{day.volume:f}",
+                "vwap": f"{day.vwap:.6f}" if day.vwap is not None else None,
+            }
+            for symbol, day in days.items()
+        }
+        if entries:
+            realtime.publish_market({"kind": "statistics", "days": entries})
+        _keep(queries.DAY_KEY, {symbol: json.dumps(entry) for symbol, entry in entries.items()})
+
+
+def _keep(key: str, entries: dict[str, str], values: dict[str, str] | None = None) -> None:
+    """Leave the entries in a hash, and other keys beside it, in one round trip."""
+    pipe = realtime.connection().pipeline(transaction=False)
+    if entries:
+        pipe.hset(key, mapping=entries)
+    for name, value in (values or {}).items():
+        pipe.set(name, value)
+    try:
+        pipe.execute()
+    except RedisError:
+        logger.warning("%s not refreshed: Redis is away", key)
