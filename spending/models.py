@@ -211,7 +211,7 @@ class CardEvent(models.Model):
     """What the network told us after an authorization, by its own id, and what we answered."""
 
     external_id = models.CharField(max_length=64, unique=True)
-    kind = models.CharField(max_length=24)
+    kind = models.CharField(max_length=32)
     card = models.ForeignKey(Card, on_delete=models.PROTECT, related_name="events")
     authorization = models.ForeignKey(
         Authorization, null=True, on_delete=models.PROTECT, related_name="events"

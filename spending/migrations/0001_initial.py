@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('external_id', models.CharField(max_length=64, unique=True)),
-                ('kind', models.CharField(max_length=24)),
+                ('kind', models.CharField(max_length=32)),
                 ('amount_units', models.BigIntegerField()),
                 ('answer', models.TextField()),
                 ('received_at', models.DateTimeField()),

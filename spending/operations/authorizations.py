@@ -60,7 +60,7 @@ def lock_card(token: str) -> Card:
 
     :raises UnknownCard: if the card is not ours
     """
-    cards = Card.objects.select_for_update(of=("self",)).select_related("user")
+    cards = Card.objects.select_for_update(of=("self",), no_key=True).select_related("user")
     card = cards.filter(token=token).first()
     if card is None:
         raise UnknownCard

@@ -68,7 +68,7 @@ def issue_card(*, user: User, now: datetime) -> Card:
     kyc.queries.require(user, "spend")
     issued = gateways.processor().issue(today=now.date())
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         live = Card.objects.filter(user=user).exclude(status=Card.Status.CANCELLED)
         if live.count() >= CARDS_AT_MOST:
             raise TooManyCards
@@ -130,7 +130,7 @@ def set_funding(
     :raises FundingInvalid: for none, too many, a repeated or an unknown asset
     :raises AmountInvalid: if `keep` is not an amount of it
     """
-    locked = Card.objects.select_for_update().get(pk=card.pk)
+    locked = Card.objects.select_for_update(no_key=True).get(pk=card.pk)
     if not 0 < len(choices) <= SOURCES_AT_MOST or len({c.asset for c in choices}) < len(choices):
         raise FundingInvalid
     sources = _sources(locked, choices)
@@ -152,7 +152,7 @@ def add_source(
     :raises FundingInvalid: for one too many, or a repeated or unknown asset
     :raises AmountInvalid: if `keep` is not an amount of it
     """
-    Card.objects.select_for_update().get(pk=card.pk)
+    Card.objects.select_for_update(no_key=True).get(pk=card.pk)
     choices = [*_choices(card), choice]
     return set_funding(card=card, choices=choices, actor=actor, now=now)
 
@@ -165,7 +165,7 @@ def move_source(
 
     :raises FundingInvalid: if nothing would be left to pay
     """
-    Card.objects.select_for_update().get(pk=card.pk)
+    Card.objects.select_for_update(no_key=True).get(pk=card.pk)
     choices = _choices(card)
     place = next((n for n, choice in enumerate(choices) if choice.asset == asset), None)
     if place is None:
@@ -195,9 +195,7 @@ def _turn(
 ) -> Card:
     """Move a card to a status from certain others, and say who did it and why."""
     with transaction.atomic():
-        locked = (
-            Card.objects.select_for_update().select_related("user", "frozen_by").get(pk=card.pk)
-        )
+        locked = Card.objects.select_for_update(no_key=True).get(pk=card.pk)
         if locked.status == Card.Status.CANCELLED and status != Card.Status.CANCELLED:
             raise CardCancelled
         if locked.status not in when:
@@ -230,7 +228,7 @@ _PAST = {
 
 def _require_own_freeze(card: Card, status: Card.Status) -> None:
     """Let the holder cancel any card, but thaw only what they froze."""
-    if status != Card.Status.CANCELLED and card.frozen_by != card.user:
+    if status != Card.Status.CANCELLED and card.frozen_by_id != card.user_id:
         raise CardFrozenForYou
 
 

@@ -81,7 +81,7 @@ def expire_due(*, now: datetime) -> int:
 @transaction.atomic
 def _expire_one(authorization_id: int, token: str, now: datetime) -> bool:
     lock_card(token)
-    authorization = Authorization.objects.select_for_update().get(pk=authorization_id)
+    authorization = Authorization.objects.select_for_update(no_key=True).get(pk=authorization_id)
     if authorization.status != Authorization.Status.PENDING:
         return False
     _give_back(authorization, authorization.pending_units, now, expired=True)
@@ -118,7 +118,7 @@ def _authorization(card: Card, event: gateways.Event) -> Authorization | None:
     """Lock the authorization an event is about, if it is about one."""
     if not event.authorization:
         return None
-    mine = Authorization.objects.select_for_update().filter(card=card)
+    mine = Authorization.objects.select_for_update(no_key=True).filter(card=card)
     found = mine.filter(external_id=event.authorization).first()
     if found is None:
         raise UnknownAuthorization

@@ -1,0 +1,102 @@
+"""Each promise about cards, broken on purpose by the owner of the tables, is reported by name."""
+
+import pytest
+from django.db import connections
+
+from common.invariants import find_breaks
+from spending import gateways, queries
+from tests import world
+from tests.spending import shop
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+
+
+def plant(sql, *values):
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def broken():
+    return {found.check for found in find_breaks(queries.CHECKS)}
+
+
+@pytest.fixture
+def day():
+    """A day of purchases: one pending, one sold for and cleared, one refunded, one declined."""
+    alice = world.alice()
+    apple = shop.hold_shares(alice, "AAPLx", "1")
+    world.fund(alice, "20")
+    shop.quote(apple, ("278.40", "5"))
+    card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+    shop.pending(card, "4.50")
+    sold = shop.pending(card, "60")
+    shop.send(gateways.CLEARED, card, authorization=sold.external_id)
+    shop.send(gateways.REFUNDED, card, authorization=sold.external_id, amount="10")
+    shop.authorize(card, "9000")
+    assert broken() == set()
+    return card
+
+
+class TestChecks:
+    def test_an_authorization_that_does_not_add_up(self, day):
+        plant(
+            "UPDATE spending_authorization SET authorized_units = authorized_units + 1"
+            " WHERE status = 'pending'"
+        )
+        assert broken() == {"authorizations add up to their holds"}
+
+    def test_a_status_that_forgets_the_hold(self, day):
+        plant(
+            "UPDATE spending_authorization SET status = 'closed', closed_at = now()"
+            " WHERE status = 'pending'"
+        )
+        assert broken() == {"authorizations add up to their holds"}
+
+    def test_a_declined_purchase_that_sold_something(self, day):
+        plant(
+            "UPDATE spending_cardsale SET authorization_id ="
+            " (SELECT id FROM spending_authorization WHERE decision = 'declined')"
+        )
+        assert broken() == {"a declined purchase left nothing"}
+
+    def test_a_hold_that_no_authorization_knows(self, day):
+        plant(
+            "UPDATE ledger_hold SET purpose = 'card:' || gen_random_uuid() WHERE purpose NOT LIKE"
+            " 'card:%%'"
+        )
+        plant(
+            "INSERT INTO ledger_hold (account_id, purpose)"
+            " SELECT account_id, 'card:lost' FROM ledger_hold LIMIT 1"
+        )
+        assert broken() == {"a declined purchase left nothing"}
+
+    def test_a_sale_without_its_journal(self, day):
+        plant("UPDATE trading_trade SET uid = gen_random_uuid()")
+        assert broken() == {"card sales are whole"}
+
+    def test_a_sale_that_never_settled(self, day):
+        plant("UPDATE trading_trade SET settled_at = NULL")
+        assert broken() == {"card sales are whole"}
+
+    def test_a_movement_of_another_amount_than_its_journal(self, day):
+        plant(
+            "UPDATE spending_cardmovement SET amount_units = amount_units + 1"
+            " WHERE kind = 'clearing'"
+        )
+        assert broken() == {"each movement is one journal of its amount"}
+
+    def test_a_journal_without_its_movement(self, day):
+        plant("UPDATE spending_cardevent SET authorization_id = NULL")
+        plant("DELETE FROM spending_cardmovement WHERE kind = 'refund'")
+        assert broken() == {"each movement is one journal of its amount"}
+
+    def test_a_refund_of_more_than_was_taken(self, day):
+        plant("UPDATE spending_cardmovement SET amount_units = 99000000 WHERE kind = 'refund'")
+        assert broken() == {
+            "each movement is one journal of its amount",
+            "refunds stay within what was taken",
+        }
+
+    def test_an_owing_card_that_still_pays(self, day):
+        plant("UPDATE spending_cardmovement SET shortfall_units = 1 WHERE kind = 'clearing'")
+        assert broken() == {"an owing card is frozen"}

@@ -1,0 +1,226 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+import ledger.queries
+import spending.operations
+from common.invariants import find_breaks
+from common.signatures import SignatureInvalid
+from ledger.models import Account, Journal
+from spending import gateways, queries
+from spending.models import Authorization, CardEvent, CardMovement
+from spending.operations.events import NothingPending, RefundTooLarge, UnknownAuthorization
+from tests import world
+from tests.spending import shop
+
+pytestmark = pytest.mark.django_db
+
+
+def house(role):
+    account = Account.objects.get(owner=None, asset__code="USD", role=role)
+    return Decimal(account.posted) / 10**6
+
+
+@pytest.fixture
+def alice():
+    return world.alice()
+
+
+@pytest.fixture
+def card(alice):
+    world.fund(alice, "100")
+    return shop.card(alice)
+
+
+@pytest.fixture(autouse=True)
+def books_stay_true(db):
+    yield
+    assert not list(find_breaks([*ledger.queries.CHECKS, *queries.CHECKS]))
+
+
+class TestClearing:
+    def test_takes_the_money_for_good_in_one_journal(self, alice, card):
+        asked = shop.pending(card, "4.50")
+        told = shop.send(gateways.CLEARED, card, authorization=asked.external_id, id="clr-1")
+        assert told["approved_amount"] == "4.50"
+        asked.refresh_from_db()
+        assert asked.status == "closed"
+        assert (world.balance(alice), world.available(alice)) == (Decimal("95.5"), Decimal("95.5"))
+        assert house("card_settlement") == Decimal("4.5")
+        assert Journal.objects.get(key="card:clr-1").kind == "card_clearing"
+
+    def test_of_less_gives_the_rest_back_unless_more_is_to_come(self, alice, card):
+        asked = shop.pending(card, "10")
+        facts = {"authorization": asked.external_id, "amount": "4"}
+        shop.send(gateways.CLEARED, card, **facts, final=False)
+        asked.refresh_from_db()
+        assert (asked.status, asked.pending_units) == ("pending", 6_000_000)
+        shop.send(gateways.CLEARED, card, **facts)
+        asked.refresh_from_db()
+        assert (asked.status, asked.reversed_units) == ("closed", 2_000_000)
+        assert world.available(alice) == 92
+
+    def test_of_more_takes_other_cash_too(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="12")
+        assert world.balance(alice) == 88
+
+    def test_of_more_than_there_is_freezes_the_card_and_the_house_pays(self, alice, card):
+        asked = shop.pending(card, "90")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="130")
+        assert world.balance(alice) == 0
+        assert house("card_settlement") == 130
+        assert house("fees") == -30
+        card.refresh_from_db()
+        assert card.status == "frozen"
+        with pytest.raises(spending.operations.CardOwes):
+            spending.operations.unfreeze_card(card=card, actor=world.sam(), now=world.NOW)
+
+    def test_posts_whatever_became_of_card_and_authorization(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.EXPIRED, card, authorization=asked.external_id)
+        spending.operations.cancel_card(card=card, actor=alice, now=world.NOW)
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="10")
+        assert world.balance(alice) == 90
+
+    def test_by_force_without_an_authorization(self, alice, card):
+        shop.send(gateways.CLEARED, card, amount="7", id="force-1")
+        assert world.balance(alice) == 93
+        assert CardMovement.objects.get(external_id="force-1").authorization is None
+
+    def test_of_nothing_is_refused(self, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        with pytest.raises(NothingPending):
+            shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+
+
+class TestTheSameEventAgain:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            gateways.CLEARED,
+            gateways.REVERSED,
+            gateways.EXPIRED,
+            gateways.INCREMENTED,
+        ],
+    )
+    def test_gets_the_same_bytes_and_is_done_once(self, alice, card, kind):
+        asked = shop.pending(card, "10")
+        facts = {"authorization": asked.external_id, "amount": "3", "id": "evt-same"}
+        first = shop.send_raw(kind, card, **facts)
+        before = (world.balance(alice), world.available(alice), Journal.objects.count())
+        assert shop.send_raw(kind, card, **facts) == first
+        assert before == (world.balance(alice), world.available(alice), Journal.objects.count())
+        assert CardEvent.objects.count() == 1
+
+
+class TestIncrement:
+    def test_sets_more_aside(self, alice, card):
+        asked = shop.pending(card, "10")
+        told = shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="5")
+        assert told["decision"] == "approved"
+        assert world.available(alice) == 85
+
+    def test_that_is_not_covered_changes_nothing(self, alice, card):
+        asked = shop.pending(card, "10")
+        told = shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="95")
+        assert (told["decision"], told["reason"]) == ("declined", "insufficient_funds")
+        assert world.available(alice) == 90
+
+    def test_sells_shares_like_the_first_request(self, alice):
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(apple, ("278.40", "5"))
+        card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+        asked = shop.pending(card, "60")
+        shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="40")
+        asked.refresh_from_db()
+        assert asked.sales.count() == 2
+        assert asked.authorized_units == 100_000_000
+
+
+class TestReversal:
+    def test_gives_the_cash_back(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id, amount="4")
+        assert world.available(alice) == 94
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        asked.refresh_from_db()
+        assert asked.status == "reversed"
+        assert world.available(alice) == 100
+
+    def test_of_what_is_done_is_refused(self, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        with pytest.raises(NothingPending):
+            shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+
+
+class TestExpiry:
+    def test_by_the_clock_gives_everything_back_once(self, alice, card):
+        asked = shop.pending(card, "10")
+        assert spending.operations.expire_due(now=asked.expires_at - timedelta(seconds=1)) == 0
+        assert spending.operations.expire_due(now=asked.expires_at) == 1
+        assert spending.operations.expire_due(now=asked.expires_at) == 0
+        asked.refresh_from_db()
+        assert asked.status == "expired"
+        assert world.available(alice) == 100
+
+
+class TestRefund:
+    def test_brings_cash_back(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="4")
+        assert world.balance(alice) == 94
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id)
+        assert world.balance(alice) == 100
+
+    def test_of_more_than_was_taken_is_refused(self, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+        with pytest.raises(RefundTooLarge):
+            shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="10.01")
+
+    def test_may_come_unasked(self, alice, card):
+        shop.send(gateways.REFUNDED, card, amount="25")
+        assert world.balance(alice) == 125
+
+
+class TestTheDoor:
+    def test_takes_only_what_the_processor_signed(self, card):
+        with pytest.raises(SignatureInvalid):
+            spending.operations.receive_event(payload=b"{}", signature="t=1,v1=0", now=world.NOW)
+
+    def test_knows_only_its_cards(self, card):
+        card.token = "card_of_somebody_else"
+        with pytest.raises(spending.operations.UnknownCard):
+            shop.authorize(card, "4.50")
+
+    def test_knows_only_the_authorizations_of_the_card(self, card):
+        asked = shop.pending(card, "10")
+        world.fund(world.carol(), "10")
+        other = shop.card(world.carol())
+        with pytest.raises(UnknownAuthorization):
+            shop.send(gateways.CLEARED, other, authorization=asked.external_id)
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {"type": "party"},
+            {"amount": "-1"},
+            {"amount": 4.5},
+            {"amount": "1e99"},
+            {"amount": None},
+            {"id": ""},
+            {"id": "x" * 65},
+            {"currency": "EUR"},
+            {"merchant": "Blue Door"},
+        ],
+    )
+    def test_refuses_what_it_does_not_understand(self, card, facts):
+        with pytest.raises(Exception) as refused:  # noqa: PT011 - two kinds, both 400
+            shop.send(**{"kind": gateways.REQUESTED, "on": card, "amount": "1", **facts})
+        assert refused.value.status == 400
+        assert not Authorization.objects.exists()

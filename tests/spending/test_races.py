@@ -1,0 +1,94 @@
+"""Many terminals at once, on the real PostgreSQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+
+import ledger.queries
+from common.invariants import find_breaks
+from spending import gateways, queries
+from spending.models import Authorization
+from tests import world
+from tests.spending import shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(calls):
+    """Run the calls side by side, each with a connection of its own."""
+
+    def run(call):
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [one.result() for one in [threads.submit(run, call) for call in calls]]
+
+
+def true_books():
+    return not list(find_breaks([*ledger.queries.CHECKS, *queries.CHECKS]))
+
+
+class TestTwoTerminals:
+    def test_cannot_spend_the_same_money(self):
+        alice = world.alice()
+        world.fund(alice, "10")
+        cards = [shop.card(alice), shop.card(alice)]
+        told = at_once(
+            [lambda card=card: shop.authorize(card, "4") for card in cards for _ in range(4)]
+        )
+        assert sorted(one["decision"] for one in told) == ["approved"] * 2 + ["declined"] * 6
+        assert world.available(alice) == 2
+        assert true_books()
+
+    def test_cannot_sell_the_same_shares(self):
+        alice, carol = world.alice(), world.carol()
+        for user in (alice, carol):
+            apple = shop.hold_shares(user, "AAPLx", "1")
+            tesla = shop.hold_shares(user, "TSLAx", "1", price="400")
+        shop.quote(apple, ("278.40", "50"))
+        shop.quote(tesla, ("400", "50"), price="400")
+        funded = {
+            alice: ("AAPLx", "TSLAx"),
+            carol: ("TSLAx", "AAPLx"),
+        }
+        cards = [
+            shop.card(user, ("USD", "0"), *((asset, "0") for asset in assets))
+            for user, assets in funded.items()
+            for _ in range(2)
+        ]
+        told = at_once([lambda card=card: shop.authorize(card, "300") for card in cards * 2])
+        # Each has 678.40 dollars' worth: two purchases of 300 and not a third.
+        assert sorted(one["decision"] for one in told) == ["approved"] * 4 + ["declined"] * 4
+        assert {one["reason"] for one in told} == {None, "insufficient_funds"}
+        assert true_books()
+
+
+class TestTheSameRequest:
+    def test_eight_times_at_once_is_one(self):
+        alice = world.alice()
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        send = lambda: shop.send_raw(gateways.REQUESTED, card, id="evt-8", amount="4.50")  # noqa: E731
+        assert len(set(at_once([send] * 8))) == 1
+        assert Authorization.objects.count() == 1
+        assert world.available(alice) == Decimal("95.5")
+        assert true_books()
+
+
+class TestAWaitBeyondTheDeadline:
+    def test_is_declined_and_leaves_nothing(self, monkeypatch):
+        monkeypatch.setattr("spending.operations.events.DEADLINE_S", 0.2)
+        alice = world.alice()
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        with transaction.atomic():
+            type(card).objects.select_for_update(no_key=True).get(pk=card.pk)
+            (told,) = at_once([lambda: shop.authorize(card, "4.50")])
+        assert told["reason"] == "deadline_exceeded"
+        assert world.available(alice) == 100
+        assert true_books()
