@@ -29,4 +29,19 @@ if settings.DEMO:
         "task": "payments.tasks.let_simulated_bank_pay",
         "schedule": 2.0,
         "options": {"expires": 2},
-    }
+        "book the lots of settled trades": {
+        "task": "portfolio.tasks.book_lots",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "give back what merchants never cleared": {
+        "task": "spending.tasks.expire_due",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "let the demo's merchants clear": {
+        "task": "spending.tasks.clear_taps",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+}

@@ -7,13 +7,13 @@ from common import clock
 from spending import operations
 
 
-@shared_task(name="spending.expire_due")
+@shared_task
 def expire_due() -> None:
     """Give back what merchants never cleared."""
     operations.expire_due(now=clock.now())
 
 
-@shared_task(name="spending.clear_taps")
+@shared_task
 def clear_taps() -> None:
     """Let the demo's merchants clear what was tapped."""
     if settings.DEMO:
