@@ -18,6 +18,16 @@ app.conf.beat_schedule = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "book the lots of settled trades": {
+        "task": "portfolio.tasks.book_lots",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "give back what merchants never cleared": {
+        "task": "spending.tasks.expire_due",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "prove that a worker lives": {
         "task": "krakapp.tasks.beat_worker",
         "schedule": 5.0,
@@ -29,19 +39,9 @@ if settings.DEMO:
         "task": "payments.tasks.let_simulated_bank_pay",
         "schedule": 2.0,
         "options": {"expires": 2},
-        "book the lots of settled trades": {
-        "task": "portfolio.tasks.book_lots",
-        "schedule": 5.0,
-        "options": {"expires": 5},
-    },
-    "give back what merchants never cleared": {
-        "task": "spending.tasks.expire_due",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "let the demo's merchants clear": {
+    }
+    app.conf.beat_schedule["let the simulated merchants clear"] = {
         "task": "spending.tasks.clear_taps",
         "schedule": 5.0,
         "options": {"expires": 5},
-    },
-}
+    }
