@@ -28,7 +28,7 @@ private_snapshots: dict[str, Snapshot] = {}
 
 
 @cache
-def connection() -> "redis.Redis[bytes]":
+def connection() -> redis.Redis:
     """Give this process' Redis client (thread-safe, reconnects by itself)."""
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
 
@@ -105,6 +105,7 @@ def send_private(events: list[tuple[int, str, dict[str, Any]]]) -> None:
 
 async def _group_send(events: list[tuple[int, str, dict[str, Any]]]) -> None:
     layer = get_channel_layer()
+    assert layer is not None, "CHANNEL_LAYERS names one"
     for user_id, channel, data in events:
         await layer.group_send(
             user_group(user_id), {"type": "private.event", "channel": channel, "data": data}

@@ -13,6 +13,7 @@ The app may only insert here. `posted`, `held` and `remaining` are kept by state
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 
@@ -60,7 +61,9 @@ class Account(models.Model):
     posted = models.BigIntegerField(db_default=0)
     held = models.BigIntegerField(db_default=0)
     overdraft = models.GeneratedField(
-        expression=Q(role__in=[r.value for r in OVERDRAFT_ROLES]),
+        expression=models.ExpressionWrapper(
+            Q(role__in=[r.value for r in OVERDRAFT_ROLES]), output_field=models.BooleanField()
+        ),
         output_field=models.BooleanField(),
         db_persist=True,
     )
@@ -101,7 +104,7 @@ class Journal(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     occurred_at = models.DateTimeField()
-    recorded_at = models.DateTimeField(db_default=models.functions.Now())
+    recorded_at = models.DateTimeField(db_default=Now())
     reverses = models.OneToOneField(
         "self", null=True, on_delete=models.PROTECT, related_name="reversed_by"
     )
@@ -168,7 +171,7 @@ class HoldEntry(models.Model):
     journal = models.ForeignKey(
         Journal, null=True, on_delete=models.PROTECT, related_name="captures"
     )
-    recorded_at = models.DateTimeField(db_default=models.functions.Now())
+    recorded_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         verbose_name_plural = "hold entries"

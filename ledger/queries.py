@@ -46,7 +46,7 @@ def usd() -> Asset:
 def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
     """List a customer's accounts with their assets, dollars first."""
     return (
-        Account.objects.filter(owner=user, role=Account.Role.CUSTOMER)
+        Account.objects.filter(owner_id=user.pk, role=Account.Role.CUSTOMER)
         .select_related("asset")
         .order_by("asset__kind", "asset__code")
     )

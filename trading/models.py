@@ -16,6 +16,7 @@ dollars for one whole share.
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 from instruments.models import Instrument
@@ -248,7 +249,7 @@ class Command(models.Model):
     kind = models.CharField(max_length=16)
     order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="commands")
     payload = models.JSONField()
-    created_at = models.DateTimeField(db_default=models.functions.Now())
+    created_at = models.DateTimeField(db_default=Now())
     sequence = models.BigIntegerField(null=True)
     engine_time_us = models.BigIntegerField(null=True)
     result = models.CharField(max_length=10, blank=True)

@@ -5,21 +5,17 @@ estimate rounds toward zero.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
 from common.errors import DomainError
 from common.money import EXACT, MAX_UNITS, USD
 from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
 
 SHARE_SCALE = 8
-NEW_YORK = ZoneInfo("America/New_York")
 NARROW = (3, 6, 10, 16, 25)  # basis points from the reference, level by level
 WIDE = (8, 12, 18, 25, 35)
 SIZES = (5_000, 10_000, 20_000, 30_000, 40_000)  # dollars
-OPENING, CLOSING = time(9, 30), time(16, 0)
 
 
 class PriceOffTick(DomainError):
@@ -171,9 +167,3 @@ def house_levels(
             bids.append((bid, dollars * 10**USD.scale))
         asks.append((ask, dollars * 10**USD.scale))
     return bids, asks
-
-
-def primary_market_open(now: datetime) -> bool:
-    """Say whether New York's regular trading hours run; holidays are not known here."""
-    local = now.astimezone(NEW_YORK)
-    return local.weekday() < 5 and OPENING <= local.time() < CLOSING

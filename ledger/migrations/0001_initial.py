@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('role', models.CharField(choices=[('customer', 'Customer'), ('external', 'External'), ('issuer', 'Issuer'), ('fees', 'Fees'), ('rewards', 'Rewards'), ('card_settlement', 'Card Settlement'), ('receivable', 'Receivable'), ('liquidity', 'Liquidity'), ('dealer', 'Dealer')], max_length=16)),
                 ('posted', models.BigIntegerField(db_default=0)),
                 ('held', models.BigIntegerField(db_default=0)),
-                ('overdraft', models.GeneratedField(db_persist=True, expression=models.Q(('role__in', ['external', 'issuer', 'fees'])), output_field=models.BooleanField())),
+                ('overdraft', models.GeneratedField(db_persist=True, expression=models.ExpressionWrapper(models.Q(('role__in', ['external', 'issuer', 'fees'])), output_field=models.BooleanField()), output_field=models.BooleanField())),
                 ('owner', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to=settings.AUTH_USER_MODEL)),
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='ledger.asset')),
             ],

@@ -19,9 +19,9 @@ from common.errors import DomainError
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
-from ledger.models import Account
 from ledger.operations import AccountKey, Entry, Leg
 from market import queries as market
+from market.rules import sessions
 from trading import queries, rules
 from trading.models import Book, Command, Order, Trade
 from trading.operations.settlement import mark_settled
@@ -140,7 +140,7 @@ def _quote_at(instrument: Instrument, price: Decimal | None, now: datetime) -> H
     if price is None:
         return HouseQuote(instrument, [], [])
     scale = queries.scale_of(instrument)
-    open_ = rules.primary_market_open(now)
+    open_ = sessions.primary_is_open(now)
     sides = (
         [(ticks, scale.base_for(size, ticks)) for ticks, size in levels]
         for levels in rules.house_levels(price, tick=instrument.tick_size, wide=not open_)
@@ -225,7 +225,7 @@ def _standing_orders(quotes: Sequence[HouseQuote], now: datetime) -> dict[tuple[
         return found
     accounts = ledger.open_accounts(
         keys=[
-            AccountKey(None, asset, Account.Role.LIQUIDITY)
+            AccountKey(None, asset, "liquidity")
             for asset in [books.usd().pk, *[instrument.asset_id for instrument in missing]]
         ]
     )
@@ -296,8 +296,8 @@ def _house_orders(
     """Write the customer's order and the dealer's, both filled, neither ever in the book."""
     usd = books.usd()
     roles: list[tuple[User | None, str]] = [
-        (customer, Account.Role.CUSTOMER),
-        (None, Account.Role.DEALER),
+        (customer, "customer"),
+        (None, "dealer"),
     ]
     ids = ledger.open_accounts(
         keys=[

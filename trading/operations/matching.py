@@ -81,7 +81,7 @@ class Engine:
                 " RETURNING epoch, sequence, priority, time_us",
                 [shard.pk],
             )
-            row = cursor.fetchone() or (0, 0, 0, 0)
+            row: tuple[int, int, int, int] = cursor.fetchone() or (0, 0, 0, 0)
             self.epoch, self.sequence, priority, time_us = row
             cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
             (anchor_us,) = cursor.fetchone() or (0,)

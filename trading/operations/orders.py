@@ -14,7 +14,7 @@ from django.db import transaction
 
 from common import realtime
 from common.errors import DomainError
-from common.money import USD, Amount
+from common.money import MAX_UNITS, USD, Amount
 from instruments.models import Instrument
 from kyc import queries as kyc
 from ledger import operations as ledger
@@ -140,7 +140,7 @@ def place_orders(
     results = _admit(results, customer, accounts, balances, conditions)
     accepted = [result for result in results if isinstance(result, Terms)]
     orders = iter(_write(accepted, customer, accounts, conditions))
-    return [next(orders) if isinstance(result, Terms) else result for result in results]  # type: ignore[misc]
+    return [next(orders) if isinstance(result, Terms) else result for result in results]
 
 
 @transaction.atomic
@@ -271,7 +271,7 @@ def _terms(draft: OrderDraft, conditions: Conditions) -> Terms:
     field = "quantity" if notional is None else "notional"
     rules.check_minimum(cost, draft.instrument.min_notional, field=field)
     budget = _budget(draft, scale, ticks, base, notional, conditions)
-    if budget > rules.MAX_UNITS:
+    if budget > MAX_UNITS:
         raise rules.TooLarge(field=field)
     return Terms(draft, ticks, price, base, notional, budget)
 
@@ -347,7 +347,7 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
     """
     session = market.session(draft.instrument, conditions.now)
     if not session.is_open:
-        opens = session.next_change
+        opens = session.next_change or conditions.now
         raise MarketClosed(
             f"{draft.instrument.symbol} opens {opens:%A %H:%M} UTC.", opens_at=opens.isoformat()
         )

@@ -15,7 +15,6 @@ from django.db import DatabaseError, connection, transaction
 from common.errors import DomainError
 from ledger import operations as ledger
 from ledger import queries as books
-from ledger.models import Account
 from ledger.operations import AccountKey, Capture, Entry, Leg
 from market import operations as market
 from market.models import TapeTrade
@@ -139,7 +138,7 @@ def _tape_trade(trade: Trade) -> TapeTrade:
 
 
 def _fee_account() -> int:
-    key = AccountKey(None, books.usd().pk, Account.Role.FEES)
+    key = AccountKey(None, books.usd().pk, "fees")
     return ledger.open_accounts(keys=[key])[0]
 
 

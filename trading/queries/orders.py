@@ -11,6 +11,7 @@ from common.errors import DomainError
 from common.money import USD, Amount
 from instruments.models import Instrument
 from market import queries as market
+from market.rules import sessions
 from trading import rules
 from trading.models import FeeTier, MarketRule, Order, Participant, Trade
 from users.models import User
@@ -100,7 +101,7 @@ def fresh_reference(instrument: Instrument, *, now: datetime) -> Decimal:
 def collar_width(now: datetime) -> Decimal:
     """Give how far from the reference a market order may go, as a share of it."""
     rule = market_rule(now)
-    return rule.collar_open if rules.primary_market_open(now) else rule.collar_closed
+    return rule.collar_open if sessions.primary_is_open(now) else rule.collar_closed
 
 
 def collar(instrument: Instrument, side: str, *, now: datetime) -> Decimal:
