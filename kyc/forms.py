@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django_countries.fields import CountryField
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from common import clock
 from kyc import rules
@@ -128,6 +129,55 @@ class SubmitForm(forms.Form):
             for one in rules.AGREEMENTS
             if self.cleaned_data.get(one.document)
         ]
+
+
+class DecisionForm(forms.Form):
+    """What staff write when they decide; the version is the one they saw."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class ApproveForm(DecisionForm):
+    """Words for an approval."""
+
+    title = "Approve this application"
+    done = "The account is open, and the customer has been told."
+
+    message = forms.CharField(
+        label="Message to the customer",
+        required=False,
+        help_text="They read this beside the result. Empty says that the account is open.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+    internal_note = forms.CharField(
+        required=False,
+        help_text="Only staff read this.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+
+
+class RejectForm(ApproveForm):
+    """Words for a rejection."""
+
+    title = "Reject this application"
+    done = "The application is rejected, and the customer has been told why."
+
+    message = forms.CharField(
+        label="Message to the customer",
+        help_text="They read this. Say why, and what they can do.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+
+
+class ReopenForm(forms.Form):
+    """Words for giving a rejected application back."""
+
+    title = "Let the customer correct and submit again"
+    done = "The application is the customer's again, and they have been told."
+
+    reason = forms.CharField(
+        help_text="For the audit trail.", widget=UnfoldAdminTextareaWidget({"rows": 3})
+    )
 
 
 STEPS: dict[str, type[forms.Form]] = {

@@ -9,7 +9,7 @@ from django.db import transaction
 import users.operations
 from common.errors import DomainError
 from kyc import queries, rules
-from kyc.models import AgreementAcceptance, Application, CheckResult
+from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
 from kyc.signals import status_changed
 from users.models import User
 
@@ -298,3 +298,24 @@ def _check(application: Application, *, now: datetime) -> list[rules.Finding]:
         for finding in findings
     )
     return findings
+
+
+@transaction.atomic
+def save_policy(*, place: RestrictedPlace, actor: User, now: datetime) -> RestrictedPlace:
+    """Keep a row of the policy as staff wrote it; from its date on it decides at every door."""
+    fresh = place.pk is None
+    place.save()
+    users.operations.record(
+        action="policy.added" if fresh else "policy.changed",
+        actor=actor,
+        subject=None,
+        at=now,
+        reason=place.reason,
+        detail={
+            "country": str(place.country),
+            "ground": place.ground,
+            "since": place.since.isoformat(),
+            "until": place.until.isoformat() if place.until else None,
+        },
+    )
+    return place
