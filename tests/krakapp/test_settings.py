@@ -18,7 +18,9 @@ class TestConfiguration:
 
     def test_documents_nothing_that_is_not_there(self):
         documented = set(
-            re.findall(r"^\| `([A-Z_]{4,})`", (ROOT / "docs/configuration.md").read_text(), re.M)
+            re.findall(
+                r"^\| `([A-Z_]{4,})`", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE
+            )
         )
         sources = (ROOT / "krakapp").rglob("*.py")
         everything = "".join(path.read_text() for path in sources)
