@@ -1,0 +1,114 @@
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection, connections
+
+import trading.operations
+from common.invariants import find_breaks
+from ledger.models import Account, Journal
+from ledger.queries import CHECKS as LEDGER_CHECKS
+from tests import world
+from trading.models import Release, Trade
+from trading.operations import settlement
+from trading.queries import CHECKS
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+
+def trade_often(floor: "Floor", count: int) -> None:
+    """Make so many trades, none of them settled."""
+    alice = world.alice()
+    world.fund(alice, "100000")
+    floor.offer("100", "278.60")
+    for _ in range(count):
+        floor.place(alice, "buy", quantity="0.5", limit_price="279")
+    while floor.engine.run_batch():
+        pass
+
+
+class TestSettleDue:
+    def test_posts_one_journal_a_trade_and_gives_releases_back(self, floor: "Floor") -> None:
+        trade_often(floor, 3)
+        assert trading.operations.settle_due(now=world.NOW) == 6  # each fill was below its limit
+        assert Journal.objects.filter(kind="trade").count() == 3
+        assert not Release.objects.filter(consumed_by=None).exists()
+        assert trading.operations.settle_due(now=world.NOW) == 0
+
+    def test_halves_a_failing_batch_and_holds_the_culprit_back(
+        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trade_often(floor, 5)
+        culprit = Trade.objects.order_by("id")[2]
+        honest = settlement._entry
+
+        def overcharging(trade: Trade, fees: int) -> settlement.Entry:
+            entry = honest(trade, fees)
+            if trade != culprit:
+                return entry
+            cash = entry.legs[1]
+            steep = settlement.Leg(cash.debit, cash.credit, 10**15)
+            return settlement.Entry(entry.key, entry.kind, [steep], entry.captures[:0])
+
+        monkeypatch.setattr(settlement, "_entry", overcharging)
+        trading.operations.settle_due(now=world.NOW)
+        culprit.refresh_from_db()
+        assert culprit.settled_at is None
+        assert culprit.held_back.startswith("InsufficientFunds")
+        assert f"trade {culprit.pk} is held back" in caplog.text
+        assert Trade.objects.exclude(settled_at=None).count() == 4
+        monkeypatch.undo()
+        Trade.objects.filter(pk=culprit.pk).update(held_back="")
+        trading.operations.settle_due(now=world.NOW)
+        assert not Trade.objects.filter(settled_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+class TestSettlersAtOnce:
+    def test_settle_each_trade_once(self, transactional_db: None, friday: None) -> None:
+        from tests.trading.floor import Floor  # noqa: PLC0415
+
+        floor = Floor()
+        trade_often(floor, 20)
+        barrier = threading.Barrier(6)
+        failures: list[Exception] = []
+
+        def settle() -> None:
+            try:
+                barrier.wait(timeout=20)
+                for _ in range(5):
+                    trading.operations.settle_due(now=world.NOW)
+            except Exception as failure:  # noqa: BLE001 - told to the test below
+                failures.append(failure)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=settle) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        trading.operations.settle_due(now=world.NOW)
+        assert Journal.objects.filter(kind="trade").count() == 20
+        alice = Account.objects.get(owner=world.alice(), asset__code="AAPLx")
+        assert alice.posted == 20 * 50_000_000
+        late = "trades and releases are settled within a minute"  # the clock stands still here
+        checks = [check for check in [*LEDGER_CHECKS, *CHECKS] if check.name != late]
+        assert list(find_breaks(checks)) == []
+
+    def test_a_settler_steps_back_while_another_works(
+        self, transactional_db: None, friday: None
+    ) -> None:
+        from tests.trading.floor import Floor  # noqa: PLC0415
+
+        floor = Floor()
+        trade_often(floor, 1)
+        owner = connections["owner"]
+        with owner.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [settlement.LOCK])
+            assert trading.operations.settle_due(now=world.NOW) == 0
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [settlement.LOCK])
+        assert trading.operations.settle_due(now=world.NOW) == 2
+        assert connection.in_atomic_block is False
