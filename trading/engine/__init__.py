@@ -5,7 +5,7 @@ carries out one command of the log and says what changed. The same commands from
 make the same trades and books, queue positions included. Times are microseconds since the epoch,
 prices ticks, quantities base units, money USD units of 10^-6.
 
-Commands (payloads are the records of `OrderState`'s terms and of `orders`, `quotes`,
+Commands (payloads are the records of `OrderState`'s terms and of `orders`, `amend`,
 `instruments`): place, cancel, cancel_all, amend, quote, instrument, state, mark, multiplier, clock.
 """
 

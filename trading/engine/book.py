@@ -87,16 +87,77 @@ class Ladder:
         return [(level.price, level.visible) for level in levels]
 
 
+class Watch:
+    """Orders waiting for one reference price (last or mark) to reach their triggers.
+
+    `falling` holds what fires when the price is at or below, `rising` at or above; `trailing`
+    orders move their trigger along and are looked at one by one.
+    """
+
+    __slots__ = ("falling", "rising", "trailing")
+
+    def __init__(self) -> None:
+        self.falling = Ladder(1)
+        self.rising = Ladder(-1)
+        self.trailing: dict[int, OrderState] = {}
+
+    def __bool__(self) -> bool:
+        """Tell whether anything waits here."""
+        return bool(self.falling.keys or self.rising.keys or self.trailing)
+
+    def add(self, order: OrderState) -> None:
+        """Let an order wait for its triggers."""
+        if order.trail is not None:
+            self.trailing[order.id] = order
+        for ladder, price in self.places(order):
+            ladder.add(order, price, 0)
+
+    def remove(self, order: OrderState) -> None:
+        """Let an order wait no longer."""
+        if order.trail is not None:
+            del self.trailing[order.id]
+        for ladder, price in self.places(order):
+            ladder.remove(price, order.priority, 0)
+
+    def places(self, order: OrderState) -> list[tuple[Ladder, int]]:
+        """Return the ladder and price of each fixed trigger of an order."""
+        losing, winning = self.falling, self.rising
+        if order.side == "buy":
+            losing, winning = winning, losing
+        places = []
+        if order.trigger_price is not None:
+            takes_profit = order.type in {"take-profit", "take-profit-limit"}
+            places.append((winning if takes_profit else losing, order.trigger_price))
+        if order.take_profit_price is not None:
+            places.append((winning, order.take_profit_price))
+        return places
+
+    def reached(self, price: int) -> list[OrderState]:
+        """Return the orders with a fixed trigger that fire at this price, unordered."""
+        found: dict[int, OrderState] = {}
+        for ladder in (self.falling, self.rising):
+            for key in reversed(ladder.keys):
+                if key < price * ladder.sign:
+                    break
+                for entry in ladder.levels[key].queue.values():
+                    if isinstance(entry, OrderState):
+                        found[entry.id] = entry
+        return list(found.values())
+
+
 class Book:
     """An instrument, its two ladders, and the reduced fraction that turns ticks * base into USD."""
 
-    __slots__ = ("asks", "bids", "den", "num", "state")
+    __slots__ = ("asks", "bids", "by_last", "by_mark", "den", "num", "open", "state")
 
     def __init__(self, state: InstrumentState) -> None:
         self.state = state
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
+        self.by_last = Watch()
+        self.by_mark = Watch()
         self.rescale()
+        self.reopen()
 
     def rescale(self) -> None:
         """Take the cost fraction anew from the instrument, after its multiplier changed."""
@@ -104,6 +165,18 @@ class Book:
         self.num, self.den = cost_fraction(
             state.tick_num, state.tick_den, state.base_scale, state.multiplier_e18
         )
+
+    def reopen(self) -> None:
+        """Take anew from the instrument whether trading is unrestricted."""
+        self.open = self.state.state == "online" and self.state.paused_until is None
+
+    def watch(self, order: OrderState) -> "Watch":
+        """Return where an order with a trigger waits."""
+        return self.by_mark if order.trigger == "mark" else self.by_last
+
+    def reference(self, order: OrderState) -> int | None:
+        """Return the price an order's trigger looks at."""
+        return self.state.mark if order.trigger == "mark" else self.state.last
 
     def view(self, depth: int) -> BookView:
         """Return the visible book, at most `depth` levels a side."""

@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 
-from trading.engine import instruments, orders, quotes
+from trading.engine import amend, deadlines, instruments, orders, quotes, triggers
 from trading.engine.book import Book, Entry, QuoteLevel
-from trading.engine.shard import Refused, Shard
+from trading.engine.shard import DEAD_MAN, PAUSE, RESUME, TRIGGERED, Refused, Shard
 from trading.engine.state import (
     BookView,
+    InstrumentState,
     OrderState,
     Outcome,
+    ParticipantState,
     ShardState,
 )
 
@@ -27,11 +29,13 @@ HANDLERS: dict[str, Handler] = {
     "place": orders.place,
     "cancel": orders.cancel,
     "cancel_all": orders.cancel_all,
-    "amend": orders.amend,
+    "cancel_all_after": deadlines.cancel_all_after,
+    "amend": amend.amend,
     "quote": quotes.quote,
     "instrument": instruments.list_instrument,
     "state": instruments.set_state,
     "mark": instruments.mark,
+    "band": instruments.set_band,
     "multiplier": instruments.set_multiplier,
     "clock": clock,
 }
@@ -58,22 +62,27 @@ class Engine:
         shard.begin()
         shard.sequence = sequence
         shard.at = at
-        if shard.expiries and shard.expiries[0][0] <= at:
-            expire(shard)
+        if shard.due and shard.due[0][0] <= at:
+            deadlines.pass_time(shard)
         handler = HANDLERS.get(kind)
         if handler is None:
             return shard.outcome("unknown_kind")
         try:
-            return shard.outcome(handler(shard, payload))
+            reason = handler(shard, payload)
         except Refused as refused:
-            return shard.outcome(str(refused))
+            reason = str(refused)
         except msgspec.ValidationError:
-            return shard.outcome("poisonous")
+            reason = "poisonous"
+        if shard.moves:
+            triggers.fire(shard)
+        if shard.instruments:
+            deadlines.watch_bands(shard)
+        return shard.outcome(reason)
 
     def next_due(self) -> int | None:
         """Return when something happens by itself next, in microseconds since the epoch."""
-        expiry = self.shard.next_expiry()
-        return expiry[0] if expiry else None
+        due = self.shard.next_due()
+        return due[0] if due else None
 
     def book(self, instrument: int, depth: int) -> BookView:
         """Return an instrument's visible book, at most `depth` prices a side.
@@ -91,17 +100,12 @@ class Engine:
             shard.priority,
             [shard.books[id_].state.__copy__() for id_ in sorted(shard.books)],
             [shard.copy(shard.orders[id_]) for id_ in sorted(shard.orders)],
+            [ParticipantState(owner, at) for owner, at in sorted(shard.deadlines.items())],
         )
 
     def state_hash(self) -> str:
         """Return the SHA-256 of the snapshot; equal exactly where every queue position is."""
         return sha256(msgspec.json.encode(self.snapshot())).hexdigest()
-
-
-def expire(shard: Shard) -> None:
-    """End the orders whose time has come, earliest first."""
-    while (due := shard.next_expiry()) is not None and due[0] <= shard.at:
-        shard.cancel(shard.orders[due[1]], "expired", "expired")
 
 
 def load(state: ShardState) -> Shard:
@@ -110,16 +114,32 @@ def load(state: ShardState) -> Shard:
     shard.sequence, shard.at, shard.priority = state.sequence, state.time, state.priority
     for instrument in state.instruments:
         shard.books[instrument.id] = Book(instrument.__copy__())
+        schedule_pauses(shard, instrument)
+    for participant in state.participants:
+        if participant.deadline is not None:
+            shard.deadlines[participant.owner] = participant.deadline
+            shard.schedule(participant.deadline, DEAD_MAN, participant.owner)
     waiting: list[tuple[int, Book, Entry]] = []
     for order in state.orders:
         book = shard.books[order.instrument]
         waiting += [(entry.priority, book, entry) for entry in entries(shard, order.__copy__())]
     for _, book, entry in sorted(waiting, key=lambda place: place[0]):
         order = entry.order if isinstance(entry, QuoteLevel) else entry
+        if order.type in TRIGGERED and not order.triggered:
+            book.watch(order).add(order)
+            continue
         ladder = book.bids if order.side == "buy" else book.asks
         visible = entry.remaining if entry.displayed is None else entry.displayed
         ladder.add(entry, entry.price or 0, visible or 0)
     return shard
+
+
+def schedule_pauses(shard: Shard, state: InstrumentState) -> None:
+    """Schedule the end of a pause, or its begin, of a loaded instrument."""
+    if state.paused_until is not None:
+        shard.schedule(state.paused_until, RESUME, state.id)
+    if state.band_since is not None:
+        shard.schedule(state.band_since + state.band_after_us, PAUSE, state.id)
 
 
 def entries(shard: Shard, order: OrderState) -> list[Entry]:

@@ -7,6 +7,10 @@ from msgspec import Meta, Struct, convert
 from trading.engine.book import Book
 from trading.engine.shard import Refused, Shard
 from trading.engine.state import BIGGEST_MULTIPLIER_E18, InstrumentState, MarketState, Positive
+from trading.engine.triggers import look, look_again
+
+YEAR_US = 366 * 86_400 * 10**6
+Span = Annotated[int, Meta(ge=0, le=YEAR_US)]
 
 
 class SetState(Struct, gc=False):
@@ -22,6 +26,15 @@ class Mark(Struct, gc=False):
     prices: dict[str | int, Positive]
 
 
+class SetBand(Struct, gc=False):
+    """The price band of an instrument; without `band_ppm` it has none."""
+
+    instrument: int
+    band_ppm: Positive | None = None
+    band_after_us: Span = 15_000_000
+    pause_us: Annotated[int, Meta(ge=1, le=YEAR_US)] = 300_000_000
+
+
 class SetMultiplier(Struct, gc=False):
     """A corporate action: a base unit stands for another number of shares."""
 
@@ -33,6 +46,7 @@ def list_instrument(shard: Shard, payload: dict[str, Any]) -> None:
     """Open an empty book; the same listing again changes nothing, another one is refused."""
     listed = convert(payload, InstrumentState)
     listed.last = listed.mark = listed.mark_at = None
+    listed.band_since = listed.paused_until = None
     if listed.multiplier_e18 > BIGGEST_MULTIPLIER_E18:
         raise Refused("poisonous")
     book = shard.books.get(listed.id)
@@ -55,8 +69,12 @@ def set_state(shard: Shard, payload: dict[str, Any]) -> None:
     book = known_book(shard, command.instrument)
     book.state.state = command.state
     shard.instruments[command.instrument] = book.state
+    was_open = book.open
+    book.reopen()
     if command.state == "delisted":
         clear_book(shard, book, "delisted")
+    elif book.open and not was_open:
+        look_again(shard, book)
 
 
 def mark(shard: Shard, payload: dict[str, Any]) -> None:
@@ -65,9 +83,23 @@ def mark(shard: Shard, payload: dict[str, Any]) -> None:
     for name, price in command.prices.items():
         book = shard.books.get(int(name)) if str(name).isdecimal() else None
         if book is not None:
+            if price != book.state.mark:
+                look(shard, book, book.by_mark, price)
             book.state.mark = price
             book.state.mark_at = shard.at
             shard.instruments[book.state.id] = book.state
+
+
+def set_band(shard: Shard, payload: dict[str, Any]) -> None:
+    """Set how far trades may be from the mark, for how long, and how long trading then pauses."""
+    command = convert(payload, SetBand)
+    book = known_book(shard, command.instrument)
+    state = book.state
+    state.band_ppm = command.band_ppm
+    state.band_after_us = command.band_after_us
+    state.pause_us = command.pause_us
+    state.band_since = None
+    shard.instruments[command.instrument] = state
 
 
 def set_multiplier(shard: Shard, payload: dict[str, Any]) -> None:
@@ -77,7 +109,10 @@ def set_multiplier(shard: Shard, payload: dict[str, Any]) -> None:
     if command.multiplier_e18 > BIGGEST_MULTIPLIER_E18:
         raise Refused("poisonous")
     clear_book(shard, book, "corporate_action")
-    book.state.multiplier_e18 = command.multiplier_e18
+    state = book.state
+    state.multiplier_e18 = command.multiplier_e18
+    # Prices from before mean something else now: a split must not fire a stop.
+    state.last = state.mark = state.mark_at = state.band_since = None
     book.rescale()
     shard.instruments[command.instrument] = book.state
 

@@ -1,5 +1,7 @@
 """A taker meets the other side of the book, best price first and first come first."""
 
+from collections import deque
+
 from trading.engine.arithmetic import affordable, fee_of, quantity_within
 from trading.engine.book import Book, Entry, Ladder, QuoteLevel
 from trading.engine.shard import Shard
@@ -101,34 +103,40 @@ def trade(
             book.state.multiplier_e18,
         )
     )
-    book.state.last = price
+    if price != book.state.last:
+        book.state.last = price
+        if book.by_last:
+            shard.moves.append((book, book.by_last, price))
     shard.instruments[book.state.id] = book.state
     shard.out.books.add(book.state.id)
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:
     """Bring the maker's queue in line with a fill: filled or worthless remainders go."""
-    rest: int
     if isinstance(maker, QuoteLevel):
         maker.remaining -= quantity
-        rest = maker.remaining
-        if rest * maker.price * book.num < book.den:
+        if maker.remaining * maker.price * book.num < book.den:
             shard.drop_level(book, maker)
         return
-    order = maker
-    rest = order.remaining or 0
-    price = order.price or 0
-    if rest * price * book.num >= book.den:
-        order.status = "partially_filled"
-        if order.side == "buy":
-            shard.free_excess(book, order)
+    price = maker.price or 0
+    shown = rest = maker.remaining or 0
+    if maker.displayed is not None:
+        shown = maker.displayed = maker.displayed - quantity
+    if shown * price * book.num >= book.den:
+        maker.status = "partially_filled"
+        if maker.side == "buy":
+            shard.free_excess(book, maker)
         return
-    ladder.remove(price, order.priority, rest)
-    order.priority = 0
-    if rest:
-        shard.finish(order, "cancelled", "dust")
+    ladder.remove(price, maker.priority, shown)
+    maker.priority = 0
+    if rest * price * book.num >= book.den:
+        maker.status = "partially_filled"
+        shard.rest(book, maker)
+        shard.free_excess(book, maker)
+    elif rest:
+        shard.finish(maker, "cancelled", "dust")
     else:
-        shard.finish(order, "filled")
+        shard.finish(maker, "filled")
 
 
 def prevent_self_trade(shard: Shard, book: Book, maker: Entry, policy: str) -> bool:
@@ -150,15 +158,29 @@ def fillable(book: Book, taker: OrderState) -> bool:
         if key < reach:
             break
         level = ladder.levels[key]
-        for maker in level.queue.values():
-            if maker.owner == taker.owner:
+        queue = deque(
+            (maker.owner, maker.displayed, maker.remaining or 0, tip_of(maker))
+            for maker in level.queue.values()
+        )
+        while queue:
+            owner, displayed, remaining, tip = queue.popleft()
+            if owner == taker.owner:
                 if taker.stp == "cancel_oldest":
                     continue
                 return False
-            done = try_slice(book, trial, level.price, maker.remaining or 0)
+            offered = remaining if displayed is None else displayed
+            done = try_slice(book, trial, level.price, offered)
             if done is not None:
                 return done
+            if tip and remaining > offered:
+                hidden = remaining - offered
+                queue.append((owner, min(tip, hidden), hidden, tip))
     return trial.filled > 0 and spent(trial, book)
+
+
+def tip_of(maker: Entry) -> int | None:
+    """Return how much an iceberg shows at a time."""
+    return None if isinstance(maker, QuoteLevel) else maker.display
 
 
 def try_slice(book: Book, trial: OrderState, price: int, offered: int) -> bool | None:

@@ -3,10 +3,11 @@
 Only the elementary steps are here (rest, leave, reduce, finish); the commands are made of them.
 """
 
-from heapq import heapify, heappop, heappush
+from collections import deque
+from heapq import heappop, heappush
 
 from trading.engine.arithmetic import buy_need
-from trading.engine.book import Book, QuoteLevel
+from trading.engine.book import Book, QuoteLevel, Watch
 from trading.engine.state import (
     Freed,
     InstrumentState,
@@ -15,6 +16,20 @@ from trading.engine.state import (
     Outcome,
     ParticipantState,
 )
+
+TRIGGERED = frozenset(
+    {
+        "stop-loss",
+        "stop-loss-limit",
+        "take-profit",
+        "take-profit-limit",
+        "trailing-stop",
+        "trailing-stop-limit",
+    }
+)
+
+# What falls due at the same moment happens in this order.
+EXPIRE, DEAD_MAN, RESUME, PAUSE = range(4)
 
 
 class Refused(Exception):
@@ -32,7 +47,9 @@ class Shard:
         self.orders: dict[int, OrderState] = {}
         self.quotes: dict[int, list[QuoteLevel]] = {}
         self.owned: dict[int, set[int]] = {}
-        self.expiries: list[tuple[int, int]] = []
+        self.deadlines: dict[int, int] = {}
+        self.due: list[tuple[int, int, int]] = []
+        self.moves: deque[tuple[Book, Watch, int]] = deque()
         self.touched: dict[int, OrderState] = {}
         self.instruments: dict[int, InstrumentState] = {}
         self.participants: dict[int, ParticipantState] = {}
@@ -84,12 +101,14 @@ class Shard:
         else:
             owned.add(order.id)
         if order.expires_at is not None:
-            self.watch_expiry(order.expires_at, order.id)
+            self.schedule(order.expires_at, EXPIRE, order.id)
 
     def rest(self, book: Book, order: OrderState) -> None:
-        """Queue an admitted order in its book, last at its price."""
+        """Queue an admitted order in its book, last at its price; an iceberg shows its tip."""
         self.priority += 1
         order.priority = self.priority
+        if order.display is not None:
+            order.displayed = min(order.display, order.remaining or 0)
         self.touched[order.id] = order
         visible = order.remaining if order.displayed is None else order.displayed
         ladder = book.bids if order.side == "buy" else book.asks
@@ -97,8 +116,11 @@ class Shard:
         self.out.books.add(order.instrument)
 
     def leave(self, book: Book, order: OrderState) -> None:
-        """Take an order out of its book's queue, if it is in one."""
-        if order.priority:
+        """Take an order out of its book's queue, if it is in one, or from among the triggers."""
+        if order.type in TRIGGERED and not order.triggered:
+            book.watch(order).remove(order)
+            order.priority = 0
+        elif order.priority:
             visible = order.remaining if order.displayed is None else order.displayed
             ladder = book.bids if order.side == "buy" else book.asks
             ladder.remove(order.price or 0, order.priority, visible or 0)
@@ -125,6 +147,23 @@ class Shard:
         self.leave(self.books[order.instrument], order)
         self.finish(order, status, reason)
 
+    def cancel_owned(self, owner: int, instrument: int | None, reason: str) -> None:
+        """Cancel all open orders of an owner, or those of one instrument, oldest id first."""
+        for id_ in sorted(self.owned.get(owner, ())):
+            order = self.orders[id_]
+            if instrument in {None, order.instrument}:
+                self.cancel(order, reason)
+
+    def open_order(self, id_: int) -> OrderState:
+        """Return a customer's open order.
+
+        :raises Refused: if there is none of that id
+        """
+        order = self.orders.get(id_)
+        if order is None or order.type == "quote":
+            raise Refused("unknown_order")
+        return order
+
     def free_excess(self, book: Book, order: OrderState) -> None:
         """Free what a resting buy can no longer need, or a resting sell no longer holds."""
         remaining = order.remaining or 0
@@ -150,21 +189,28 @@ class Shard:
         for level in list(self.quotes[order.id]):
             self.drop_level(book, level)
 
-    def watch_expiry(self, at: int, order: int) -> None:
-        """Remember when an order expires; what ended earlier is swept out now and then."""
-        if len(self.expiries) > 2 * len(self.orders) + 64:
-            self.expiries = [
-                (state.expires_at, state.id)
-                for state in self.orders.values()
-                if state.expires_at is not None
-            ]
-            heapify(self.expiries)
-        else:
-            heappush(self.expiries, (at, order))
+    def schedule(self, at: int, kind: int, id_: int) -> None:
+        """Remember that something is due; what became void is swept out now and then."""
+        room = 2 * (len(self.orders) + len(self.deadlines) + len(self.books)) + 64
+        if len(self.due) > room:
+            self.due = sorted({due for due in self.due if self.is_valid(due)})
+        heappush(self.due, (at, kind, id_))
 
-    def next_expiry(self) -> tuple[int, int] | None:
-        """Return (due time, order id) of the open order that expires first."""
-        expiries = self.expiries
-        while expiries and expiries[0][1] not in self.orders:
-            heappop(expiries)
-        return expiries[0] if expiries else None
+    def is_valid(self, due: tuple[int, int, int]) -> bool:
+        """Tell whether what was scheduled is still to happen."""
+        at, kind, id_ = due
+        if kind == EXPIRE:
+            order = self.orders.get(id_)
+            return order is not None and order.expires_at == at
+        if kind == DEAD_MAN:
+            return self.deadlines.get(id_) == at
+        state = self.books[id_].state
+        if kind == RESUME:
+            return state.paused_until == at
+        return state.band_since is not None and state.band_since + state.band_after_us == at
+
+    def next_due(self) -> tuple[int, int, int] | None:
+        """Return (time, kind, id) of what happens next."""
+        while self.due and not self.is_valid(self.due[0]):
+            heappop(self.due)
+        return self.due[0] if self.due else None

@@ -52,10 +52,16 @@ class OrderState(Record, gc=False):
     """One order: its terms as placed, and its life since.
 
     The terms are the payload of `place`, under the same names (`id` is `order` there). The life
-    begins with `status`. `remaining` is what may still trade in base units; it is None while an
-    order by notional has not come to rest, and `remaining_notional` counts then. `budget` is what
-    is left of the order's hold: USD units for a buy, base units for a sell. `priority` is the
-    place in the queue, 0 when the order is not in the book.
+    begins with `status`. `price` is the limit, or the worst price a market order may trade at; an
+    order with a trigger waits for it outside the book, and one with `take_profit_price` besides
+    has two, of which the first ends the other. `trail` is in `trail_unit`; a trailing-stop-limit
+    gets its limit `limit_offset` ticks from where it fires, but never worse than `price`.
+    `display` is what an iceberg shows at a time.
+
+    `remaining` is what may still trade in base units; it is None while an order by notional has
+    not come to rest, and `remaining_notional` counts then. `budget` is what is left of the order's
+    hold: USD units for a buy, base units for a sell. `priority` is the place in the queue, or among
+    the orders that wait for a trigger; 0 when the order waits nowhere.
     """
 
     id: Positive = field(name="order")
@@ -81,6 +87,7 @@ class OrderState(Record, gc=False):
     limit_offset: int | None = None
     display: Positive | None = None
     close: dict[str, Any] | None = None
+    deadline: Positive | None = None
     budget: Count = 0
 
     status: OrderStatus = "open"
@@ -103,7 +110,8 @@ class InstrumentState(Record, gc=False):
     """One listed instrument: its scale, its market state, and the prices the engine last saw.
 
     A tick is `tick_num / tick_den` USD per share; a share is 10^`base_scale` base units times
-    `multiplier_e18` / 10^18.
+    `multiplier_e18` / 10^18. When trades have been more than `band_ppm` of the mark away from it
+    for `band_after_us`, trading pauses for `pause_us`.
     """
 
     id: int = field(name="instrument")
@@ -115,6 +123,11 @@ class InstrumentState(Record, gc=False):
     last: int | None = None
     mark: int | None = None
     mark_at: int | None = None
+    band_ppm: Positive | None = None
+    band_after_us: Count = 15_000_000
+    pause_us: Positive = 300_000_000
+    band_since: int | None = None
+    paused_until: int | None = None
 
 
 class ParticipantState(Record, gc=False):

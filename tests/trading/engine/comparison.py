@@ -20,6 +20,10 @@ COMPARED = (
     "budget",
     "priority",
     "remaining_notional",
+    "displayed",
+    "triggered",
+    "trail_extreme",
+    "close",
 )
 
 
@@ -100,9 +104,14 @@ class Comparison:
         assert sorted(orders) == sorted(order.id for order in self.naive.orders), said
         for expected in self.naive.orders:
             assert seen(orders[expected.id]) == wanted(expected), said
-        due = [o.expires_at for o in self.naive.orders if o.expires_at is not None]
-        assert self.engine.next_due() == min(due, default=None), said
-        for instrument in self.naive.markets:
+        due = self.naive.due()
+        assert self.engine.next_due() == (due[0][0] if due else None), said
+        assert self.engine.shard.deadlines == self.naive.deadlines, said
+        for instrument, market in self.naive.markets.items():
+            state = self.engine.shard.books[instrument].state
+            prices = (state.last, state.mark, state.band_since, state.paused_until)
+            told = (market.last, market.mark, market.band_since, market.paused_until)
+            assert prices == told, said
             view = self.engine.book(instrument, 1000)
             assert view.asks == self.visible(instrument, "buy"), said
             assert view.bids == self.visible(instrument, "sell"), said
@@ -148,11 +157,13 @@ def price_of(engine: Engine, instrument: int) -> tuple[int, str]:
 
 def seen(order: OrderState) -> tuple[Any, ...]:
     state = tuple(getattr(order, name) for name in COMPARED)
-    return *state, order.remaining if order.priority else None, order.levels or []
+    in_book = order.priority and (order.triggered or order.trigger is None)
+    return *state, order.remaining if in_book else None, order.levels or []
 
 
 def wanted(order: Resting) -> tuple[Any, ...]:
     state = [getattr(order, name) for name in COMPARED]
     if order.type == "quote":
         state[COMPARED.index("price")] = None
-    return *state, order.remaining if order.priority else None, order.levels
+    in_book = order.priority and not order.armed
+    return *state, order.remaining if in_book else None, order.levels

@@ -4,7 +4,7 @@ It computes with fractions where the engine computes with integers, keeps no ind
 and is compared with the engine after every command.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor, trunc
 from typing import Any
@@ -31,6 +31,17 @@ class Resting:
     expires_at: int | None = None
     post_only: bool = False
     stp: str = "cancel_newest"
+    trigger: str = "last"
+    trigger_price: int | None = None
+    take_profit_price: int | None = None
+    trail: int | None = None
+    trail_unit: str = "ticks"
+    limit_offset: int | None = None
+    display: int | None = None
+    close: dict[str, Any] | None = None
+    displayed: int | None = None
+    triggered: bool = False
+    trail_extreme: int | None = None
     status: str = "open"
     reason: str | None = None
     filled: int = 0
@@ -40,6 +51,14 @@ class Resting:
     remaining_notional: int | None = None
     priority: int = 0
     levels: list[list[int]] = field(default_factory=list)
+
+    @property
+    def armed(self) -> bool:
+        return self.type.startswith(("stop", "take", "trail")) and not self.triggered
+
+    @property
+    def at_market(self) -> bool:
+        return self.type in {"market", "stop-loss", "take-profit", "trailing-stop"}
 
     @property
     def dearest(self) -> Fraction:
@@ -54,6 +73,17 @@ class Market:
     scale: tuple[int, int, int]
     multiplier: int
     state: str = "online"
+    last: int | None = None
+    mark: int | None = None
+    band: int | None = None
+    band_after: int = 0
+    pause: int = 0
+    band_since: int | None = None
+    paused_until: int | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.state == "online" and self.paused_until is None
 
 
 class Refusal(Exception):
@@ -67,20 +97,113 @@ class NaiveExchange:
         self.priority = 0
         self.at = 0
         self.trades: list[tuple[Any, ...]] = []
+        self.makers: list[Resting] = []
         self.freed: dict[int, int] = {}
         self.ended: dict[int, Resting] = {}
+        self.deadlines: dict[int, int] = {}
+        self.prices: list[tuple[int, str, int]] = []
+
+    def due(self) -> list[tuple[int, int, int]]:
+        """Return (time, kind, id) of everything that will happen by itself, soonest first."""
+        due = [(o.expires_at, 0, o.id) for o in self.orders if o.expires_at is not None]
+        due += [(at, 1, owner) for owner, at in self.deadlines.items()]
+        for id_, market in self.markets.items():
+            if market.paused_until is not None:
+                due.append((market.paused_until, 2, id_))
+            if market.band_since is not None:
+                due.append((market.band_since + market.band_after, 3, id_))
+        return sorted(due)
 
     def apply(self, at: int, kind: str, payload: dict[str, Any]) -> str | None:
         """Carry out a well-formed command; return the reason if it is refused."""
         self.at = at
-        self.trades, self.freed, self.ended = [], {}, {}
-        due = [o for o in self.orders if o.expires_at is not None and o.expires_at <= at]
-        for order in sorted(due, key=lambda o: (o.expires_at, o.id)):
-            self.end(order, "expired", "expired")
+        self.trades, self.makers, self.freed, self.ended = [], [], {}, {}
+        while self.due() and self.due()[0][0] <= at:
+            self.happen(*self.due()[0])
+            self.fire()
         try:
-            return getattr(self, kind)(**payload)
+            reason = getattr(self, kind)(**payload)
         except Refusal as refusal:
-            return str(refusal)
+            reason = str(refusal)
+        self.fire()
+        self.watch_bands(moved=kind in {"mark", "multiplier"})
+        return reason
+
+    def happen(self, at: int, kind: int, id_: int) -> None:
+        if kind == 0:
+            order = next(o for o in self.orders if o.id == id_)
+            self.end(order, "expired", "expired")
+        elif kind == 1:
+            del self.deadlines[id_]
+            for order in sorted(self.orders, key=lambda o: o.id):
+                if order.owner == id_ and order.type != "quote":
+                    self.end(order, "cancelled", "cancel_all_after")
+        elif kind == 2:
+            self.markets[id_].paused_until = None
+            self.reopened(id_)
+        else:
+            self.markets[id_].band_since = None
+            self.markets[id_].paused_until = at + self.markets[id_].pause
+
+    def reopened(self, instrument: int) -> None:
+        market = self.markets[instrument]
+        if market.open:
+            self.prices += [(instrument, "last", market.last), (instrument, "mark", market.mark)]
+
+    def watch_bands(self, *, moved: bool) -> None:
+        for id_, market in self.markets.items():
+            traded = any(maker.instrument == id_ for maker in self.makers)
+            if market.paused_until is not None or not (traded or moved):
+                continue
+            known = None not in {market.band, market.last, market.mark}
+            if not known or abs(market.last - market.mark) * PPM <= market.band * market.mark:
+                market.band_since = None
+            elif market.band_since is None and traded:
+                market.band_since = self.at
+
+    def fire(self) -> None:
+        """Look at every price in turn; one fired order enters when no price is left to look at."""
+        line: list[Resting] = []
+        while self.prices or line:
+            if not self.prices:
+                self.activate(line.pop(0))
+                continue
+            instrument, kind, price = self.prices.pop(0)
+            if price is None or not self.markets[instrument].open:
+                continue
+            waiting = [o for o in self.orders if o.armed and o.instrument == instrument]
+            for order in sorted(waiting, key=lambda o: o.priority):
+                if order.trigger == kind and self.hit(order, price):
+                    order.triggered, order.priority = True, 0
+                    line.append(order)
+
+    def hit(self, order: Resting, price: int) -> bool:
+        sign = 1 if order.side == "sell" else -1  # as if all were sells: losses are below
+        if order.trail is not None:
+            known = [p for p in (order.trail_extreme, price) if p is not None]
+            order.trail_extreme = sign * max(sign * p for p in known)
+            return sign * price <= sign * self.stop_of(order)
+        if order.type.startswith("take-profit"):
+            return sign * price >= sign * order.trigger_price
+        taken = order.take_profit_price
+        if taken is not None and sign * price >= sign * taken:
+            return True
+        return sign * price <= sign * order.trigger_price
+
+    def stop_of(self, order: Resting) -> int:
+        trail = order.trail
+        if order.trail_unit == "ppm":
+            trail = max(1, floor(Fraction(order.trail_extreme * trail, PPM)))
+        return order.trail_extreme + (trail if order.side == "buy" else -trail)
+
+    def activate(self, order: Resting) -> None:
+        if order.type == "trailing-stop-limit":
+            limit = self.stop_of(order) + (order.limit_offset or 0)
+            bounded = min(limit, order.price) if order.side == "buy" else max(limit, order.price)
+            order.price = max(1, bounded)
+        stop = self.book_refuses(order) or self.enter(order)
+        if stop is not None:
+            self.end(order, "cancelled", stop)
 
     # Commands
 
@@ -99,18 +222,37 @@ class NaiveExchange:
         self.markets[instrument] = Market(worth_of(scale, multiplier_e18), scale, multiplier_e18)
 
     def state(self, instrument: int, state: str) -> None:
-        self.market(instrument).state = state
+        market = self.market(instrument)
+        was_open, market.state = market.open, state
         if state == "delisted":
             self.clear(instrument, "delisted")
+        elif not was_open:
+            self.reopened(instrument)
 
     def multiplier(self, instrument: int, multiplier_e18: int) -> None:
         market = self.market(instrument)
         self.clear(instrument, "corporate_action")
         market.multiplier = multiplier_e18
+        market.last = market.mark = market.band_since = None
         market.worth = worth_of(market.scale, multiplier_e18)
 
     def mark(self, prices: dict[str, int]) -> None:
-        pass
+        for name, price in prices.items():
+            if int(name) in self.markets:
+                self.markets[int(name)].mark = price
+                self.prices.append((int(name), "mark", price))
+
+    def band(
+        self, instrument: int, band_ppm: int | None, band_after_us: int, pause_us: int
+    ) -> None:
+        market = self.market(instrument)
+        market.band, market.band_after, market.pause = band_ppm, band_after_us, pause_us
+        market.band_since = None
+
+    def cancel_all_after(self, owner: int, timeout_us: int) -> None:
+        self.deadlines.pop(owner, None)
+        if timeout_us:
+            self.deadlines[owner] = self.at + timeout_us
 
     def cancel(self, order: int) -> None:
         self.end(self.open_order(order), "cancelled", "customer")
@@ -131,6 +273,13 @@ class NaiveExchange:
             self.end(new, "rejected", refused)
             return refused
         self.orders.append(new)
+        if new.armed:
+            self.priority += 1
+            new.priority = self.priority
+            market = self.markets[new.instrument]
+            reference = market.mark if new.trigger == "mark" else market.last
+            self.prices.append((new.instrument, new.trigger, reference))
+            return None
         disturbed = len(self.ended)
         stop = self.enter(new)
         if stop is not None:
@@ -145,17 +294,23 @@ class NaiveExchange:
         quantity: int | None = None,
         price: int | None = None,
         budget_increase: int = 0,
+        trigger_price: int | None = None,
     ) -> None:
         try:
             old = self.open_order(order)
-            new = self.amended(old, quantity, price, budget_increase)
+            new = self.amended(old, quantity, price, budget_increase, trigger_price)
         except Refusal:
             self.free(order, budget_increase)
             raise
+        if new.armed:
+            self.replace_armed(old, new)
+            return
         keeps_place = new.price == old.price and (new.remaining or 0) <= (old.remaining or 0)
         self.orders.remove(old)
         self.orders.append(new)
         if keeps_place:
+            if new.displayed is not None:
+                new.displayed = min(new.displayed, new.remaining)
             self.free_excess(new)
             return
         new.priority = 0
@@ -166,6 +321,16 @@ class NaiveExchange:
             self.end(new, "cancelled", stop)
         elif new in self.orders:
             self.free_excess(new)
+
+    def replace_armed(self, old: Resting, new: Resting) -> None:
+        self.orders[self.orders.index(old)] = new
+        if new.notional is not None:
+            new.remaining = None
+        else:
+            self.free_excess(new)
+        market = self.markets[new.instrument]
+        reference = market.mark if new.trigger == "mark" else market.last
+        self.prices.append((new.instrument, new.trigger, reference))
 
     def quote(
         self,
@@ -250,17 +415,21 @@ class NaiveExchange:
             return "expired"
         if reduce_only and new.side == "buy":
             return "reduce_only"
-        return self.market_refuses(new) or self.size_refuses(new) or self.book_refuses(new)
+        refused = self.market_refuses(new) or self.size_refuses(new)
+        return refused or (None if new.armed else self.book_refuses(new))
 
     def market_refuses(self, new: Resting) -> str | None:
-        state = self.markets[new.instrument].state
+        market = self.markets[new.instrument]
+        state = market.state
         allowed = {
             "online": True,
             "post_only": new.post_only,
-            "limit_only": new.type != "market",
+            "limit_only": not new.at_market,
             "reduce_only": new.side == "sell",
         }
-        return None if allowed.get(state, False) else f"instrument_{state}"
+        if not allowed.get(state, False):
+            return f"instrument_{state}"
+        return None if market.paused_until is None else "instrument_paused"
 
     def size_refuses(self, new: Resting) -> str | None:
         size = new.remaining
@@ -297,8 +466,9 @@ class NaiveExchange:
                 continue
             if order.type == "quote":
                 waiting += [(p, priority, q, order) for p, q, priority in order.levels]
-            elif order.priority:
-                waiting.append((order.price, order.priority, order.remaining, order))
+            elif order.priority and not order.armed:
+                shown = order.remaining if order.display is None else order.displayed
+                waiting.append((order.price, order.priority, shown, order))
         sign = 1 if side == "buy" else -1
         return sorted(waiting, key=lambda w: (sign * w[0], w[1]))
 
@@ -318,20 +488,25 @@ class NaiveExchange:
             return None
         if stop is not None:
             return "dust" if stop == "spent" else stop
-        if taker.type == "market" or taker.tif in {"ioc", "fok"}:
-            beyond = self.against(taker.side, taker.instrument) and taker.type == "market"
+        if taker.at_market or taker.tif in {"ioc", "fok"}:
+            beyond = self.against(taker.side, taker.instrument) and taker.at_market
             return "collar" if beyond else "no_liquidity"
         if taker.notional is not None:
             taker.remaining = self.notional_size(taker, taker.price, taker.dearest)
         if floor(taker.remaining * self.worth(taker)) == 0:
             return "dust"
-        self.priority += 1
-        taker.priority = self.priority
+        self.queue(taker)
         if taker.filled:
             taker.status = "partially_filled"
             if taker.side == "buy":
                 self.free_excess(taker)
         return None
+
+    def queue(self, order: Resting) -> None:
+        self.priority += 1
+        order.priority = self.priority
+        if order.display is not None:
+            order.displayed = min(order.display, order.remaining)
 
     def match(self, taker: Resting) -> str | None:
         while taker.remaining != 0:
@@ -377,6 +552,11 @@ class NaiveExchange:
                 order.remaining -= quantity
             if order.remaining_notional is not None:
                 order.remaining_notional -= cost
+        market = self.markets[maker.instrument]
+        if price != market.last:
+            market.last = price
+            self.prices.append((maker.instrument, "last", price))
+        self.makers.append(maker)
         self.trades.append(
             (maker.id, taker.id, price, quantity, cost, fees["maker"], fees["taker"])
         )
@@ -395,6 +575,10 @@ class NaiveExchange:
             maker.status = "partially_filled"
             if maker.side == "buy":
                 self.free_excess(maker)
+            if maker.display is not None:
+                maker.displayed -= quantity
+                if floor(maker.displayed * self.worth(maker)) == 0:
+                    self.queue(maker)
 
     def withdraw(self, maker: Resting, priority: int) -> None:
         self.moved = True
@@ -406,29 +590,41 @@ class NaiveExchange:
     def could_fill(self, taker: Resting) -> bool:
         """Try it on a copy of everything."""
         trial = NaiveExchange()
-        trial.markets, trial.at = self.markets, self.at
+        trial.markets = {id_: replace(market) for id_, market in self.markets.items()}
+        trial.priority, trial.at = self.priority, self.at
         trial.orders = [copied(order) for order in self.orders]
         probe = copied(taker)
         stop = trial.match(probe)
         return probe.remaining == 0 or (stop == "spent" and probe.filled > 0)
 
     def amended(
-        self, old: Resting, quantity: int | None, price: int | None, increase: int
+        self,
+        old: Resting,
+        quantity: int | None,
+        price: int | None,
+        increase: int,
+        trigger_price: int | None,
     ) -> Resting:
-        if quantity is None and price is None:
+        if quantity is None and price is None and trigger_price is None:
             raise Refusal("poisonous")
-        if quantity is not None and old.quantity is None:
+        fixed = old.armed and old.trigger_price is not None
+        if (quantity and old.quantity is None) or (trigger_price and not fixed):
             raise Refusal("not_amendable")
         new = copied(old)
         new.budget += increase
         new.price = price or old.price
+        new.trigger_price = trigger_price or old.trigger_price
         if quantity is not None:
             if quantity <= old.filled:
                 raise Refusal("already_filled")
             new.quantity, new.remaining = quantity, quantity - old.filled
         if new.notional is not None:
             new.remaining = self.notional_size(new, new.price, new.dearest)
-        refused = self.market_refuses(new) or self.size_refuses(new) or self.book_refuses(new)
+        refused = self.market_refuses(new)
+        if refused is None and new.display is not None and new.quantity > 15 * new.display:
+            refused = "display"
+        refused = refused or self.size_refuses(new)
+        refused = refused or (None if new.armed else self.book_refuses(new))
         if refused is not None:
             raise Refusal(refused)
         return new

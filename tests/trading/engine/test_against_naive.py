@@ -35,7 +35,7 @@ class TestEngineAgainstNaiveExchange:
     def test_stays_with_it_for_twenty_thousand_commands(self):
         seed = int(os.environ.get("ENGINE_SEED") or SystemRandom().getrandbits(32))
         print(f"ENGINE_SEED={seed}")  # noqa: T201 - whoever sees a failure repeats it with this
-        random = Random(seed)  # noqa: S311 - a repeatable one is wanted
+        random = Random(seed)
         trades = 0
         for _ in range(COMMANDS // EPISODE):
             comparison = Comparison()

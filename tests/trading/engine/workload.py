@@ -18,6 +18,7 @@ STATES = [
     "maintenance",
     "delisted",
 ]
+MULTIPLIERS = (10**18, 4 * 10**18, 1_001_701_196_801_074_000)
 HOUSE = {1: (9_000_001, 9_000_002), 2: (9_000_003, 9_000_004)}
 
 
@@ -32,34 +33,41 @@ class Workload:
         return [("instrument", {"instrument": 1, **TICK}), ("instrument", {"instrument": 2, **odd})]
 
     def command(self, seed: int, world: NaiveExchange) -> tuple[str, dict[str, Any]]:
-        random = Random(seed)  # noqa: S311 - a repeatable one is wanted
+        random = Random(seed)
         roll = random.random()
-        if roll < 0.60:
+        if roll < 0.58:
             return "place", self.place(random, world)
-        if roll < 0.72:
+        if roll < 0.68:
             return "cancel", {"order": self.some_order(random, world)}
-        if roll < 0.84:
+        if roll < 0.80:
             return "amend", self.amend(random, world)
-        if roll < 0.94:
+        if roll < 0.88:
             return "quote", self.quote(random)
+        if roll < 0.94:
+            named = str(random.choice((1, 1, 2, 3)))
+            return "mark", {"prices": {named: MIDDLE + random.randint(-8, 8)}}
         return self.rare(random)
 
     def rare(self, random: Random) -> tuple[str, dict[str, Any]]:
         instrument = random.choice((1, 2))
-        kinds = ("cancel_all", "state", "mark", "clock", "multiplier", "again")
-        kind = random.choices(kinds, (20, 30, 15, 15, 5, 5))[0]
-        if kind == "cancel_all":
-            return kind, {"owner": random.randint(1, 4), "instrument": random.choice((None, 1, 2))}
-        if kind == "state":
-            return kind, {"instrument": instrument, "state": random.choice(STATES)}
-        if kind == "mark":
-            return kind, {"prices": {str(instrument): MIDDLE + random.randint(-8, 8)}}
-        if kind == "multiplier":
-            ratio = random.choice((10**18, 4 * 10**18, 1_001_701_196_801_074_000))
-            return kind, {"instrument": instrument, "multiplier_e18": ratio}
-        if kind == "again":
-            return "instrument", {"instrument": instrument, **TICK}
-        return kind, {}
+        kinds = ("cancel_all", "state", "clock", "multiplier", "again", "cancel_all_after", "band")
+        kind = random.choices(kinds, (15, 30, 15, 5, 5, 20, 15))[0]
+        owner = random.randint(1, 6)
+        payloads: dict[str, dict[str, Any]] = {
+            "cancel_all": {"owner": owner, "instrument": random.choice((None, 1, 2))},
+            "cancel_all_after": {"owner": owner, "timeout_us": random.randint(0, 40)},
+            "state": {"instrument": instrument, "state": random.choice(STATES)},
+            "multiplier": {"instrument": instrument, "multiplier_e18": random.choice(MULTIPLIERS)},
+            "again": {"instrument": instrument, **TICK},
+            "band": {
+                "instrument": instrument,
+                "band_ppm": random.choice((None, 2000, 4000)),
+                "band_after_us": 4,
+                "pause_us": 20,
+            },
+            "clock": {},
+        }
+        return "instrument" if kind == "again" else kind, payloads[kind]
 
     def place(self, random: Random, world: NaiveExchange) -> dict[str, Any]:
         self.placed += 1
@@ -77,7 +85,43 @@ class Workload:
         }
         if terms["type"] == "limit":
             terms |= self.flags(random, world)
-        return terms | self.size(random, world, terms)
+            terms |= random.choices((Workload.plain, Workload.iceberg, Workload.stop), (6, 2, 3))[
+                0
+            ](random, terms)
+        terms |= self.size(random, world, terms)
+        if terms["type"] == "iceberg":
+            terms["display"] = -(-terms["quantity"] // random.randint(1, 15))
+        return terms
+
+    @staticmethod
+    def plain(random: Random, terms: dict[str, Any]) -> dict[str, Any]:
+        return {"close": {"type": "stop-loss"}} if random.random() < 0.1 else {}
+
+    @staticmethod
+    def iceberg(random: Random, terms: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "iceberg"}
+
+    @staticmethod
+    def stop(random: Random, terms: dict[str, Any]) -> dict[str, Any]:
+        """Return a trigger, mostly one that has not been reached yet."""
+        kind = random.choice(("stop-loss", "take-profit", "trailing-stop"))
+        limited = terms.get("post_only") or random.random() < 0.5
+        away = random.randint(-1, 6) * (1 if terms["side"] == "buy" else -1)
+        stop: dict[str, Any] = {
+            "type": f"{kind}-limit" if limited else kind,
+            "trigger": random.choice(("last", "last", "mark")),
+        }
+        if kind == "trailing-stop":
+            unit = random.choice(("ticks", "ppm"))
+            trail = random.randint(1, 6)
+            stop |= {"trail_unit": unit, "trail": trail if unit == "ticks" else trail * 1000}
+            stop |= {"limit_offset": random.randint(-3, 3)} if limited else {}
+        else:
+            stop["trigger_price"] = MIDDLE + (away if kind == "stop-loss" else -away)
+            if kind == "stop-loss" and random.random() < 0.4:
+                stop["take_profit_price"] = MIDDLE - away
+        worst = 6 if terms["side"] == "buy" else -6
+        return stop | ({"price": MIDDLE + worst} if random.random() < 0.5 else {})
 
     def flags(self, random: Random, world: NaiveExchange) -> dict[str, Any]:
         roll = random.random()
@@ -97,7 +141,7 @@ class Workload:
         need = quantity * worth
         budget = quantity
         size: dict[str, Any] = {"quantity": quantity}
-        if random.random() < 0.25:
+        if terms["type"] != "iceberg" and random.random() < 0.25:
             size = {"notional": max(1, ceil(need) - random.randint(0, 1))}
             budget += random.randint(0, 2) * 10**6
         if terms["side"] == "buy":
@@ -121,6 +165,8 @@ class Workload:
             command["quantity"] = max(1, base * random.randint(1, 13) // 10)
         if random.random() < 0.5:
             command["price"] = MIDDLE + random.randint(-8, 8)
+        if random.random() < 0.2:
+            command["trigger_price"] = MIDDLE + random.randint(-8, 8)
         if random.random() < 0.6:
             command["budget_increase"] = random.randint(0, 10**8)
         return command

@@ -1,0 +1,87 @@
+"""What happens by itself when its time has come: expiries, dead-man switches, pauses, bands."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, convert
+
+from trading.engine.book import Book
+from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, Shard
+from trading.engine.state import ParticipantState
+from trading.engine.triggers import fire, look_again
+
+PPM = 1_000_000
+YEAR_US = 366 * 86_400 * PPM
+
+
+class CancelAllAfter(Struct, gc=False):
+    """Cancel all of an owner's orders unless this is renewed in time; 0 disarms."""
+
+    owner: int
+    timeout_us: Annotated[int, Meta(ge=0, le=YEAR_US)]
+
+
+def cancel_all_after(shard: Shard, payload: dict[str, Any]) -> None:
+    """Set, renew or disarm an owner's dead-man switch."""
+    command = convert(payload, CancelAllAfter)
+    deadline = shard.at + command.timeout_us if command.timeout_us else None
+    set_deadline(shard, command.owner, deadline)
+
+
+def set_deadline(shard: Shard, owner: int, deadline: int | None) -> None:
+    """Write an owner's dead-man deadline."""
+    shard.deadlines.pop(owner, None)
+    if deadline is not None:
+        shard.deadlines[owner] = deadline
+        shard.schedule(deadline, DEAD_MAN, owner)
+    shard.participants[owner] = ParticipantState(owner, deadline)
+
+
+def pass_time(shard: Shard) -> None:
+    """Let everything happen that is due by now, earliest first."""
+    while (due := shard.next_due()) is not None and due[0] <= shard.at:
+        at, kind, id_ = due
+        if kind == EXPIRE:
+            shard.cancel(shard.orders[id_], "expired", "expired")
+        elif kind == DEAD_MAN:
+            set_deadline(shard, id_, None)
+            shard.cancel_owned(id_, None, "cancel_all_after")
+        elif kind == RESUME:
+            resume(shard, shard.books[id_])
+        elif kind == PAUSE:
+            pause(shard, shard.books[id_], at)
+        fire(shard)
+
+
+def pause(shard: Shard, book: Book, at: int) -> None:
+    """Stop trading in an instrument whose trades have left the band for too long."""
+    state = book.state
+    state.band_since = None
+    state.paused_until = at + state.pause_us
+    shard.schedule(state.paused_until, RESUME, state.id)
+    book.reopen()
+    shard.instruments[state.id] = state
+
+
+def resume(shard: Shard, book: Book) -> None:
+    """Let trading go on after a pause."""
+    book.state.paused_until = None
+    book.reopen()
+    shard.instruments[book.state.id] = book.state
+    if book.open:
+        look_again(shard, book)
+
+
+def watch_bands(shard: Shard) -> None:
+    """Start a band's clock where a trade of this command left it, stop it where prices are back."""
+    traded = {fill.instrument for fill in shard.out.trades}
+    for state in shard.instruments.values():
+        if state.paused_until is not None:
+            continue
+        outside = False
+        if state.band_ppm is not None and state.mark is not None and state.last is not None:
+            outside = abs(state.last - state.mark) * PPM > state.band_ppm * state.mark
+        if not outside:
+            state.band_since = None
+        elif state.band_since is None and state.id in traded:
+            state.band_since = shard.at
+            shard.schedule(shard.at + state.band_after_us, PAUSE, state.id)
