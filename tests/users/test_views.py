@@ -27,7 +27,7 @@ class TestSettings:
     ) -> None:
         page = client_of_bob.get(reverse("users:settings")).content.decode()
         assert "bob@demo.test" in page
-        assert "Off: the password alone opens the account" in page
+        assert "Off: the password alone is enough" in page
 
     def test_shows_a_notice_until_it_is_marked_as_read(self, client_of_bob: Client) -> None:
         users.operations.notify(
