@@ -42,6 +42,6 @@ bench: $(MADE)
 
 $(MADE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KrakApp needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3")'
-	@test -x $(IN)/python || $(PYTHON) -m venv $(VENV)
+	@$(IN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(IN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
