@@ -176,12 +176,12 @@ def post(
     holds = _hold_accounts(capture.hold for entry in entries for capture in entry.captures)
     _check(entries, holds)
     touched = {account for e in entries for leg in e.legs for account in (leg.debit, leg.credit)}
-    lock_accounts(account_ids=touched)
+    locked = lock_accounts(account_ids=touched)
     first = {entry.key: entry for entry in reversed(entries)}
     fresh = _insert_journals(entries, occurred_at, actor)
     new_entries = [first[key] for key in fresh]
     _insert_captures(new_entries, fresh, holds)
-    _insert_transfers(new_entries, fresh)
+    _insert_transfers(new_entries, fresh, locked)
     _announce(touched)
     known = fresh if len(fresh) == len(first) else _journals(first)
     return [known[entry.key] for entry in entries]
@@ -382,10 +382,12 @@ def _insert_hold_entries(rows: Sequence[tuple[int, int, int]]) -> list[int]:
         return sorted(row[0] for row in cursor.fetchall())
 
 
-def _insert_transfers(entries: Sequence[Entry], journals: dict[str, int]) -> None:
-    """Insert every leg in one statement; the asset is the debited account's."""
+def _insert_transfers(
+    entries: Sequence[Entry], journals: dict[str, int], accounts: dict[int, queries.Balance]
+) -> None:
+    """Insert every leg in one statement, in order; the asset is the debited account's."""
     rows = [
-        (journals[entry.key], leg.debit, leg.credit, leg.amount)
+        (journals[entry.key], accounts[leg.debit].asset_id, leg.debit, leg.credit, leg.amount)
         for entry in entries
         for leg in entry.legs
     ]
@@ -394,10 +396,8 @@ def _insert_transfers(entries: Sequence[Entry], journals: dict[str, int]) -> Non
             cursor.execute(
                 """
                 INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)
-                SELECT leg.journal_id, a.asset_id, leg.debit_id, leg.credit_id, leg.amount
-                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                    AS leg(journal_id, debit_id, credit_id, amount)
-                JOIN ledger_account a ON a.id = leg.debit_id
+                SELECT * FROM unnest(
+                    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
                 """,
                 _columns(rows),
             )

@@ -268,6 +268,20 @@ CHECKS = [
             SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
             WHERE t.tgname = wanted.name AND c.relname = wanted.table_name AND t.tgenabled = 'O'
         )
+        UNION ALL
+        SELECT format('trigger %s of %s is disabled', t.tgname, c.relname)
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE t.tgenabled <> 'O' AND c.relname IN ('ledger_asset', 'ledger_account',
+            'ledger_journal', 'ledger_transfer', 'ledger_hold', 'ledger_holdentry')
+        UNION ALL
+        SELECT format('function %s does not run as the owner, in its own search path', wanted.name)
+        FROM unnest(ARRAY['ledger_lock_accounts', 'ledger_apply_transfers',
+            'ledger_apply_hold_entries']) AS wanted(name)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_proc p JOIN pg_class c ON c.relowner = p.proowner
+            WHERE p.proname = wanted.name AND c.relname = 'ledger_account' AND p.prosecdef
+                AND 'search_path=pg_catalog, public, pg_temp' = ANY (p.proconfig)
+        )
         """,
     ),
     Check(
@@ -279,7 +293,7 @@ CHECKS = [
             'transfer_amount_positive', 'transfer_two_accounts', 'transfer_debit_holds_asset',
             'transfer_credit_holds_asset', 'hold_not_negative', 'hold_entry_moves',
             'hold_entry_of_its_account', 'hold_entry_capture_takes',
-            'ledger_journal_key_key']) AS wanted(name)
+            'ledger_journal_key_key', 'ledger_journal_reverses_id_key']) AS wanted(name)
         WHERE NOT EXISTS (
             SELECT FROM pg_constraint c WHERE c.conname = wanted.name AND c.convalidated
         )
@@ -297,15 +311,21 @@ CHECKS = [
                 unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS p(privilege)
         ) AS may
         WHERE has_table_privilege('krakapp_app', may.table_name, may.privilege)
+           OR (may.privilege = 'UPDATE'
+               AND has_any_column_privilege('krakapp_app', may.table_name, 'UPDATE'))
         UNION ALL
         SELECT format('krakapp_app may write %s.%s', kept.table_name, kept.column_name)
         FROM (VALUES ('ledger_account', 'posted'), ('ledger_account', 'held'),
-                     ('ledger_hold', 'remaining')) AS kept(table_name, column_name)
+                     ('ledger_hold', 'remaining'), ('ledger_journal', 'recorded_at'),
+                     ('ledger_holdentry', 'recorded_at')) AS kept(table_name, column_name)
         WHERE has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'INSERT')
-           OR has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'UPDATE')
         UNION ALL
         SELECT 'krakapp_app owns ' || c.relname
         FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'krakapp_app'
+        UNION ALL
+        SELECT 'krakapp_app may become ' || r.rolname
+        FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.relname = 'ledger_account' AND pg_has_role('krakapp_app', r.oid, 'MEMBER')
         """,
     ),
     Check(

@@ -150,6 +150,18 @@ class TestPost:
                 operations.post(entries=[entry], occurred_at=NOW)
         assert state(alice) == (10, 8)
 
+    def test_writes_journals_and_legs_in_the_order_given(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        entries = [
+            Entry(key, "test", [Leg(outside, bob, 1), Leg(alice, bob, 2), Leg(outside, alice, 3)])
+            for key in ("b", "a", "c")
+        ]
+        journals = operations.post(entries=entries, occurred_at=NOW)
+        assert journals == sorted(journals)
+        amounts = Transfer.objects.order_by("id").values_list("amount", flat=True)
+        assert list(amounts) == [1, 2, 3] * 3
+
     def test_a_refusal_leaves_the_callers_transaction_usable(
         self, outside: int, alice: int, bob: int
     ) -> None:

@@ -1,0 +1,348 @@
+"""What can be asked of the books; and every promise of theirs, broken on purpose and found."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+
+from common import invariants
+from ledger import operations, queries
+from ledger.models import Account, Asset
+from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
+from users.models import User
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class Books:
+    """Alice had 100, paid 30 of a hold of 40 to Bob, and got 5 back by a reversal."""
+
+    def __init__(self) -> None:
+        self.usd = self.asset("USD", "fiat")
+        self.token = self.asset("AAPLx", "token")
+        self.people = [User.objects.create_user(f"{n}@demo.test") for n in ("alice", "bob")]
+        self.outside = self.open(None, self.usd, "external")
+        self.fees = self.open(None, self.usd, "fees")
+        self.alice, self.bob = (self.open(p.pk, self.usd, "customer") for p in self.people)
+        self.tokens = self.open(self.people[0].pk, self.token, "customer")
+        self.issuer = self.open(None, self.token, "issuer")
+        self.post("deposit", [Leg(self.outside, self.alice, 100)])
+        [self.hold] = operations.hold(requests=[HoldRequest(self.alice, 40, "order")])
+        legs = [Leg(self.alice, self.bob, 30), Leg(self.issuer, self.tokens, 7)]
+        self.trade = self.post("trade", legs, [Capture(self.hold, 30)])
+        self.wrong = self.post("wrong", [Leg(self.alice, self.bob, 5)])
+        self.reversal = operations.reverse(
+            journal_id=self.wrong, key="right", occurred_at=NOW, actor=None
+        )
+
+    def asset(self, code: str, kind: str) -> Asset:
+        return Asset.objects.get_or_create(code=code, defaults={"scale": 6, "kind": kind})[0]
+
+    def open(self, owner: int | None, asset: Asset, role: str) -> int:
+        return operations.open_accounts(keys=[AccountKey(owner, asset.pk, role)])[0]
+
+    def post(self, key: str, legs: list[Leg], captures: list[Capture] | None = None) -> int:
+        entry = Entry(key, "test", legs, captures or [])
+        return operations.post(entries=[entry], occurred_at=NOW)[0]
+
+
+@pytest.fixture
+def books(db: None) -> Books:
+    return Books()
+
+
+class TestQuestions:
+    def test_balances_are_those_that_are_not_empty(self, books: Books) -> None:
+        alice, bob = books.people
+        books.open(bob.pk, books.token, "customer")
+        assert [
+            (a.asset.code, a.posted, a.held, a.available) for a in queries.balances_of(alice)
+        ] == [("USD", 70, 10, 60), ("AAPLx", 7, 0, 7)]
+        assert [(a.asset.code, a.posted) for a in queries.balances_of(bob)] == [("USD", 30)]
+
+    def test_balances_cost_one_query(self, books: Books, django_assert_num_queries: Any) -> None:
+        with django_assert_num_queries(1):
+            [a.asset.code for a in queries.balances_of(books.people[0])]
+
+    def test_movements_are_the_customers_own_newest_first(self, books: Books) -> None:
+        alice, bob = books.people
+        assert [j.key for j in queries.movements_of(alice)] == [
+            "right",
+            "wrong",
+            "trade",
+            "deposit",
+        ]
+        assert [j.key for j in queries.movements_of(bob)] == ["right", "wrong", "trade"]
+        trade = queries.movements_of(bob).get(key="trade")
+        assert [(t.asset.code, t.amount) for t in trade.own_transfers] == [("USD", 30)]
+        trade = queries.movements_of(alice).get(key="trade")
+        assert [(t.asset.code, t.amount) for t in trade.own_transfers] == [
+            ("USD", 30),
+            ("AAPLx", 7),
+        ]
+
+    def test_movements_cost_the_same_for_few_and_for_many(
+        self, books: Books, django_assert_max_num_queries: Any
+    ) -> None:
+        def read() -> int:
+            found = queries.movements_of(books.people[0])
+            return len(
+                [
+                    (t.asset.code, t.debit.role, t.credit.owner_id)
+                    for journal in found
+                    for t in journal.own_transfers
+                ]
+            )
+
+        with django_assert_max_num_queries(3):
+            assert read() == 5
+        entries = [
+            Entry(f"n{n}", "test", [Leg(books.outside, books.alice, 1)] * 2) for n in range(50)
+        ]
+        operations.post(entries=entries, occurred_at=NOW)
+        with django_assert_max_num_queries(3):
+            assert read() == 105
+
+    def test_movements_of_a_stranger_are_none(self, books: Books) -> None:
+        assert not queries.movements_of(User.objects.create_user("eve@demo.test")).exists()
+
+    def test_finds_accounts(self, books: Books) -> None:
+        assert queries.house_account("fees", books.usd) == books.fees
+        assert queries.house_account("fees", books.token) is None
+        alice = books.people[0]
+        found = queries.account_id(owner_id=alice.pk, asset_id=books.usd.pk, role="customer")
+        assert found == books.alice
+        read = queries.accounts([books.alice, books.tokens])
+        assert {i: a.asset.code for i, a in read.items()} == {
+            books.alice: "USD",
+            books.tokens: "AAPLx",
+        }
+        assert queries.asset("USD") == queries.usd() == books.usd
+
+    def test_knows_its_journals_and_holds(self, books: Books) -> None:
+        assert queries.journal_exists("trade")
+        assert not queries.journal_exists("trades")
+        assert queries.hold_remaining(books.hold) == 10
+        hold = Account.objects.get(pk=books.alice).holds.get()
+        entries = queries.entries_of(hold)
+        assert [(e.delta, e.journal and e.journal.key) for e in entries] == [
+            (40, None),
+            (-30, "trade"),
+        ]
+
+
+def journal(key: str, reverses: int | str = "NULL") -> str:
+    return (
+        "INSERT INTO ledger_journal (uid, key, kind, occurred_at, reverses_id)"
+        f" VALUES (uuidv7(), '{key}', 'test', now(), {reverses});"
+    )
+
+
+def transfer(b: Books, debit: int, credit: int, amount: int, *, by: int | str = "") -> str:
+    return (
+        "INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)"
+        f" VALUES ({by or b.trade}, {b.usd.pk}, {debit}, {credit}, {amount});"
+    )
+
+
+def entry(b: Books, account: int, delta: int) -> str:
+    return (
+        "INSERT INTO ledger_holdentry (hold_id, account_id, delta, journal_id)"
+        f" VALUES ({b.hold}, {account}, {delta}, {b.trade});"
+    )
+
+
+# What would refuse the breaks below, even to the owner.
+SET_ASIDE = """
+SET LOCAL session_replication_role = replica;
+ALTER TABLE ledger_account DROP CONSTRAINT account_covers_holds;
+ALTER TABLE ledger_hold DROP CONSTRAINT hold_not_negative;
+ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_amount_positive,
+    DROP CONSTRAINT transfer_two_accounts;
+ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_key_key,
+    DROP CONSTRAINT ledger_journal_reverses_id_key;
+"""
+ACCOUNT = "UPDATE ledger_account SET"
+BREAKS: list[tuple[str, Callable[[Books], str]]] = [
+    ("assets sum to zero", lambda b: f"{ACCOUNT} posted = posted + 1 WHERE id = {b.bob}"),
+    (
+        "posted is credits less debits",
+        lambda b: (
+            f"{ACCOUNT} posted = posted + CASE id WHEN {b.bob} THEN 1 ELSE -1 END"
+            f" WHERE id IN ({b.alice}, {b.bob})"
+        ),
+    ),
+    ("posted is credits less debits", lambda b: transfer(b, b.alice, b.bob, 5)),
+    (
+        "posted is credits less debits",
+        lambda b: f"DELETE FROM ledger_transfer WHERE journal_id = {b.wrong}",
+    ),
+    ("held is the sum of holds", lambda b: f"{ACCOUNT} held = 1 WHERE id = {b.bob}"),
+    ("held is the sum of holds", lambda _: "DELETE FROM ledger_hold"),
+    ("held is the sum of holds", lambda _: "DELETE FROM ledger_holdentry"),
+    ("balances cover holds", lambda b: f"{ACCOUNT} held = -1 WHERE id = {b.fees}"),
+    ("balances cover holds", lambda b: f"{ACCOUNT} held = 71 WHERE id = {b.alice}"),
+    (
+        "balances cover holds",
+        lambda _: "ALTER TABLE ledger_account ALTER overdraft SET EXPRESSION AS (true)",
+    ),
+    ("holds are the sum of their entries", lambda _: "UPDATE ledger_hold SET remaining = 11"),
+    (
+        "holds are the sum of their entries",
+        lambda _: (
+            "UPDATE ledger_hold SET remaining = -5;"
+            "UPDATE ledger_holdentry SET delta = -45 WHERE delta < 0"
+        ),
+    ),
+    (
+        "transfers move one asset between two accounts",
+        lambda b: transfer(b, b.bob, b.tokens, 1),
+    ),
+    (
+        "transfers move one asset between two accounts",
+        lambda b: transfer(b, b.tokens, b.bob, 1),
+    ),
+    ("transfers move one asset between two accounts", lambda b: transfer(b, b.bob, b.bob, 1)),
+    ("transfers move one asset between two accounts", lambda b: transfer(b, b.bob, b.alice, 0)),
+    ("transfers move one asset between two accounts", lambda b: transfer(b, b.bob, 0, 1)),
+    ("no empty journal", lambda _: journal("empty")),
+    (
+        "no empty journal",
+        lambda b: f"DELETE FROM ledger_transfer WHERE journal_id = {b.trade}",
+    ),
+    ("journal keys are unique", lambda _: journal("trade")),
+    (
+        "a reversal mirrors its original, once",
+        lambda b: f"UPDATE ledger_transfer SET amount = 6 WHERE journal_id = {b.reversal}",
+    ),
+    (
+        "a reversal mirrors its original, once",
+        lambda b: transfer(b, b.alice, b.bob, 5, by=b.reversal),
+    ),
+    (
+        "a reversal mirrors its original, once",
+        lambda b: transfer(b, b.alice, b.bob, 5, by=b.wrong),
+    ),
+    (
+        "a reversal mirrors its original, once",
+        lambda b: (
+            journal("again", b.wrong)
+            + transfer(
+                b, b.bob, b.alice, 5, by="(SELECT id FROM ledger_journal WHERE key = 'again')"
+            )
+        ),
+    ),
+    ("hold entries stay on their hold's account", lambda b: entry(b, b.bob, -1)),
+    ("captures are paid by their journal", lambda b: entry(b, b.alice, -1)),
+    (
+        "captures are paid by their journal",
+        lambda b: f"UPDATE ledger_holdentry SET journal_id = {b.reversal} WHERE delta < 0",
+    ),
+    ("customers' money is owed from outside", lambda b: f"{ACCOUNT} posted = -posted"),
+]
+TRIGGERS = [
+    "ALTER TABLE ledger_transfer DISABLE TRIGGER ledger_transfers_move",
+    "ALTER TABLE ledger_transfer ENABLE REPLICA TRIGGER ledger_transfers_move",
+    "ALTER TABLE ledger_holdentry DISABLE TRIGGER USER",
+    "ALTER TABLE ledger_holdentry DISABLE TRIGGER ALL",
+    "ALTER TABLE ledger_account DISABLE TRIGGER ALL",
+    "DROP TRIGGER ledger_transfers_move ON ledger_transfer",
+    "DROP TRIGGER ledger_hold_entries_hold ON ledger_holdentry",
+    "ALTER FUNCTION ledger_apply_transfers() SECURITY INVOKER",
+    "ALTER FUNCTION ledger_apply_hold_entries() RESET search_path",
+    "ALTER FUNCTION ledger_lock_accounts(bigint[]) OWNER TO krakapp_app",
+]
+NEVER_CHECKED = (
+    "ALTER TABLE ledger_hold DROP CONSTRAINT hold_not_negative,"
+    " ADD CONSTRAINT hold_not_negative CHECK (remaining >= 0) NOT VALID"
+)
+CONSTRAINTS = [
+    "ALTER TABLE ledger_account DROP CONSTRAINT account_unique",
+    "ALTER TABLE ledger_account DROP CONSTRAINT account_covers_holds",
+    "ALTER TABLE ledger_account DROP CONSTRAINT account_customer_iff_owned",
+    "ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_amount_positive",
+    "ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_two_accounts",
+    "ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_debit_holds_asset",
+    "ALTER TABLE ledger_transfer DROP CONSTRAINT transfer_credit_holds_asset",
+    "ALTER TABLE ledger_transfer ALTER CONSTRAINT transfer_debit_holds_asset NOT ENFORCED",
+    "ALTER TABLE ledger_hold DROP CONSTRAINT hold_not_negative",
+    NEVER_CHECKED,
+    "ALTER TABLE ledger_holdentry DROP CONSTRAINT hold_entry_moves",
+    "ALTER TABLE ledger_holdentry DROP CONSTRAINT hold_entry_of_its_account",
+    "ALTER TABLE ledger_holdentry DROP CONSTRAINT hold_entry_capture_takes",
+    "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_key_key",
+    "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_reverses_id_key",
+]
+GRANTS = [
+    "GRANT UPDATE ON ledger_account TO krakapp_app",
+    "GRANT UPDATE (kind) ON ledger_journal TO krakapp_app",
+    "GRANT DELETE ON ledger_transfer TO krakapp_app",
+    "GRANT TRUNCATE ON ledger_asset TO krakapp_app",
+    "GRANT TRIGGER ON ledger_holdentry TO PUBLIC",
+    "GRANT INSERT ON ledger_hold TO krakapp_app",
+    "GRANT INSERT (held) ON ledger_account TO krakapp_app",
+    "GRANT INSERT (recorded_at) ON ledger_journal TO krakapp_app",
+    "ALTER TABLE ledger_hold OWNER TO krakapp_app",
+    "ALTER ROLE krakapp_app SUPERUSER",
+    "GRANT krakapp_owner TO krakapp_app WITH INHERIT FALSE",
+]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+class TestAudit:
+    """Break as the owner, in a transaction that is rolled back: PostgreSQL takes back DDL too."""
+
+    @pytest.fixture
+    def audit(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, str]]:
+        """Break the books by a statement, and give what the audit then finds: name to detail."""
+        owner = connections["owner"]
+        monkeypatch.setattr(invariants, "connection", owner)
+
+        def find(statement: str) -> dict[str, str]:
+            with transaction.atomic("owner"), owner.cursor() as cursor:
+                cursor.execute(statement)
+                found = {b.check: b.detail for b in invariants.find_breaks(queries.CHECKS)}
+                transaction.set_rollback(rollback=True, using="owner")
+            return found
+
+        return find
+
+    @pytest.fixture
+    def books(self) -> Books:
+        return Books()
+
+    def test_clean_books_report_nothing(self, books: Books, audit: Any) -> None:
+        assert audit("SELECT 1") == {}
+        assert list(invariants.find_breaks(queries.CHECKS)) == []
+
+    @pytest.mark.parametrize(("name", "plant"), BREAKS)
+    def test_finds_a_planted_break(
+        self, books: Books, audit: Any, name: str, plant: Callable[[Books], str]
+    ) -> None:
+        assert audit(SET_ASIDE).keys() == {"the books' constraints are in force"}
+        assert name in audit(SET_ASIDE + plant(books))
+
+    @pytest.mark.parametrize("statement", TRIGGERS)
+    def test_finds_a_trigger_set_aside(self, audit: Any, statement: str) -> None:
+        assert audit(statement).keys() == {"the books' triggers are enabled"}
+
+    @pytest.mark.parametrize("statement", CONSTRAINTS)
+    def test_finds_a_constraint_set_aside(self, audit: Any, statement: str) -> None:
+        found = audit(statement)
+        assert found.keys() == {"the books' constraints are in force"}
+        [detail] = found.values()
+        assert detail.split()[1] in statement
+
+    @pytest.mark.parametrize("statement", GRANTS)
+    def test_finds_a_right_too_many(self, audit: Any, statement: str) -> None:
+        assert "the app may only insert into the books" in audit(statement)
+
+    def test_every_check_has_a_planted_break(self) -> None:
+        planted = {name for name, _ in BREAKS} | {
+            "the books' triggers are enabled",
+            "the books' constraints are in force",
+            "the app may only insert into the books",
+        }
+        assert planted == {check.name for check in queries.CHECKS}
