@@ -14,6 +14,7 @@ from market import operations
 class Command(BaseCommand):
     """Publish reference prices each second, until told to stop."""
 
+    requires_system_checks = ()
     help = "Publish reference prices each second and keep their candles, until told to stop."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,6 @@
+"""The sockets: `/ws/v2` for everybody, `/ws/v2/private` for a customer's own events."""
+
+from market.consumers.private import PrivateConsumer
+from market.consumers.public import PublicConsumer
+
+__all__ = ["PrivateConsumer", "PublicConsumer"]
