@@ -60,6 +60,11 @@ def unmatched_credits() -> QuerySet[BankCredit]:
     return BankCredit.objects.filter(instruction=None).order_by("id")
 
 
+def is_known_credit(external_id: str) -> bool:
+    """Say whether the bank has told us of this movement."""
+    return BankCredit.objects.filter(external_id=external_id).exists()
+
+
 CHECKS = [
     Check(
         36,

@@ -13,8 +13,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth.models import Group
-
 import instruments.operations
 import instruments.queries
 import kyc.operations
@@ -22,6 +20,7 @@ import kyc.queries
 import ledger.operations
 import ledger.queries
 import payments.operations
+import users.operations
 from common.money import USD, Amount
 from instruments.models import Instrument
 from kyc import rules
@@ -81,22 +80,12 @@ def olivia() -> User:
 
 def customer(email: str) -> User:
     """Somebody who has signed up and proven the e-mail address, and nothing else."""
-    user = User.objects.filter(email=email).first()
-    if user:
-        return user
-    user = User.objects.create_user(email, PASSWORD)
-    user.emailaddress_set.create(email=email, verified=True, primary=True)
-    return user
+    return users.operations.create_person(email=email, password=PASSWORD, now=NOW)
 
 
 def staff(email: str, group: str) -> User:
     """Somebody of the staff, in a group."""
-    user = customer(email)
-    if not user.is_staff:
-        user.is_staff = True
-        user.save(update_fields=["is_staff"])
-        user.groups.add(Group.objects.get(name=group))
-    return user
+    return users.operations.create_person(email=email, password=PASSWORD, group=group, now=NOW)
 
 
 def active(email: str, **answers: Any) -> User:

@@ -21,6 +21,11 @@ def audit_entries_about(user: User) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(subject=user).select_related("actor").order_by("-id")
 
 
+def was_recorded(action: str) -> bool:
+    """Say whether something was ever done."""
+    return AuditEntry.objects.filter(action=action).exists()
+
+
 def notice_data(notice: Notice) -> dict[str, Any]:
     """Write a notice as the `notifications` channel sends it."""
     return {

@@ -1,0 +1,288 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+import instruments.operations
+import instruments.queries
+import kyc.operations
+import kyc.queries
+import kyc.rules
+import ledger.operations
+import ledger.queries
+import payments.operations
+import payments.queries
+import portfolio.operations
+import spending.operations
+import spending.queries
+import trading.operations
+import users.operations
+import users.queries
+from common import clock
+from common.money import USD, Amount
+from instruments.models import Instrument
+from ledger.operations import AccountKey, Entry, Leg
+from market.rules import candles, simulation
+from market.rules.simulation import Walker
+from users.models import User
+
+DONE = "demo.seeded"
+ADDRESS = "192.0.2.44"  # of the documentation's network: nobody's connection
+HOUSE_ROLES = ("liquidity", "dealer")
+HOUSE_USD = 50_000_000
+HOUSE_NOTIONAL_USD = 5_000_000
+DIME = Decimal("0.1")  # prices and quantities of the past in tenths make costs of whole cents
+
+
+@dataclass(frozen=True)
+class Past:
+    """A trade of Alice's: so many days ago, worth about so many dollars."""
+
+    days_ago: int
+    symbol: str
+    side: str
+    usd: int
+
+
+ALICE: dict[str, Any] = {
+    "first_names": "Alice",
+    "last_names": "Moreau",
+    "birth_date": date(1991, 4, 12),
+    "street": "12 rue des Lilas",
+    "postal_code": "75011",
+    "city": "Paris",
+    "residence": "FR",
+    "citizenship": "FR",
+    "tax_residence": "FR",
+    "tax_id": "3023217600053",
+    "us_person": False,
+}
+CAROL: dict[str, Any] = {
+    "first_names": "Carol",
+    "last_names": "Lindqvist",
+    "birth_date": date(1985, 9, 30),
+    "street": "Storgatan 8",
+    "postal_code": "211 42",
+    "city": "Malmö",
+    "residence": "SE",
+    "citizenship": "SE",
+    "tax_residence": "SE",
+    "tax_id": "850930-1238",
+    "us_person": False,
+}
+ALICE_CASH = Decimal(10_000)
+CAROL_CASH = Decimal(2_500)
+ALICE_DEPOSITS = [(196, Decimal(6_000)), (121, Decimal(4_000)), (64, Decimal(2_000))]
+ALICE_TRADES = [
+    Past(188, "AAPLx", "buy", 1500),
+    Past(171, "SPYx", "buy", 1400),
+    Past(133, "NVDAx", "buy", 1300),
+    Past(112, "TSLAx", "buy", 1100),
+    Past(86, "AAPLx", "buy", 700),
+    Past(58, "TSLAx", "sell", 450),
+    Past(37, "KOx", "buy", 600),
+    Past(16, "NVDAx", "sell", 400),
+]
+
+
+class Command(BaseCommand):
+    help = "Make the demo's people, their past and the house's capital, once."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError("The demo's people exist in demo mode only (KRAKAPP_DEMO=1).")
+        if users.queries.was_recorded(DONE):
+            return
+        seed(now=clock.now().replace(microsecond=0))
+
+
+def seed(*, now: datetime) -> None:
+    """Build the demo's world. Each step is whole or not at all, and skips what is there already."""
+    if not instruments.queries.listed():
+        instruments.operations.load_instruments()
+    fund_house(now=now - timedelta(days=200))
+    sam, alice, carol = make_people(now=now)
+    open_account(user=alice, answers=ALICE, approver=sam, now=now - timedelta(days=198))
+    open_account(user=carol, answers=CAROL, approver=sam, now=now - timedelta(days=75))
+    for days, amount in ALICE_DEPOSITS:
+        at = now - timedelta(days=days, hours=3)
+        deposit(user=alice, amount=amount, name=f"alice-{days}", now=at)
+    live_past(user=alice, now=now)
+    last = ALICE_CASH - cash_of(alice)  # whatever the past has cost her
+    deposit(user=alice, amount=last, name="alice-last", now=now - timedelta(days=9))
+    deposit(user=carol, amount=CAROL_CASH, name="carol", now=now - timedelta(days=70))
+    issue_card(user=alice, now=now - timedelta(days=30))
+    portfolio.operations.book_lots()
+    for user in (alice, carol):
+        users.operations.mark_read(user=user, now=now)
+    users.operations.record(action=DONE, actor=None, subject=None, at=now)
+
+
+def make_people(*, now: datetime) -> tuple[User, User, User]:
+    """Make everybody; Sam, Alice and Carol go on from here."""
+    people = {
+        name: users.operations.create_person(
+            email=f"{name}@demo.test",
+            password=settings.DEMO_PASSWORD,
+            group=group,
+            is_superuser=name == "admin",
+            now=now - timedelta(days=days),
+        )
+        for name, group, days in (
+            ("admin", "", 201),
+            ("olivia", "Compliance", 201),
+            ("sam", "Support", 200),
+            ("alice", "", 199),
+            ("carol", "", 76),
+            ("bob", "", 1),
+        )
+    }
+    return people["sam"], people["alice"], people["carol"]
+
+
+def fund_house(*, now: datetime) -> None:
+    """Give the market maker and the dealer dollars and tokens of every instrument."""
+    cash = ledger.queries.usd()
+    listed = list(instruments.queries.listed())
+    assets = [(cash.pk, "external"), *((one.asset_id, "issuer") for one in listed)]
+    keys = [
+        AccountKey(None, asset, role) for asset, source in assets for role in (source, *HOUSE_ROLES)
+    ]
+    accounts = ledger.operations.open_accounts(keys=keys)
+    units = [HOUSE_USD * 10**cash.scale, *(worth(one) for one in listed)]
+    names = ["USD", *(one.symbol for one in listed)]
+    entries = [
+        Entry(
+            key=f"capital:{name}",
+            kind="capital" if name == "USD" else "issue",
+            legs=[Leg(source, house, amount) for house in houses],
+        )
+        for (source, *houses), name, amount in zip(in_threes(accounts), names, units, strict=True)
+    ]
+    ledger.operations.post(entries=entries, occurred_at=now)
+
+
+def worth(instrument: Instrument) -> int:
+    """Count the base units of whole shares that are worth the house's notional."""
+    return int(HOUSE_NOTIONAL_USD / instrument.demo_price) * 10**instrument.asset.scale
+
+
+def in_threes(accounts: Sequence[int]) -> list[Sequence[int]]:
+    """Part accounts into (source, liquidity, dealer)."""
+    return [accounts[start : start + 3] for start in range(0, len(accounts), 3)]
+
+
+def open_account(*, user: User, answers: dict[str, Any], approver: User, now: datetime) -> None:
+    """Fill an application in, hand it in, and let the staff approve it an hour later."""
+    if kyc.queries.application_of(user) is None:
+        with transaction.atomic():
+            kyc.operations.save_draft(user=user, answers=answers, now=now)
+            agreements = [(one.document, one.version) for one in kyc.rules.AGREEMENTS]
+            kyc.operations.submit(
+                user=user,
+                agreements=agreements,
+                ip_address=ADDRESS,
+                now=now + timedelta(minutes=6),
+            )
+    application = kyc.queries.application_of(user)
+    if application and application.status in kyc.queries.QUEUE:
+        kyc.operations.approve(
+            application=application,
+            actor=approver,
+            version=application.version,
+            internal_note="Checked for the demo.",
+            now=now + timedelta(hours=1),
+        )
+
+
+@transaction.atomic
+def deposit(*, user: User, amount: Decimal, name: str, now: datetime) -> None:
+    """Let a customer deposit dollars, announced and arrived, unless that deposit is there."""
+    external_id = f"demo-{name}"
+    if payments.queries.is_known_credit(external_id):
+        return
+    dollars = Amount.parse(amount, USD)
+    instruction = payments.operations.announce_deposit(user=user, amount=dollars, now=now)
+    payments.operations.receive_bank_credit(
+        external_id=external_id,
+        reference=instruction.reference,
+        amount=dollars,
+        now=now + timedelta(hours=2),
+    )
+
+
+def cash_of(user: User) -> Decimal:
+    """Say how many dollars a customer has."""
+    return held_of(user, USD.code)
+
+
+def held_of(user: User, code: str) -> Decimal:
+    """Say how much of an asset a customer has."""
+    for account in ledger.queries.balances_of(user):
+        if account.asset.code == code:
+            return Amount(account.available, account.asset).decimal
+    return Decimal(0)
+
+
+def live_past(*, user: User, now: datetime) -> None:
+    """Trade with the house as the demo's history says, at the prices its charts will show."""
+    traded = {one.symbol: instruments.queries.by_symbol(one.symbol) for one in ALICE_TRADES}
+    closes = {symbol: past_closes(instrument, now=now) for symbol, instrument in traded.items()}
+    for number, one in enumerate(ALICE_TRADES):
+        at = (now - timedelta(days=one.days_ago)).replace(hour=16, minute=5 + number, second=0)
+        price = price_at(closes[one.symbol], at)
+        shares = max((one.usd / price).quantize(DIME, ROUND_FLOOR), DIME)
+        if one.side == "sell":
+            shares = min(shares, held_of(user, one.symbol))
+        trading.operations.trade_with_house(
+            customer=user,
+            instrument=traded[one.symbol],
+            side=one.side,
+            quantity=Amount.parse(shares, traded[one.symbol].asset).units,
+            price=price,
+            now=now,
+            key=f"demo:{number}",
+            executed_at=at,
+        )
+
+
+def past_closes(instrument: Instrument, *, now: datetime) -> list[tuple[datetime, Decimal]]:
+    """Simulate the past year as the feed will at its first start, from the same seed.
+
+    The feed starts moments later and from the same price, so its charts and this agree to within
+    the noise of a few minutes.
+    """
+    plan = simulation.slots(
+        seed=settings.SIMULATION_SEED,
+        hours=instrument.hours,
+        since=candles.begin("1d", now - simulation.HISTORY),
+        now=now,
+    )
+    walker = Walker(
+        instrument.symbol,
+        instrument.type,
+        instrument.hours,
+        int(instrument.demo_price / instrument.tick_size),
+    )
+    bars = simulation.history(
+        seed=settings.SIMULATION_SEED, walker=walker, plan=plan, backward=True
+    )
+    return [(bar.time, bar.close * instrument.tick_size) for bar in bars]
+
+
+def price_at(closes: list[tuple[datetime, Decimal]], at: datetime) -> Decimal:
+    """Give the last close before a moment, to the dime."""
+    last = [price for time, price in closes if time <= at][-1]
+    return max(last.quantize(DIME, ROUND_HALF_EVEN), DIME)
+
+
+def issue_card(*, user: User, now: datetime) -> None:
+    """Issue a virtual card, unless there is one."""
+    if not spending.queries.cards_of(user):
+        spending.operations.issue_card(user=user, now=now)
