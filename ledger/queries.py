@@ -89,9 +89,12 @@ def journal_exists(key: str) -> bool:
 def movements_of(user: AbstractBaseUser) -> QuerySet[Journal]:
     """List the journals that touched a customer's accounts, newest first.
 
-    Each carries `own_transfers`, the customer's own with their accounts and assets.
+    Each carries `own_transfers`, the customer's own with their accounts and assets. Asks at once
+    for the customer's accounts: by their ids two indexes find the transfers, where a join would
+    read the whole table.
     """
-    own = Q(debit__owner=user) | Q(credit__owner=user)
+    ids = list(Account.objects.filter(owner=user).values_list("id", flat=True))
+    own = Q(debit_id__in=ids) | Q(credit_id__in=ids)
     transfers = (
         Transfer.objects.filter(own).select_related("asset", "debit", "credit").order_by("id")
     )
