@@ -1,5 +1,6 @@
 """Playing the card network against this very platform: for demo, trials and support."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from common.errors import DomainError
 from common.money import USD, Amount
 from spending import gateways
 from spending.models import Authorization, Card
+
+logger = logging.getLogger(__name__)
 
 TAP_PREFIX = "tap-"
 TAP_CLEARS_AFTER = timedelta(seconds=20)
@@ -112,7 +115,11 @@ def clear_taps(*, now: datetime) -> int:
         external_id__startswith=TAP_PREFIX,
         requested_at__lte=now - TAP_CLEARS_AFTER,
     ).select_related("card")[:TAPS_A_RUN]
-    for authorization in due:
+    return sum(_clear(authorization, now) for authorization in due)
+
+
+def _clear(authorization: Authorization, now: datetime) -> bool:
+    try:
         send_as_network(
             act="capture",
             card=authorization.card,
@@ -120,4 +127,7 @@ def clear_taps(*, now: datetime) -> int:
             authorization=authorization,
             external_id=f"clear-{authorization.uid}",
         )
-    return len(due)
+    except DomainError as error:
+        logger.warning("tap %s did not clear, the next look will try: %s", authorization.uid, error)
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""The REST door of the portfolio."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common import clock
+from portfolio import queries
+
+
+class BalanceAnswer(serializers.Serializer[Any]):
+    """What there is of an asset: dollars, or shares after the multiplier."""
+
+    asset = serializers.CharField()
+    total = serializers.CharField()
+    held = serializers.CharField()
+    available = serializers.CharField()
+
+
+class PositionAnswer(serializers.Serializer[Any]):
+    """One holding: quantities in shares, money in dollars; null is not known."""
+
+    instrument = serializers.CharField()
+    quantity = serializers.CharField()
+    available = serializers.CharField()
+    average_cost = serializers.CharField(allow_null=True)
+    price = serializers.CharField(allow_null=True)
+    market_value = serializers.CharField(allow_null=True)
+    unrealized_pnl = serializers.CharField(allow_null=True)
+    realized_pnl = serializers.CharField()
+    day_change = serializers.CharField(allow_null=True)
+    change_24h_pct = serializers.CharField(allow_null=True)
+
+
+class PortfolioAnswer(serializers.Serializer[Any]):
+    """Everything a customer has, in dollars."""
+
+    total_value = serializers.CharField()
+    cash = serializers.CharField()
+    day_change = serializers.CharField()
+    day_change_pct = serializers.CharField(allow_null=True)
+    positions = PositionAnswer(many=True)
+
+
+class MovedAnswer(serializers.Serializer[Any]):
+    """What came (+) or went (-) of an asset."""
+
+    asset = serializers.CharField()
+    amount = serializers.CharField()
+
+
+class ActivityAnswer(serializers.Serializer[Any]):
+    """One event that moved value."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    detail = serializers.CharField()
+    instrument = serializers.CharField(allow_null=True)
+    amounts = MovedAnswer(many=True)
+    reference = serializers.CharField()
+    occurred_at = serializers.DateTimeField()
+
+
+class BalancesView(APIView):
+    """What there is of each asset."""
+
+    @extend_schema(operation_id="balances", responses=BalanceAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """List balances, dollars first."""
+        return Response(queries.balances(request.user))
+
+
+class PortfolioView(APIView):
+    """Everything a customer has."""
+
+    @extend_schema(operation_id="portfolio", responses=PortfolioAnswer)
+    def get(self, request: Request) -> Response:
+        """Show total, cash and positions at the reference prices of now."""
+        whole = queries.summary(request.user, now=clock.now())
+        return Response(queries.describe_summary(whole))
+
+
+class ActivityView(ListAPIView[Any]):
+    """Everything that moved value."""
+
+    serializer_class = ActivityAnswer
+
+    @extend_schema(operation_id="activity")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List events, newest first."""
+        page = self.paginate_queryset(queries.activity_of(request.user))
+        items = queries.items_of(page or [], request.user)
+        return self.get_paginated_response([queries.describe_item(item) for item in items])

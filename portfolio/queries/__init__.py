@@ -1,0 +1,36 @@
+"""Questions about what a customer holds, what it cost and earned, and what led there."""
+
+from portfolio.queries.activity import Item, activity_of, describe_item, items_of
+from portfolio.queries.checks import CHECKS
+from portfolio.queries.history import PERIODS, Point, value_history
+from portfolio.queries.holdings import (
+    Movers,
+    Position,
+    Summary,
+    balances,
+    describe_position,
+    describe_summary,
+    movers,
+    position,
+    summary,
+)
+
+__all__ = [
+    "CHECKS",
+    "PERIODS",
+    "Item",
+    "Movers",
+    "Point",
+    "Position",
+    "Summary",
+    "activity_of",
+    "balances",
+    "describe_item",
+    "describe_position",
+    "describe_summary",
+    "items_of",
+    "movers",
+    "position",
+    "summary",
+    "value_history",
+]

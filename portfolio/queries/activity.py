@@ -1,0 +1,200 @@
+"""Everything that moved a customer's value, newest first, in the customer's words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+import ledger.queries
+from common.money import EXACT, USD, Amount
+from instruments.models import Instrument
+from portfolio import rules
+from spending.models import CardMovement
+from trading.models import Trade
+from users.models import User
+
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event: what happened, a line more, and what came (+) and went (-), in wholes."""
+
+    id: UUID
+    kind: str
+    title: str
+    detail: str
+    icon: str
+    at: datetime
+    amounts: list[tuple[str, Decimal]]
+    symbol: str = ""
+    reference: str = ""
+
+    @property
+    def cash(self) -> Decimal | None:
+        """Dollars that came or went, if any did."""
+        return next((amount for code, amount in self.amounts if code == USD.code), None)
+
+    @property
+    def shares(self) -> Decimal | None:
+        """Shares that came or went, if any did."""
+        return next((amount for code, amount in self.amounts if code != USD.code), None)
+
+
+@dataclass(slots=True)
+class Context:
+    """What a page of journals is about, fetched together."""
+
+    user: User
+    trades: dict[str, Trade] = field(default_factory=dict)
+    movements: dict[int, CardMovement] = field(default_factory=dict)
+    multipliers: dict[int, Decimal] = field(default_factory=dict)
+
+
+def activity_of(user: User) -> QuerySet[Any]:
+    """List the journals that touched a customer's accounts, newest first."""
+    return ledger.queries.movements_of(user)
+
+
+def items_of(journals: Sequence[Any], user: User) -> list[Item]:
+    """Say journals of `activity_of` in words; the queries do not grow with their number."""
+    context = _context(journals, user)
+    return [_item(journal, context) for journal in journals]
+
+
+def describe_item(item: Item) -> dict[str, Any]:
+    """Say an event as the API does."""
+    return {
+        "id": str(item.id),
+        "kind": item.kind,
+        "title": item.title,
+        "detail": item.detail,
+        "instrument": item.symbol or None,
+        "amounts": [{"asset": code, "amount": f"{amount:f}"} for code, amount in item.amounts],
+        "reference": item.reference,
+        "occurred_at": item.at.isoformat(),
+    }
+
+
+def _context(journals: Sequence[Any], user: User) -> Context:
+    uids = [j.key.removeprefix("trade:") for j in journals if j.key.startswith("trade:")]
+    trades = Trade.objects.filter(uid__in=uids).select_related(
+        "instrument", "buy_order", "sell_order", "card_sale__authorization"
+    )
+    cards = [j.pk for j in journals if j.kind.startswith("card_")]
+    movements = CardMovement.objects.filter(journal__in=cards).select_related("card")
+    assets = {t.asset_id for j in journals for t in j.own_transfers}
+    listed = Instrument.objects.filter(asset__in=assets)
+    return Context(
+        user=user,
+        trades={f"trade:{trade.uid}": trade for trade in trades} if uids else {},
+        movements={one.journal_id: one for one in movements} if cards else {},
+        multipliers=dict(listed.values_list("asset_id", "multiplier")),
+    )
+
+
+def _item(journal: Any, context: Context) -> Item:
+    amounts = _amounts(journal, context)
+    trade = context.trades.get(journal.key)
+    if trade is not None:
+        return _trade(journal, trade, context, amounts)
+    movement = context.movements.get(journal.pk)
+    if movement is not None:
+        return _card(journal, movement, amounts)
+    title, icon = _WORDS.get(journal.kind, ("", "circle-check"))
+    if not title:
+        came = sum(amount for _, amount in amounts) > 0
+        title = f"{'Received' if came else 'Sent'} ({journal.kind.replace('_', ' ')})"
+    return Item(
+        id=journal.uid,
+        kind=journal.kind,
+        title=title,
+        detail=_DETAIL.get(journal.kind, ""),
+        icon=icon,
+        at=journal.occurred_at,
+        amounts=amounts,
+        reference=str(journal.uid),
+    )
+
+
+_WORDS = {
+    "deposit": ("Deposit", "arrow-down-to-line"),
+    "withdrawal": ("Withdrawal", "arrow-up-from-line"),
+    "issue": ("Received", "arrow-down-left"),
+}
+_DETAIL = {"deposit": "Bank transfer"}
+
+
+def _amounts(journal: Any, context: Context) -> list[tuple[str, Decimal]]:
+    """Net what came and went, by asset, in shares and dollars."""
+    units: dict[int, int] = {}
+    assets = {}
+    for transfer in journal.own_transfers:
+        assets[transfer.asset_id] = transfer.asset
+        came = transfer.credit.owner_id == context.user.pk
+        went = transfer.debit.owner_id == context.user.pk
+        units[transfer.asset_id] = units.get(transfer.asset_id, 0) + (
+            transfer.amount * (int(came) - int(went))
+        )
+    return [
+        (assets[key].code, _wholes(net, assets[key], context.multipliers.get(key)))
+        for key, net in units.items()
+        if net
+    ]
+
+
+def _wholes(units: int, asset: Any, multiplier: Decimal | None) -> Decimal:
+    if multiplier is None:
+        return Amount(units, asset).decimal
+    shares = rules.shares(abs(units), multiplier)
+    return shares if units > 0 else -shares
+
+
+def _trade(
+    journal: Any, trade: Trade, context: Context, amounts: list[tuple[str, Decimal]]
+) -> Item:
+    buying = trade.buy_order.customer_id == context.user.pk
+    fee = trade.buy_fee if buying else trade.sell_fee
+    quantity = f"{rules.shares(trade.quantity, trade.multiplier).normalize(EXACT):f}"
+    symbol = trade.instrument.symbol
+    sale = getattr(trade, "card_sale", None)
+    kind = "buy" if buying else "card_sale" if sale else "sell"
+    detail = f"at ${trade.price.quantize(CENT)}"
+    if sale:
+        merchant = sale.authorization.merchant
+        detail += f", to pay {merchant}" if merchant else ", to pay by card"
+    elif fee > 0:
+        detail += f", fee ${Amount(fee, USD).decimal.normalize(EXACT):f}"
+    elif fee < 0:
+        detail += f", rebate ${Amount(-fee, USD).decimal.normalize(EXACT):f}"
+    order = trade.buy_order if buying else trade.sell_order
+    return Item(
+        id=journal.uid,
+        kind=kind,
+        title=f"{'Bought' if buying else 'Sold'} {quantity} {symbol}",
+        detail=detail,
+        icon={"buy": "plus", "sell": "minus", "card_sale": "credit-card"}[kind],
+        at=trade.executed_at,
+        amounts=amounts,
+        symbol=symbol,
+        reference=str(order.uid),
+    )
+
+
+def _card(journal: Any, movement: CardMovement, amounts: list[tuple[str, Decimal]]) -> Item:
+    refund = movement.kind == CardMovement.Kind.REFUND
+    where = movement.merchant or "a merchant"
+    return Item(
+        id=journal.uid,
+        kind=journal.kind,
+        title=f"Refund from {where}" if refund else f"Paid {where}",
+        detail=f"Card ending in {movement.card.last_four}",
+        icon="rotate-ccw" if refund else "credit-card",
+        at=journal.occurred_at,
+        amounts=amounts,
+        reference=movement.external_id,
+    )

@@ -1,0 +1,302 @@
+"""What a customer holds now, what it cost, and what it is worth at the reference price."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import F, Sum
+
+import instruments.queries
+import ledger.queries
+import market.queries
+from common.money import USD, Amount
+from instruments.models import Instrument
+from market.queries import Ticker
+from portfolio import rules
+from portfolio.models import Lot, LotClosing
+from users.models import User
+
+DAY = timedelta(hours=24)
+SHOWN_MOVERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One holding. Base units and USD units; None is not known.
+
+    `cost` is what the open lots cost; trades whose lots are still being booked are not in it yet.
+    """
+
+    instrument: Instrument
+    base: int
+    held: int
+    cost: int
+    cost_base: int
+    realized: int
+    price: Decimal | None
+    change_24h_pct: Decimal | None
+    day_change: int | None
+
+    @property
+    def quantity(self) -> Decimal:
+        """Shares, what is set aside for orders included."""
+        return rules.shares(self.base, self.instrument.multiplier)
+
+    @property
+    def available(self) -> Decimal:
+        """Shares that are not set aside."""
+        return rules.shares(self.base - self.held, self.instrument.multiplier)
+
+    @property
+    def average_cost(self) -> Decimal | None:
+        """Dollars that one share cost on average."""
+        return rules.average_cost(self.cost, self.cost_base, self.instrument.multiplier)
+
+    @property
+    def value(self) -> int | None:
+        """USD units that the shares are worth."""
+        return self._worth(self.base)
+
+    @property
+    def unrealized(self) -> int | None:
+        """USD units gained or lost on what is still held."""
+        worth = self._worth(self.cost_base)
+        return None if worth is None else worth - self.cost
+
+    @property
+    def unrealized_pct(self) -> Decimal | None:
+        """The same in percent of the cost."""
+        return None if self.unrealized is None else rules.percent(self.unrealized, self.cost)
+
+    def _worth(self, base: int) -> int | None:
+        if self.price is None:
+            return None
+        return rules.worth(base, self.instrument.multiplier, self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything a customer has, in USD units; an unpriced position counts nothing."""
+
+    cash: int
+    cash_held: int
+    positions: list[Position]
+
+    @property
+    def invested(self) -> int:
+        """What the positions are worth."""
+        return sum(position.value or 0 for position in self.positions)
+
+    @property
+    def total(self) -> int:
+        """Cash and positions."""
+        return self.cash + self.invested
+
+    @property
+    def day_change(self) -> int:
+        """What the last 24 hours earned, money in and out aside."""
+        return sum(position.day_change or 0 for position in self.positions)
+
+    @property
+    def day_change_pct(self) -> Decimal | None:
+        """The same in percent of what there would be without it."""
+        return rules.percent(self.day_change, self.total - self.day_change)
+
+    @property
+    def unrealized(self) -> int:
+        """What is gained or lost on everything still held."""
+        return sum(position.unrealized or 0 for position in self.positions)
+
+    @property
+    def realized(self) -> int:
+        """What was gained or lost on what was sold of these positions."""
+        return sum(position.realized for position in self.positions)
+
+
+def balances(user: User) -> list[dict[str, str]]:
+    """List what a customer has of each asset, as the API says it: shares, rebased, and dollars."""
+    accounts = list(ledger.queries.customer_accounts(user))
+    held = Instrument.objects.filter(asset__in=[a.asset_id for a in accounts])
+    multipliers = dict(held.values_list("asset_id", "multiplier"))
+    return [
+        {
+            "asset": account.asset.code,
+            "total": _say(account.posted, account.asset, multipliers),
+            "held": _say(account.held, account.asset, multipliers),
+            "available": _say(account.available, account.asset, multipliers),
+        }
+        for account in accounts
+    ]
+
+
+def summary(user: User, *, now: datetime) -> Summary:
+    """Add up what a customer has, the largest position first; the queries do not grow with it."""
+    accounts = {account.asset_id: account for account in ledger.queries.customer_accounts(user)}
+    cash = next((a for a in accounts.values() if a.asset.code == USD.code), None)
+    held = [a for a in accounts.values() if a.asset.code != USD.code and a.posted]
+    found = list(Instrument.objects.filter(asset__in=[a.asset_id for a in held]))
+    tickers = market.queries.tickers(found)
+    costs, realized, flows = _costs(user), _realized(user), _flows(user, now - DAY)
+    positions = [
+        _position(
+            instrument,
+            accounts[instrument.asset_id],
+            tickers.get(instrument.symbol),
+            cost=costs.get(instrument.pk, (0, 0)),
+            realized=realized.get(instrument.pk, 0),
+            flow=flows.get(instrument.pk, (0, 0)),
+        )
+        for instrument in found
+    ]
+    positions.sort(key=lambda one: (-(one.value or 0), one.instrument.symbol))
+    return Summary(cash.posted if cash else 0, cash.held if cash else 0, positions)
+
+
+def position(user: User, symbol: str, *, now: datetime) -> Position | None:
+    """Give a customer's position in one instrument, if there is one."""
+    mine = summary(user, now=now).positions
+    return next((one for one in mine if one.instrument.symbol == symbol), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Movers:
+    """What rose and what fell most in 24 hours, as (instrument, ticker)."""
+
+    up: list[tuple[Instrument, Ticker]]
+    down: list[tuple[Instrument, Ticker]]
+
+
+def movers() -> Movers:
+    """Find the day's movers among everything listed."""
+    found = list(instruments.queries.listed())
+    tickers = market.queries.tickers(found)
+    moved = [
+        (tickers[one.symbol].change_24h_pct or Decimal(0), one, tickers[one.symbol])
+        for one in found
+        if tickers[one.symbol].change_24h_pct
+    ]
+    moved.sort(key=lambda row: row[0])
+    return Movers(
+        up=[(one, ticker) for pct, one, ticker in moved[: -SHOWN_MOVERS - 1 : -1] if pct > 0],
+        down=[(one, ticker) for pct, one, ticker in moved[:SHOWN_MOVERS] if pct < 0],
+    )
+
+
+def describe_summary(whole: Summary) -> dict[str, Any]:
+    """Say everything as the API does."""
+    return {
+        "total_value": dollars(whole.total),
+        "cash": dollars(whole.cash),
+        "day_change": dollars(whole.day_change),
+        "day_change_pct": _text(whole.day_change_pct),
+        "positions": [describe_position(one) for one in whole.positions],
+    }
+
+
+def describe_position(one: Position) -> dict[str, str | None]:
+    """Say a position as the API does."""
+    return {
+        "instrument": one.instrument.symbol,
+        "quantity": f"{one.quantity:f}",
+        "available": f"{one.available:f}",
+        "average_cost": _text(one.average_cost),
+        "price": _text(one.price),
+        "market_value": None if one.value is None else dollars(one.value),
+        "unrealized_pnl": None if one.unrealized is None else dollars(one.unrealized),
+        "realized_pnl": dollars(one.realized),
+        "day_change": None if one.day_change is None else dollars(one.day_change),
+        "change_24h_pct": _text(one.change_24h_pct),
+    }
+
+
+def dollars(units: int) -> str:
+    """Write USD units in full."""
+    return str(Amount(units, USD))
+
+
+def _say(units: int, asset: Any, multipliers: dict[int, Decimal]) -> str:
+    multiplier = multipliers.get(asset.pk)
+    return (
+        str(Amount(units, asset)) if multiplier is None else f"{rules.shares(units, multiplier):f}"
+    )
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value:f}"
+
+
+def _position(
+    instrument: Instrument,
+    account: Any,
+    ticker: Ticker | None,
+    *,
+    cost: tuple[int, int],
+    realized: int,
+    flow: tuple[int, int],
+) -> Position:
+    price = ticker.reference_price if ticker else None
+    return Position(
+        instrument=instrument,
+        base=account.posted,
+        held=account.held,
+        cost=cost[0],
+        cost_base=cost[1],
+        realized=realized,
+        price=price,
+        change_24h_pct=ticker.change_24h_pct if ticker else None,
+        day_change=_day_change(instrument, account.posted, ticker, flow),
+    )
+
+
+def _day_change(
+    instrument: Instrument, base: int, ticker: Ticker | None, flow: tuple[int, int]
+) -> int | None:
+    """Say what the day earned: worth now, less worth then of what was held, less what was paid."""
+    if ticker is None or ticker.reference_price is None or ticker.change_24h is None:
+        return None
+    bought, paid = flow
+    then = ticker.reference_price - ticker.change_24h
+    worth = rules.worth(base, instrument.multiplier, ticker.reference_price)
+    return worth - rules.worth(base - bought, instrument.multiplier, then) - paid
+
+
+def _costs(user: User) -> dict[int, tuple[int, int]]:
+    """Sum up open lots by instrument: USD units and base units."""
+    rows = (
+        Lot.objects.filter(customer=user, remaining__gt=0)
+        .values("instrument_id")
+        .annotate(cost=Sum("remaining_cost"), base=Sum("remaining"))
+    )
+    return {row["instrument_id"]: (int(row["cost"]), int(row["base"])) for row in rows}
+
+
+def _realized(user: User) -> dict[int, int]:
+    """Sum up by instrument what sales brought beyond their cost, in USD units."""
+    rows = (
+        LotClosing.objects.filter(lot__customer=user)
+        .values("lot__instrument_id")
+        .annotate(gain=Sum(F("proceeds") - F("cost")))
+    )
+    return {row["lot__instrument_id"]: int(row["gain"]) for row in rows}
+
+
+def _flows(user: User, since: datetime) -> dict[int, tuple[int, int]]:
+    """Sum up by instrument what was bought net since a time, and paid for it net."""
+    query = """
+        SELECT t.instrument_id,
+               sum(CASE WHEN b.customer_id = %(user)s THEN t.quantity ELSE -t.quantity END),
+               sum(CASE WHEN b.customer_id = %(user)s THEN t.cost + t.buy_fee
+                        ELSE t.sell_fee - t.cost END)
+        FROM trading_trade t
+        JOIN trading_order b ON b.id = t.buy_order_id
+        JOIN trading_order s ON s.id = t.sell_order_id
+        WHERE (t.buy_order_id IN (SELECT id FROM trading_order WHERE customer_id = %(user)s)
+               OR t.sell_order_id IN (SELECT id FROM trading_order WHERE customer_id = %(user)s))
+          AND t.executed_at >= %(since)s AND t.settled_at IS NOT NULL
+        GROUP BY t.instrument_id
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"user": user.pk, "since": since})
+        return {row[0]: (int(row[1]), int(row[2])) for row in cursor.fetchall()}

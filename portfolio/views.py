@@ -1,0 +1,169 @@
+"""The pages of what a customer has: home, portfolio, activity."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+import kyc.queries
+import market.queries
+import spending.queries
+from common import clock
+from common.money import USD, Amount
+from instruments.models import Instrument
+from portfolio import queries
+from users.models import User
+
+RECENT = 6
+A_PAGE = 40
+
+
+def owner(request: HttpRequest) -> User:
+    """Give the signed-in customer."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Show the total, what is next, holdings, movers and what happened last."""
+    user, now = owner(request), clock.now()
+    whole = queries.summary(user, now=now)
+    period = request.GET.get("period", "1d")
+    period = period if period in queries.PERIODS else "1d"
+    page: dict[str, Any] = {"whole": whole, "live": live_data(whole)}
+    if request.GET.get("part") == "hero":
+        return render(request, "portfolio/home_show.html#hero", page)
+    history = queries.value_history(user, whole, period=period, now=now)
+    page |= {
+        "chart": chart_of(history),
+        "period": period,
+        "periods": {key: one.words for key, one in queries.PERIODS.items()},
+    }
+    if request.GET.get("part") == "chart":
+        return render(request, "portfolio/home_show.html#chart", page)
+    page["sparklines"] = market.queries.sparklines([one.instrument for one in whole.positions])
+    if request.GET.get("part") == "holdings":
+        return render(request, "portfolio/home_show.html#holdings", page)
+    recent = list(queries.activity_of(user)[:RECENT])
+    page |= {
+        "step": next_step(user, whole),
+        "movers": queries.movers(),
+        "items": queries.items_of(recent, user),
+    }
+    if request.GET.get("part") == "recent":
+        return render(request, "portfolio/home_show.html#recent", page)
+    return render(request, "portfolio/home_show.html", page)
+
+
+@login_required
+@require_safe
+def positions(request: HttpRequest) -> HttpResponse:
+    """Show every holding with its cost, value and gain."""
+    whole = queries.summary(owner(request), now=clock.now())
+    page = {"whole": whole, "cash": Amount(whole.cash, USD), "live": live_data(whole)}
+    part = "#table" if request.GET.get("part") == "table" else ""
+    return render(request, f"portfolio/position_list.html{part}", page)
+
+
+@login_required
+@require_safe
+def position(request: HttpRequest, symbol: str) -> HttpResponse:
+    """Show one holding, as a fragment of the instrument's page."""
+    instrument = get_object_or_404(Instrument, symbol__iexact=symbol)
+    held = queries.position(owner(request), instrument.symbol, now=clock.now())
+    page = {"position": held, "instrument": instrument}
+    return render(request, "portfolio/position_show.html", page)
+
+
+@login_required
+@require_safe
+def activity(request: HttpRequest) -> HttpResponse:
+    """List everything that moved value, newest first, page by page."""
+    user = owner(request)
+    journals = queries.activity_of(user)
+    if before := as_uuid(request.GET.get("before", "")):
+        journals = journals.filter(pk__lt=get_object_or_404(journals, uid=before).pk)
+    found = list(journals[: A_PAGE + 1])
+    items = queries.items_of(found[:A_PAGE], user)
+    page = {"items": items, "older": items[-1].id if len(found) > A_PAGE else None}
+    return render(request, "portfolio/activity_list.html", page)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Read an id, or nothing."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a customer should do next."""
+
+    title: str
+    words: str
+    url: str
+    action: str
+    tone: str = "accent"
+
+
+def next_step(user: User, whole: queries.Summary) -> Step | None:
+    """Say what is next for somebody who cannot trade yet, has no money, or holds nothing."""
+    standing = kyc.queries.standing(user)
+    if not standing.can["trade"]:
+        words = " ".join(standing.because)
+        waiting = standing.status in {"submitted", "checking", "in_review"}
+        title, action = (
+            ("We are checking your details", "See it") if waiting else (VERIFY, "Verify")
+        )
+        return Step(title, words, "kyc:application", action, "info" if waiting else "accent")
+    if not whole.cash and not whole.positions:
+        return Step("Add your first dollars", DEPOSIT, "payments:deposit", "Deposit")
+    if not whole.positions:
+        return Step(
+            "Buy your first piece of a company", BUY, "market:instruments", "See the markets"
+        )
+    if not spending.queries.cards_of(user).exists():
+        return Step("Pay with what you own", CARD, "spending:cards", "Get a card", "info")
+    return None
+
+
+VERIFY = "Verify who you are"
+DEPOSIT = "A bank transfer brings them here; you can look around meanwhile."
+BUY = "A dollar is enough, at any hour. Pick one you know."
+CARD = "A virtual card pays from your cash, and from shares you choose."
+
+
+def live_data(whole: queries.Summary) -> str:
+    """Say what a page needs to keep the total true as prices move."""
+    shares = {one.instrument.symbol: f"{one.quantity:f}" for one in whole.positions}
+    return json.dumps({"cash": str(Amount(whole.cash, USD)), "shares": shares})
+
+
+def chart_of(history: list[queries.Point]) -> dict[str, Any]:
+    """Say a history as a line for a box of 1000 by 200, and as the points behind it."""
+    values = [point.value for point in history]
+    low, high = min(values), max(values)
+    spread, last = (high - low) or 1, max(1, len(values) - 1)
+    dots = [
+        (round(1000 * index / last, 1), round(190 - 180 * (value - low) / spread, 1))
+        for index, value in enumerate(values)
+    ]
+    points = [[point.at.isoformat(), round(point.value / 10**6, 2)] for point in history]
+    return {
+        "line": " ".join(f"{x},{y}" for x, y in dots),
+        "area": "0,200 " + " ".join(f"{x},{y}" for x, y in dots) + " 1000,200",
+        "points": json.dumps(points),
+        "flat": high == low,
+        "tone": "up" if values[-1] >= values[0] else "down",
+        "low": Amount(low, USD),
+        "high": Amount(high, USD),
+    }

@@ -1,0 +1,172 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from portfolio import queries
+from spending import gateways
+from tests import world
+from tests.portfolio import desk
+from tests.spending import shop
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice():
+    alice = world.alice()
+    world.fund(alice, "10000")
+    return alice
+
+
+class TestSummary:
+    def test_of_somebody_new_is_nothing(self):
+        whole = queries.summary(world.alice(), now=world.NOW)
+        assert (whole.total, whole.positions, whole.day_change) == (0, [], 0)
+        assert whole.day_change_pct is None
+
+    def test_adds_cash_and_shares_at_the_reference_price(self, alice):
+        desk.trade(alice, "buy", "2", price="100", days=-3)
+        desk.book()
+        desk.price(world.instrument(), "120", before="110")
+        whole = queries.summary(alice, now=world.NOW)
+        (apple,) = whole.positions
+        assert apple.quantity == 2
+        assert apple.average_cost == 100
+        assert apple.value == 240_000_000
+        assert (apple.unrealized, apple.unrealized_pct) == (40_000_000, 20)
+        assert whole.total == 10_040_000_000
+        assert whole.day_change == 20_000_000
+        assert whole.day_change_pct == Decimal("0.20")
+
+    def test_counts_realized_gains(self, alice):
+        desk.trade(alice, "buy", "2", price="100")
+        desk.trade(alice, "sell", "1", price="150", minutes=1)
+        desk.book()
+        (apple,) = queries.summary(alice, now=world.NOW).positions
+        assert apple.realized == 50_000_000
+
+    def test_todays_purchase_earned_only_since_it_was_made(self, alice):
+        desk.trade(alice, "buy", "2", price="118", hours=-1)
+        desk.book()
+        desk.price(world.instrument(), "120", before="60")
+        assert queries.summary(alice, now=world.NOW).day_change == 4_000_000
+
+    def test_todays_sale_earned_until_it_was_made(self, alice):
+        desk.trade(alice, "buy", "2", price="50", days=-3)
+        desk.trade(alice, "sell", "1", price="110", hours=-1)
+        desk.book()
+        desk.price(world.instrument(), "120", before="100")
+        assert queries.summary(alice, now=world.NOW).day_change == 30_000_000
+
+    def test_shares_without_a_price_are_shown_and_count_nothing(self, alice):
+        desk.trade(alice, "buy", "2", price="100")
+        desk.book()
+        whole = queries.summary(alice, now=world.NOW)
+        assert whole.positions[0].value is None
+        assert whole.total == 9_800_000_000
+
+    def test_counts_through_the_multiplier(self, alice):
+        desk.trade(alice, "buy", "2", price="100")
+        desk.book()
+        apple = world.instrument()
+        apple.multiplier = 4
+        apple.save()
+        desk.price(apple, "30", before="30")
+        (held,) = queries.summary(alice, now=world.NOW).positions
+        assert (held.quantity, held.average_cost, held.value) == (8, 25, 240_000_000)
+
+    @pytest.mark.parametrize("symbols", [["AAPLx"], ["AAPLx", "TSLAx", "NVDAx", "SPYx"]])
+    def test_takes_as_many_queries_for_many_as_for_one(
+        self, alice, django_assert_num_queries, symbols
+    ):
+        for symbol in symbols:
+            desk.trade(alice, "buy", "1", symbol)
+        desk.book()
+        desk.price(world.instrument(), "120", before="100")
+        with django_assert_num_queries(8):
+            queries.describe_summary(queries.summary(alice, now=world.NOW))
+
+
+class TestValueHistory:
+    def test_walks_today_back_through_what_happened(self, alice):
+        apple = world.instrument()
+        desk.trade(alice, "buy", "10", price="100", hours=2)
+        desk.book()
+        desk.price(apple, "130", before="100")
+        for hour, close in ((0, "100"), (1, "110"), (2, "100"), (3, "120")):
+            desk.candle(apple, "15m", world.NOW + timedelta(hours=hour), close)
+        now = world.NOW + timedelta(hours=4)
+        whole = queries.summary(alice, now=now)
+        points = queries.value_history(alice, whole, period="1d", now=now)
+        at = {point.at: point.value // 10**6 for point in points}
+        assert at[now] == 10_300
+        assert at[world.NOW + timedelta(hours=3)] == 10_200
+        assert at[world.NOW + timedelta(hours=1)] == 10_000
+        assert at[world.NOW - timedelta(hours=1)] == 0
+        assert [point.at for point in points] == sorted(at)
+
+
+class TestActivity:
+    def items(self, user):
+        return queries.items_of(list(queries.activity_of(user)), user)
+
+    def test_says_what_happened_newest_first(self, alice):
+        desk.trade(alice, "buy", "2", price="100")
+        desk.trade(alice, "sell", "0.5", price="110", minutes=1)
+        assert [(one.kind, one.title) for one in self.items(alice)] == [
+            ("sell", "Sold 0.5 AAPLx"),
+            ("buy", "Bought 2 AAPLx"),
+            ("deposit", "Deposit"),
+        ]
+        sold, bought, deposit = self.items(alice)
+        assert (bought.cash, bought.shares) == (-200, 2)
+        assert (sold.cash, sold.shares) == (55, Decimal("-0.5"))
+        assert (deposit.cash, deposit.shares) == (10_000, None)
+
+    def test_names_the_merchant_of_a_payment_and_of_the_sale_for_it(self):
+        alice = world.alice()
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(apple, ("278.40", "5"))
+        card = shop.card(alice, ("AAPLx", "0"))
+        asked = shop.pending(card, "60")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="1")
+        refund, paid, sale = self.items(alice)[:3]
+        assert refund.title == "Refund from Blue Door Café"
+        assert (paid.title, paid.cash) == ("Paid Blue Door Café", -60)
+        assert (sale.kind, sale.detail) == ("card_sale", "at $278.40, to pay Blue Door Café")
+
+    def test_is_each_ones_own(self, alice):
+        assert self.items(world.carol()) == []
+
+    @pytest.mark.parametrize("trades", [1, 8])
+    def test_takes_as_many_queries_for_many_as_for_one(
+        self, alice, django_assert_num_queries, trades
+    ):
+        for minute in range(trades):
+            desk.trade(alice, "buy", "1", minutes=minute)
+        with django_assert_num_queries(4):
+            self.items(alice)
+
+
+class TestBalances:
+    def test_are_said_in_dollars_and_shares(self, alice):
+        desk.trade(alice, "buy", "2")
+        apple = world.instrument()
+        apple.multiplier = 4
+        apple.save()
+        assert queries.balances(alice) == [
+            {
+                "asset": "USD",
+                "total": "9800.000000",
+                "held": "0.000000",
+                "available": "9800.000000",
+            },
+            {
+                "asset": "AAPLx",
+                "total": "8.00000000",
+                "held": "0.00000000",
+                "available": "8.00000000",
+            },
+        ]
