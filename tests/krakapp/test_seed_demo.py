@@ -6,12 +6,30 @@ from django.core.management import CommandError, call_command
 
 import ledger.operations
 from common import clock
+from krakapp.management.commands import seed_demo
 from kyc import queries as kyc
 from ledger.models import Journal
 from spending.models import Card
 from tests import world
 from trading.models import Trade
 from users.models import User
+
+
+@pytest.fixture(autouse=True)
+def _quick_past(monkeypatch, request):
+    """Spare most tests the simulation of a year."""
+    if "real_past" in request.fixturenames:
+        return
+
+    def closes(traded, *, now):
+        return {one.symbol: [(now - timedelta(days=300), one.demo_price)] for one in traded}
+
+    monkeypatch.setattr(seed_demo, "past_closes", closes)
+
+
+@pytest.fixture
+def real_past():
+    """Ask for the simulated past."""
 
 
 def person(name):
@@ -32,7 +50,7 @@ class TestSeedDemo:
         assert all(user.check_password("krakapp-demo") for user in User.objects.all())
         assert all(user.emailaddress_set.get().verified for user in User.objects.all())
 
-    def test_leaves_alice_ten_thousand_dollars_positions_and_a_card(self):
+    def test_leaves_alice_ten_thousand_dollars_positions_and_a_card(self, real_past):
         call_command("seed_demo")
         alice = person("alice")
         assert world.available(alice) == Decimal(10_000)

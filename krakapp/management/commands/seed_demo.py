@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
@@ -233,7 +233,7 @@ def held_of(user: User, code: str) -> Decimal:
 def live_past(*, user: User, now: datetime) -> None:
     """Trade with the house as the demo's history says, at the prices its charts will show."""
     traded = {one.symbol: instruments.queries.by_symbol(one.symbol) for one in ALICE_TRADES}
-    closes = {symbol: past_closes(instrument, now=now) for symbol, instrument in traded.items()}
+    closes = past_closes(traded.values(), now=now)
     for number, one in enumerate(ALICE_TRADES):
         at = (now - timedelta(days=one.days_ago)).replace(hour=16, minute=5 + number, second=0)
         price = price_at(closes[one.symbol], at)
@@ -252,28 +252,30 @@ def live_past(*, user: User, now: datetime) -> None:
         )
 
 
-def past_closes(instrument: Instrument, *, now: datetime) -> list[tuple[datetime, Decimal]]:
+def past_closes(
+    traded: Iterable[Instrument], *, now: datetime
+) -> dict[str, list[tuple[datetime, Decimal]]]:
     """Simulate the past year as the feed will at its first start, from the same seed.
 
-    The feed starts moments later and from the same price, so its charts and this agree to within
+    The feed starts moments later and from the same prices, so its charts and this agree to within
     the noise of a few minutes.
+
+    :returns: (time, price) of each close by symbol, oldest first
     """
-    plan = simulation.slots(
-        seed=settings.SIMULATION_SEED,
-        hours=instrument.hours,
-        since=candles.begin("1d", now - simulation.HISTORY),
-        now=now,
-    )
-    walker = Walker(
-        instrument.symbol,
-        instrument.type,
-        instrument.hours,
-        int(instrument.demo_price / instrument.tick_size),
-    )
-    bars = simulation.history(
-        seed=settings.SIMULATION_SEED, walker=walker, plan=plan, backward=True
-    )
-    return [(bar.time, bar.close * instrument.tick_size) for bar in bars]
+    listed = list(traded)
+    since = candles.begin("1d", now - simulation.HISTORY)
+    plans = {
+        hours: simulation.slots(seed=settings.SIMULATION_SEED, hours=hours, since=since, now=now)
+        for hours in {one.hours for one in listed}
+    }
+    closes = {}
+    for one in listed:
+        walker = Walker(one.symbol, one.type, one.hours, int(one.demo_price / one.tick_size))
+        bars = simulation.history(
+            seed=settings.SIMULATION_SEED, walker=walker, plan=plans[one.hours], backward=True
+        )
+        closes[one.symbol] = [(bar.time, bar.close * one.tick_size) for bar in bars]
+    return closes
 
 
 def price_at(closes: list[tuple[datetime, Decimal]], at: datetime) -> Decimal:
