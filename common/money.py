@@ -54,9 +54,10 @@ USD = Unit("USD", 6)
 def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:
     """Read a finite decimal of at most 40 digits.
 
-    :raises AmountInvalid: for NaN, Infinity, words, floats in disguise, absurd lengths
+    :raises AmountInvalid: for NaN, Infinity, words, floats in disguise, absurd lengths, and what
+        only Python takes for a number (1_000, other scripts' digits)
     """
-    if isinstance(text, str) and len(text) > 60:
+    if isinstance(text, str) and (len(text) > 60 or not text.isascii() or "_" in text):
         raise AmountInvalid(field=field)
     try:
         value = Decimal(text)
@@ -67,9 +68,12 @@ def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Amount:
-    """So many units of one asset; may be negative where a difference is meant."""
+    """So many units of one asset; may be negative where a difference is meant.
+
+    An asset is known by its code: the ledger's row of USD and the bare `USD` are the same.
+    """
 
     units: int
     asset: Countable
@@ -110,6 +114,14 @@ class Amount:
 
     def __bool__(self) -> bool:
         return self.units != 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Amount):
+            return NotImplemented
+        return (self.units, self.asset.code) == (other.units, other.asset.code)
+
+    def __hash__(self) -> int:
+        return hash((self.units, self.asset.code))
 
     def __lt__(self, other: Amount) -> bool:
         return self.units < self._same(other).units

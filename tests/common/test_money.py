@@ -1,0 +1,138 @@
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.money import (
+    MAX_UNITS,
+    USD,
+    Amount,
+    AmountInvalid,
+    AssetsDiffer,
+    Unit,
+    ceil_units,
+    floor_units,
+    parse_decimal,
+)
+
+APPLE = Unit("AAPLx", 8)
+assets = st.builds(Unit, st.sampled_from(["USD", "AAPLx"]), st.integers(0, 12))
+units = st.integers(-MAX_UNITS, MAX_UNITS)
+decimals = st.decimals(-(10**12), 10**12, places=18)
+
+
+class TestAmount:
+    @given(units, assets)
+    def test_is_read_back_as_it_was_written(self, count: int, asset: Unit) -> None:
+        amount = Amount(count, asset)
+        assert Amount.parse(str(amount), asset) == amount
+        assert Amount.parse(amount.decimal, asset) == amount
+
+    @given(units, assets)
+    def test_is_written_with_all_decimals_and_no_exponent(self, count: int, asset: Unit) -> None:
+        whole, _, decimals = str(Amount(count, asset)).partition(".")
+        assert len(decimals) == asset.scale
+        assert set(whole + decimals) <= set("-0123456789")
+        assert Fraction(f"{whole}.{decimals}0") == Fraction(count, 10**asset.scale)
+
+    @given(units, units)
+    def test_adds_and_compares_as_its_units_do(self, one: int, other: int) -> None:
+        a, b = Amount(one, USD), Amount(other, USD)
+        assert (a + b).units == one + other
+        assert (a - b).units == one - other
+        assert (-a).units == -one
+        assert ((a < b), (a <= b)) == ((one < other), (one <= other))
+        assert ((a > b), (a >= b)) == ((one > other), (one >= other))
+        assert (a == b) == (one == other)
+        assert bool(a) == bool(one)
+
+    @pytest.mark.parametrize(
+        "combine",
+        [
+            lambda a, b: a + b,
+            lambda a, b: a - b,
+            lambda a, b: a < b,
+            lambda a, b: a <= b,
+            lambda a, b: a > b,
+            lambda a, b: a >= b,
+        ],
+    )
+    def test_of_two_assets_never_mix(self, combine) -> None:
+        with pytest.raises(AssetsDiffer):
+            combine(Amount(1, USD), Amount(1, APPLE))
+        assert Amount(1, USD) != Amount(1, APPLE)
+
+    def test_is_the_same_whichever_way_its_asset_is_known(self) -> None:
+        """The ledger's row of USD and the bare unit are one asset."""
+
+        class Row:
+            code, scale = "USD", 6
+
+        row, bare = Amount(5, Row()), Amount(5, USD)
+        assert row == bare
+        assert hash(row) == hash(bare)
+        assert row + bare == Amount(10, USD)
+        assert row != 5
+
+    def test_refuses_more_decimals_than_the_asset_counts(self) -> None:
+        assert Amount.parse("0.000001", USD).units == 1
+        assert Amount.parse("1.500000000", USD).units == 1_500_000
+        with pytest.raises(AmountInvalid, match="6 decimals") as refusal:
+            Amount.parse("0.0000001", USD, field="amount")
+        assert refusal.value.field == "amount"
+
+    def test_refuses_more_than_can_be_counted(self) -> None:
+        assert Amount.parse("9223372036854.775807", USD).units == MAX_UNITS
+        with pytest.raises(AmountInvalid):
+            Amount.parse("9223372036854.775808", USD)
+
+    @given(st.text() | st.floats().map(str) | st.from_regex(r"[-+0-9_.eE ]{1,70}"))
+    def test_reads_anything_or_refuses_it_by_name(self, text: str) -> None:
+        try:
+            amount = Amount.parse(text, USD)
+        except AmountInvalid:
+            return
+        assert Fraction(text.strip()) == Fraction(amount.units, 10**6)
+
+
+class TestParseDecimal:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("", " ", "NaN", "-Infinity", "sNaN", "1,5", "$5", "five", "0x10", "1e31", "1e-31"),
+            *("1_000", "\u0663", "\uff11\uff12", "9" * 41, "1" + "0" * 60),
+            *("1e999999999", "0e-999999999"),
+        ],
+    )
+    def test_refuses(self, text: str) -> None:
+        with pytest.raises(AmountInvalid):
+            parse_decimal(text)
+
+    def test_refuses_what_a_float_made_of_a_price(self) -> None:
+        with pytest.raises(AmountInvalid):
+            parse_decimal(Decimal.from_float(0.1))
+
+    @pytest.mark.parametrize("value", [None, [], {}, object(), (1, 2)])
+    def test_refuses_what_json_may_bring_instead(self, value) -> None:
+        with pytest.raises(AmountInvalid):
+            parse_decimal(value)
+
+    @pytest.mark.parametrize("text", ["12.50", "0", "-0.1", "+3", "1E-7", " 4.50 ", ".5", "5."])
+    def test_reads(self, text: str) -> None:
+        assert parse_decimal(text) == Decimal(text)
+
+
+class TestRounding:
+    @given(decimals, assets)
+    def test_floor_and_ceiling_enclose_the_value(self, value: Decimal, asset: Unit) -> None:
+        exact = Fraction(value) * 10**asset.scale
+        low, high = floor_units(value, asset), ceil_units(value, asset)
+        assert low <= exact <= high
+        assert high - low == (0 if exact.denominator == 1 else 1)
+
+    def test_a_cost_is_floored_and_a_hold_is_not_short(self) -> None:
+        cost = Decimal("278.43") * Decimal(3) / Decimal(10**8)
+        assert floor_units(cost, USD) == 8
+        assert ceil_units(cost, USD) == 9
