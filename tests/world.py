@@ -137,7 +137,10 @@ def fund(user: User, amount: str) -> None:
 
 
 def give(user: User, of: Instrument, shares: str) -> None:
-    """Issue tokens to a customer: so many, before the multiplier."""
+    """Issue tokens to a customer: so many, before the multiplier.
+
+    They come without a trade, so the portfolio knows no lots of them, and an audit says so.
+    """
     _issue(AccountKey(user.pk, of.asset_id, "customer"), of, shares)
 
 
