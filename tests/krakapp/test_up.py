@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -180,8 +181,9 @@ class TestStartingInVain:
 
 
 class TestServersOfOnesOwn:
-    def test_are_used_and_nothing_embedded_is_started(self, tmp_path):
+    def test_are_used_and_nothing_embedded_is_started(self, home, tmp_path):
         theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+        shutil.copytree(home / "static", ours / "static")
         run = theirs / "run"
         theirs.mkdir()
         with embedded.running(theirs, run, Postgres(theirs, run), Valkey(theirs, run)):

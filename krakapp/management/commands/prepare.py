@@ -10,7 +10,6 @@ from django.db import DEFAULT_DB_ALIAS
 
 class Command(BaseCommand):
     help = "Bring the database, the static files and in demo mode the demo's world up to date."
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         prepare_database()
