@@ -97,6 +97,7 @@ class Line:
     average: Decimal | None
     cost: Amount
     fee: Amount
+    total: Amount
     reason: str
 
     @property
@@ -108,14 +109,16 @@ class Line:
 def line(order: Order) -> Line:
     """Put an order into words."""
     scale = queries.scale_of(order.instrument)
+    buying = order.side == Order.Side.BUY
     return Line(
         order=order,
-        title=f"{'Buy' if order.side == Order.Side.BUY else 'Sell'} {order.instrument.name}",
+        title=f"{'Buy' if buying else 'Sell'} {order.instrument.name}",
         terms=terms(order),
         filled=scale.shares(order.filled),
         average=queries.average_price(order, scale) if order.filled else None,
         cost=Amount(order.cost, USD),
         fee=Amount(order.fee, USD),
+        total=Amount(order.cost + (order.fee if buying else -order.fee), USD),
         reason=REASONS.get(order.reason, order.reason.replace("_", " ")),
     )
 
