@@ -64,6 +64,11 @@ class Instrument(models.Model):
         """The market's name on the socket: AAPLx/USD."""
         return f"{self.symbol}/USD"
 
+    @property
+    def price_decimals(self) -> int:
+        """How many decimals a price has: two for a tick of 0.01."""
+        return max(-int(self.tick_size.normalize().as_tuple().exponent), 0)
+
     def quoted(self, price: Decimal) -> Decimal:
         """Write a price with as many decimals as the tick has: 278.5 is 278.50."""
         return price.quantize(self.tick_size.normalize())

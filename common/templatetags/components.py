@@ -171,8 +171,11 @@ def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = 
 
 
 @register.simple_tag
-def price(value: Value, symbol: str = "", *, field: str = "last") -> SafeString:
-    """Show a market price; with a symbol it stays live. `field`: the ticker's last, bid or ask."""
+def price(value: Value, symbol: str = "", *, field: str = "reference_price") -> SafeString:
+    """Show a market price; with a symbol it stays live.
+
+    `field`: the ticker's `reference_price` (what a share is worth now), or its last, bid or ask.
+    """
     known = read(value, "USD")
     shown = UNKNOWN
     if known is not None:

@@ -81,7 +81,7 @@ def activity(at: datetime) -> float:
     """Tell how lively trading is: New York's floor hours, other hours, the weekend."""
     if sessions.primary_is_open(at):
         return 1.7
-    return 0.7 if sessions.is_open(sessions.WEEKDAYS, at) else 0.4
+    return 1.0 if sessions.is_open(sessions.WEEKDAYS, at) else 0.8
 
 
 class Simulator:

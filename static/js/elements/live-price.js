@@ -1,6 +1,7 @@
 /**
  * `<live-price symbol="AAPLx" field="last">` and `<live-change symbol="AAPLx">`: rendered by the server,
- * kept true by the ticker. A changed price tints for a moment in the direction it went, then rests.
+ * kept true by the ticker (field: reference_price where none is named). A changed price tints for a moment
+ * in the direction it went, then rests; while the feed is silent it looks old.
  */
 import { live } from "../live.js";
 
@@ -33,7 +34,8 @@ class TickerElement extends HTMLElement {
 
 class LivePrice extends TickerElement {
   show(ticker) {
-    const value = ticker[this.getAttribute("field") || "last"];
+    this.toggleAttribute("data-old", ticker.stale === true);
+    const value = ticker[this.getAttribute("field") || "reference_price"];
     if (value === undefined || value === null || value === this.value) return;
     const before = this.value ?? Number(this.textContent.replace(/[^0-9.]/g, ""));
     this.value = value;

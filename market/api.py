@@ -1,0 +1,305 @@
+"""REST: what is traded, at what price, and what it was. Open to everybody, as the socket is."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+import instruments.queries
+from common import clock
+from common.api import NewestFirst
+from instruments.models import Instrument
+from market import queries
+from market.models import Candle, TapeTrade
+from market.queries import Ticker
+from market.rules import candles
+
+MAX_DEPTH = 1000
+
+
+class BySymbol(NewestFirst):
+    """Cursor pages in the order of symbols; all that are listed fit on the first."""
+
+    ordering = "symbol"
+    page_size = 100
+
+
+class InstrumentSerializer(serializers.Serializer[dict[str, Any]]):
+    """An instrument, its rules, and its market just now; null is "not known"."""
+
+    symbol = serializers.CharField()
+    name = serializers.CharField()
+    type = serializers.ChoiceField(Instrument.Type.choices)
+    isin = serializers.CharField(allow_blank=True)
+    underlying = serializers.CharField()
+    hours = serializers.ChoiceField(Instrument.Hours.choices)
+    state = serializers.CharField(help_text="online, cancel_only, post_only, limit_only, …")
+    session = serializers.ChoiceField(["open", "closed"])
+    session_changes_at = serializers.DateTimeField(allow_null=True)
+    tick_size = serializers.CharField()
+    quantity_step = serializers.CharField()
+    min_notional = serializers.CharField()
+    multiplier = serializers.CharField()
+    bid = serializers.CharField(allow_null=True)
+    ask = serializers.CharField(allow_null=True)
+    last = serializers.CharField(allow_null=True)
+    reference_price = serializers.CharField(allow_null=True)
+    reference_at = serializers.DateTimeField(allow_null=True)
+    simulated = serializers.BooleanField(help_text="The reference price is not a real quote.")
+    change_24h_pct = serializers.CharField(allow_null=True)
+    high_24h = serializers.CharField(allow_null=True)
+    low_24h = serializers.CharField(allow_null=True)
+    volume_24h = serializers.CharField(help_text="Shares traded here.")
+
+
+class InstrumentPage(serializers.Serializer[dict[str, Any]]):
+    """A page of instruments."""
+
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = InstrumentSerializer(many=True)
+
+
+class BookSerializer(serializers.Serializer[dict[str, Any]]):
+    """The best levels of a book: [price, shares], best first."""
+
+    symbol = serializers.CharField()
+    bids = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    asks = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    sequence = serializers.IntegerField()
+    checksum = serializers.IntegerField(help_text="CRC-32 of the ten best levels, as on the socket")
+    time = serializers.CharField(allow_null=True)
+
+
+class CandleSerializer(serializers.Serializer[dict[str, Any]]):
+    """A candle of the reference price; volume and trades are those of this market."""
+
+    time = serializers.DateTimeField()
+    open = serializers.CharField()
+    high = serializers.CharField()
+    low = serializers.CharField()
+    close = serializers.CharField()
+    volume = serializers.CharField()
+    trades = serializers.IntegerField()
+    simulated = serializers.BooleanField()
+
+
+class CandlePage(serializers.Serializer[dict[str, Any]]):
+    """Candles, oldest first."""
+
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = CandleSerializer(many=True)
+
+
+class TradeSerializer(serializers.Serializer[TapeTrade]):
+    """A public trade; `side` is the taker's."""
+
+    id = serializers.UUIDField(source="uid")
+    price = serializers.SerializerMethodField()
+    quantity = serializers.SerializerMethodField()
+    side = serializers.ChoiceField(TapeTrade.Side.choices)
+    time = serializers.DateTimeField(source="at")
+
+    def get_price(self, trade: TapeTrade) -> str:
+        """Write the price with the tick's decimals."""
+        return f"{self.context['instrument'].quoted(trade.price):f}"
+
+    def get_quantity(self, trade: TapeTrade) -> str:
+        """Write the shares."""
+        return f"{trade.quantity:f}"
+
+
+class TradePage(serializers.Serializer[dict[str, Any]]):
+    """A page of public trades, newest first."""
+
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = TradeSerializer(many=True)
+
+
+class CandleQuery(serializers.Serializer[dict[str, Any]]):
+    """Which candles are wanted."""
+
+    interval = serializers.ChoiceField(Candle.Interval.choices, default="1m")
+    since = serializers.DateTimeField(default=None)
+    limit = serializers.IntegerField(min_value=1, max_value=queries.MAX_CANDLES, default=500)
+
+
+class BookQuery(serializers.Serializer[dict[str, Any]]):
+    """How deep a book is wanted."""
+
+    depth = serializers.IntegerField(min_value=1, max_value=MAX_DEPTH, default=10)
+
+
+class PublicView(APIView):
+    """Open to everybody."""
+
+    permission_classes = (AllowAny,)
+
+    @staticmethod
+    def instrument(symbol: str) -> Instrument:
+        """Find a listed instrument, or answer 404."""
+        try:
+            return instruments.queries.by_symbol(symbol)
+        except Instrument.DoesNotExist as error:
+            raise Http404 from error
+
+    @staticmethod
+    def asked(query: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+        """Read the query, or answer 400."""
+        form = query(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+
+class InstrumentList(PublicView):
+    """Everything that is listed."""
+
+    @extend_schema(
+        operation_id="instruments_list",
+        parameters=[
+            OpenApiParameter("search", str, description="Part of a name or symbol, or an ISIN"),
+            OpenApiParameter("type", str, enum=Instrument.Type.values),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("limit", int),
+        ],
+        responses=InstrumentPage,
+    )
+    def get(self, request: Request) -> Response:
+        """List instruments by symbol, with their markets just now."""
+        found: QuerySet[Instrument] = instruments.queries.search(
+            text=request.query_params.get("search", ""), kind=request.query_params.get("type", "")
+        )
+        pages = BySymbol()
+        page = pages.paginate_queryset(found, request, view=self) or []
+        tickers = queries.tickers(page)
+        rows = [describe(instrument, tickers[instrument.symbol]) for instrument in page]
+        return pages.get_paginated_response(InstrumentSerializer(rows, many=True).data)
+
+
+class InstrumentDetail(PublicView):
+    """One instrument."""
+
+    @extend_schema(operation_id="instruments_retrieve", responses=InstrumentSerializer)
+    def get(self, request: Request, symbol: str) -> Response:
+        """Give an instrument and its market just now."""
+        instrument = self.instrument(symbol)
+        ticker = queries.tickers([instrument])[instrument.symbol]
+        return Response(InstrumentSerializer(describe(instrument, ticker)).data)
+
+
+class Book(PublicView):
+    """An instrument's order book."""
+
+    @extend_schema(parameters=[BookQuery], responses=BookSerializer)
+    def get(self, request: Request, symbol: str) -> Response:
+        """Give the best levels of both sides."""
+        instrument = self.instrument(symbol)
+        book = queries.book_of(instrument.symbol, self.asked(BookQuery, request)["depth"])
+        return Response(
+            {
+                "symbol": instrument.symbol,
+                "bids": book.bids,
+                "asks": book.asks,
+                "sequence": book.sequence,
+                "checksum": book.checksum,
+                "time": book.at,
+            }
+        )
+
+
+class Candles(PublicView):
+    """An instrument's past prices."""
+
+    @extend_schema(parameters=[CandleQuery], responses=CandlePage)
+    def get(self, request: Request, symbol: str) -> Response:
+        """Give candles from a time on, or the newest ones where none is given; oldest first."""
+        instrument = self.instrument(symbol)
+        asked = self.asked(CandleQuery, request)
+        found = queries.candles(instrument, **asked)
+        following = None
+        if asked["since"] and len(found) == asked["limit"]:
+            since = found[-1].time + candles.LENGTHS[asked["interval"]]
+            following = replace_query_param(
+                request.build_absolute_uri(), "since", since.isoformat()
+            )
+        quoted = instrument.quoted
+        rows = [
+            {
+                "time": row.time,
+                "open": f"{quoted(row.open):f}",
+                "high": f"{quoted(row.high):f}",
+                "low": f"{quoted(row.low):f}",
+                "close": f"{quoted(row.close):f}",
+                "volume": f"{row.volume:f}",
+                "trades": row.trades,
+                "simulated": row.simulated,
+            }
+            for row in found
+        ]
+        return Response(
+            {
+                "next": following,
+                "previous": None,
+                "results": CandleSerializer(rows, many=True).data,
+            }
+        )
+
+
+class Trades(PublicView):
+    """An instrument's public trades."""
+
+    @extend_schema(
+        operation_id="instruments_trades",
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        responses=TradePage,
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        """List trades, newest first."""
+        instrument = self.instrument(symbol)
+        pages = NewestFirst()
+        page = pages.paginate_queryset(queries.tape(instrument), request, view=self) or []
+        rows = TradeSerializer(page, many=True, context={"instrument": instrument})
+        return pages.get_paginated_response(rows.data)
+
+
+def describe(instrument: Instrument, ticker: Ticker) -> dict[str, Any]:
+    """Put an instrument and its market into the API's words."""
+    session = queries.session(instrument, clock.now())
+    return {
+        "symbol": instrument.symbol,
+        "name": instrument.name,
+        "type": instrument.type,
+        "isin": instrument.isin,
+        "underlying": instrument.underlying,
+        "hours": instrument.hours,
+        "state": ticker.state,
+        "session": "open" if session.is_open else "closed",
+        "session_changes_at": session.next_change,
+        "tick_size": f"{instrument.tick_size.normalize():f}",
+        "quantity_step": f"{instrument.quantity_step.normalize():f}",
+        "min_notional": f"{instrument.quoted(instrument.min_notional):f}",
+        "multiplier": f"{instrument.multiplier.normalize():f}",
+        "bid": _text(ticker.bid),
+        "ask": _text(ticker.ask),
+        "last": _text(ticker.last),
+        "reference_price": _text(ticker.reference_price),
+        "reference_at": ticker.at,
+        "simulated": ticker.simulated,
+        "change_24h_pct": _text(ticker.change_24h_pct),
+        "high_24h": _text(ticker.high_24h),
+        "low_24h": _text(ticker.low_24h),
+        "volume_24h": f"{ticker.volume_24h:f}",
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else f"{value:f}"
