@@ -1,9 +1,9 @@
 """The verbs of trading: customers' orders, the engine's batches, settlement, the house."""
 
+from trading.operations.acceptance import OrderDraft, validate_order
 from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
 from trading.operations.matching import Engine, Fenced, NotLeader, list_books
 from trading.operations.orders import (
-    OrderDraft,
     amend_order,
     cancel_order,
     cancel_orders,
@@ -28,4 +28,5 @@ __all__ = [
     "quote_books",
     "settle_due",
     "trade_with_house",
+    "validate_order",
 ]

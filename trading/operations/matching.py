@@ -9,9 +9,7 @@ everything and is made anew from what the last batch wrote.
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,8 +20,9 @@ from common import realtime
 from common.errors import DomainError
 from instruments.models import Instrument
 from trading import engine, queries, rules
-from trading.engine import Fill, OrderState, Outcome
+from trading.engine import OrderState
 from trading.models import Book, Command, Order, Shard
+from trading.operations import log
 
 logger = logging.getLogger(__name__)
 
@@ -40,27 +39,6 @@ class NotLeader(DomainError):
 
 class Fenced(DomainError):
     """Another engine has taken this shard over."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What a run of commands changed; of an order that changed twice, its last state."""
-
-    commands: list[tuple[int, int, int, str, str]] = field(default_factory=list)
-    fills: list[tuple[int, int, Fill]] = field(default_factory=list)  # sequence, time, fill
-    releases: list[tuple[int, int, int]] = field(default_factory=list)
-    orders: dict[int, OrderState] = field(default_factory=dict)
-    instruments: dict[int, engine.InstrumentState] = field(default_factory=dict)
-    books: set[int] = field(default_factory=set)
-
-    def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
-        """Take in what one command did."""
-        self.commands.append((command, sequence, at, outcome.result, outcome.reason or ""))
-        self.fills += [(sequence, at, fill) for fill in outcome.trades]
-        self.releases += [(sequence, freed.order, freed.amount) for freed in outcome.releases]
-        self.orders |= {order.id: order for order in outcome.orders}
-        self.instruments |= {state.id: state for state in outcome.instruments}
-        self.books |= outcome.books
 
 
 class Engine:
@@ -102,14 +80,15 @@ class Engine:
             inbox = self._inbox()
             if not inbox and not self._tick_due():
                 return 0
-            batch = Batch()
+            batch = log.Batch()
             before = self.sequence
             for command_id, kind, payload in inbox or [self._insert_tick()]:
                 self.sequence += 1
                 at = self._now_us()
                 outcome = self.core.apply(self.sequence, at, kind, payload)
                 batch.add(command_id, self.sequence, at, outcome)
-            trades = self._write(batch, before)
+            self._move_on(before)
+            trades = log.write(batch, self.instruments)
             numbers = _number_executions(batch)
         self._announce(batch, trades, numbers)
         return len(batch.commands)
@@ -154,16 +133,6 @@ class Engine:
         tick = Command.objects.create(shard_id=self.shard_id, kind="clock", payload={})
         return tick.pk, tick.kind, {}
 
-    def _write(self, batch: Batch, before: int) -> list[tuple[int, str]]:
-        """Write a batch in a handful of statements; give the trades' (id, uid)."""
-        self._move_on(before)
-        _write_commands(batch.commands)
-        trades = _write_trades(batch.fills, self.instruments)
-        _write_releases(batch.releases)
-        _write_orders(batch.orders.values(), self.instruments)
-        _write_books(batch, self.instruments)
-        return trades
-
     def _move_on(self, before: int) -> None:
         shard = self.core.shard
         with connection.cursor() as cursor:
@@ -176,7 +145,7 @@ class Engine:
                 raise Fenced
 
     def _announce(
-        self, batch: Batch, trades: Sequence[tuple[int, str]], numbers: dict[int, int]
+        self, batch: log.Batch, trades: Sequence[tuple[int, str]], numbers: dict[int, int]
     ) -> None:
         """Tell the world, now that it is true."""
         for instrument_id in batch.books:
@@ -194,7 +163,7 @@ class Engine:
                     "side": "sell" if fill.maker_side == "buy" else "buy",
                     "price": f"{scale.price(fill.price):f}",
                     "quantity": f"{scale.shares(fill.quantity):f}",
-                    "time": _moment(at).isoformat(),
+                    "time": log.moment(at).isoformat(),
                 }
             )
         _send_executions(batch, numbers)
@@ -213,7 +182,7 @@ class Engine:
                 "symbol": instrument.symbol,
                 "epoch": self.epoch,
                 "sequence": self.sequence,
-                "time": _moment(self._now_us()).isoformat(),
+                "time": log.moment(self._now_us()).isoformat(),
                 "bids": [[f"{scale.price(p):f}", f"{scale.shares(q):f}"] for p, q in view.bids],
                 "asks": [[f"{scale.price(p):f}", f"{scale.shares(q):f}"] for p, q in view.asks],
             },
@@ -282,152 +251,7 @@ def _load(shard_id: int, sequence: int, time_us: int, priority: int) -> engine.S
     )
 
 
-def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE trading_command c
-            SET sequence = u.sequence, engine_time_us = u.at, result = u.result, reason = u.reason
-            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
-                AS u(id, sequence, at, result, reason)
-            WHERE c.id = u.id
-            """,
-            _columns(rows),
-        )
-
-
-def _write_trades(
-    fills: Sequence[tuple[int, int, Fill]], instruments: dict[int, Instrument]
-) -> list[tuple[int, str]]:
-    if not fills:
-        return []
-    rows = [
-        (
-            sequence,
-            _moment(at),
-            fill.instrument,
-            fill.buy,
-            fill.sell,
-            fill.maker_side,
-            instruments[fill.instrument].tick_size * fill.price,
-            fill.quantity,
-            Decimal(fill.multiplier_e18).scaleb(-18),
-            fill.cost,
-            fill.buy_fee,
-            fill.sell_fee,
-        )
-        for sequence, at, fill in fills
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO trading_trade (uid, venue, held_back, sequence, executed_at,
-                instrument_id, buy_order_id, sell_order_id, maker_side, price, quantity,
-                multiplier, cost, buy_fee, sell_fee)
-            SELECT uuidv7(), 'book', '', f.sequence, f.executed_at, f.instrument_id, f.buy, f.sell,
-                f.maker_side, f.price, f.quantity, f.multiplier, f.cost, f.buy_fee, f.sell_fee
-            FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-                %s::text[], %s::numeric[], %s::bigint[], %s::numeric[], %s::bigint[],
-                %s::bigint[], %s::bigint[]) WITH ORDINALITY
-                AS f(sequence, executed_at, instrument_id, buy, sell, maker_side, price, quantity,
-                     multiplier, cost, buy_fee, sell_fee, place)
-            ORDER BY place
-            RETURNING id, uid::text
-            """,
-            _columns(rows),
-        )
-        return sorted(cursor.fetchall())
-
-
-def _write_releases(rows: Sequence[tuple[int, int, int]]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO trading_release (sequence, order_id, amount)
-                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
-                """,
-                _columns(rows),
-            )
-
-
-def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrument]) -> None:
-    rows = [
-        (
-            state.id,
-            state.status,
-            state.reason or "",
-            state.filled,
-            state.cost,
-            state.fee,
-            state.budget,
-            state.quantity,
-            _limit_price(state, instruments),
-            _moment(state.closed_at) if state.closed_at else None,
-            msgspec.json.encode(state).decode(),
-        )
-        for state in states
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE trading_order o
-                SET status = u.status, reason = u.reason, filled = u.filled, cost = u.cost,
-                    fee = u.fee, budget = u.budget, quantity = coalesce(u.quantity, o.quantity),
-                    limit_price = coalesce(u.limit_price, o.limit_price), closed_at = u.closed_at,
-                    engine_state = u.state::jsonb
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::timestamptz[],
-                    %s::text[])
-                    AS u(id, status, reason, filled, cost, fee, budget, quantity, limit_price,
-                         closed_at, state)
-                WHERE o.id = u.id
-                """,
-                _columns(rows),
-            )
-
-
-def _limit_price(state: OrderState, instruments: dict[int, Instrument]) -> Decimal | None:
-    if state.type != "limit" or state.price is None:
-        return None
-    return instruments[state.instrument].tick_size * state.price
-
-
-def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
-    """Keep each book's state, and the price and time of its last trade."""
-    last = {fill.instrument: (fill.price, at) for _, at, fill in batch.fills}
-    rows = [
-        (
-            id_,
-            msgspec.json.encode(batch.instruments[id_]).decode()
-            if id_ in batch.instruments
-            else None,
-            batch.instruments[id_].state if id_ in batch.instruments else None,
-            instruments[id_].tick_size * last[id_][0] if id_ in last else None,
-            _moment(last[id_][1]) if id_ in last else None,
-        )
-        for id_ in sorted(batch.instruments.keys() | last.keys())
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE trading_book b
-                SET engine_state = coalesce(u.engine_state::jsonb, b.engine_state),
-                    state = coalesce(u.state, b.state),
-                    last_price = coalesce(u.last_price, b.last_price),
-                    last_trade_at = coalesce(u.last_trade_at, b.last_trade_at)
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[],
-                    %s::timestamptz[])
-                    AS u(id, engine_state, state, last_price, last_trade_at)
-                WHERE b.instrument_id = u.id
-                """,
-                _columns(rows),
-            )
-
-
-def _number_executions(batch: Batch) -> dict[int, int]:
+def _number_executions(batch: log.Batch) -> dict[int, int]:
     """Count on, customer by customer, in the batch's own transaction.
 
     :returns: the number before the first new one, by customer id
@@ -451,7 +275,7 @@ def _number_executions(batch: Batch) -> dict[int, int]:
         return {customer: number - counts[customer] for customer, number in cursor.fetchall()}
 
 
-def _send_executions(batch: Batch, numbers: dict[int, int]) -> None:
+def _send_executions(batch: log.Batch, numbers: dict[int, int]) -> None:
     """Send each customer their orders as they are now, numbered without gaps."""
     if not numbers:
         return
@@ -467,12 +291,3 @@ def _send_executions(batch: Batch, numbers: dict[int, int]) -> None:
 
 def _scale(instrument: Instrument, multiplier_e18: int) -> rules.Scale:
     return rules.Scale(instrument.tick_size, Decimal(multiplier_e18).scaleb(-18))
-
-
-def _moment(microseconds: int) -> datetime:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,204 @@
+"""What one batch of the engine changed, and how it is written: a handful of statements."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from instruments.models import Instrument
+from trading import engine
+from trading.engine import Fill, OrderState, Outcome
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a run of commands changed; of an order that changed twice, its last state."""
+
+    commands: list[tuple[int, int, int, str, str]] = field(default_factory=list)
+    fills: list[tuple[int, int, Fill]] = field(default_factory=list)  # sequence, time, fill
+    releases: list[tuple[int, int, int]] = field(default_factory=list)
+    orders: dict[int, OrderState] = field(default_factory=dict)
+    instruments: dict[int, engine.InstrumentState] = field(default_factory=dict)
+    books: set[int] = field(default_factory=set)
+
+    def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
+        """Take in what one command did."""
+        self.commands.append((command, sequence, at, outcome.result, outcome.reason or ""))
+        self.fills += [(sequence, at, fill) for fill in outcome.trades]
+        self.releases += [(sequence, freed.order, freed.amount) for freed in outcome.releases]
+        self.orders |= {order.id: order for order in outcome.orders}
+        self.instruments |= {state.id: state for state in outcome.instruments}
+        self.books |= outcome.books
+
+
+def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, str]]:
+    """Write a batch into the caller's transaction.
+
+    :param instruments: by id
+    :returns: (id, uid) of its trades, in order
+    """
+    _write_commands(batch.commands)
+    trades = _write_trades(batch.fills, instruments)
+    _write_releases(batch.releases)
+    _write_orders(batch.orders.values(), instruments)
+    _write_books(batch, instruments)
+    return trades
+
+
+def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE trading_command c
+            SET sequence = u.sequence, engine_time_us = u.at, result = u.result, reason = u.reason
+            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                AS u(id, sequence, at, result, reason)
+            WHERE c.id = u.id
+            """,
+            _columns(rows),
+        )
+
+
+def _write_trades(
+    fills: Sequence[tuple[int, int, Fill]], instruments: dict[int, Instrument]
+) -> list[tuple[int, str]]:
+    if not fills:
+        return []
+    rows = [
+        (
+            sequence,
+            moment(at),
+            fill.instrument,
+            fill.buy,
+            fill.sell,
+            fill.maker_side,
+            instruments[fill.instrument].tick_size * fill.price,
+            fill.quantity,
+            Decimal(fill.multiplier_e18).scaleb(-18),
+            fill.cost,
+            fill.buy_fee,
+            fill.sell_fee,
+        )
+        for sequence, at, fill in fills
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading_trade (uid, venue, held_back, sequence, executed_at,
+                instrument_id, buy_order_id, sell_order_id, maker_side, price, quantity,
+                multiplier, cost, buy_fee, sell_fee)
+            SELECT uuidv7(), 'book', '', f.sequence, f.executed_at, f.instrument_id, f.buy, f.sell,
+                f.maker_side, f.price, f.quantity, f.multiplier, f.cost, f.buy_fee, f.sell_fee
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+                %s::text[], %s::numeric[], %s::bigint[], %s::numeric[], %s::bigint[],
+                %s::bigint[], %s::bigint[]) WITH ORDINALITY
+                AS f(sequence, executed_at, instrument_id, buy, sell, maker_side, price, quantity,
+                     multiplier, cost, buy_fee, sell_fee, place)
+            ORDER BY place
+            RETURNING id, uid::text
+            """,
+            _columns(rows),
+        )
+        return sorted(cursor.fetchall())
+
+
+def _write_releases(rows: Sequence[tuple[int, int, int]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO trading_release (sequence, order_id, amount)
+                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+                """,
+                _columns(rows),
+            )
+
+
+def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrument]) -> None:
+    rows = [
+        (
+            state.id,
+            state.status,
+            state.reason or "",
+            state.filled,
+            state.cost,
+            state.fee,
+            state.budget,
+            state.quantity,
+            _limit_price(state, instruments),
+            moment(state.closed_at) if state.closed_at else None,
+            msgspec.json.encode(state).decode(),
+        )
+        for state in states
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE trading_order o
+                SET status = u.status, reason = u.reason, filled = u.filled, cost = u.cost,
+                    fee = u.fee, budget = u.budget, quantity = coalesce(u.quantity, o.quantity),
+                    limit_price = coalesce(u.limit_price, o.limit_price), closed_at = u.closed_at,
+                    engine_state = u.state::jsonb
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::timestamptz[],
+                    %s::text[])
+                    AS u(id, status, reason, filled, cost, fee, budget, quantity, limit_price,
+                         closed_at, state)
+                WHERE o.id = u.id
+                """,
+                _columns(rows),
+            )
+
+
+def _limit_price(state: OrderState, instruments: dict[int, Instrument]) -> Decimal | None:
+    if state.type != "limit" or state.price is None:
+        return None
+    return instruments[state.instrument].tick_size * state.price
+
+
+def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
+    """Keep each book's state, and the price and time of its last trade."""
+    last = {fill.instrument: (fill.price, at) for _, at, fill in batch.fills}
+    rows = [
+        (
+            id_,
+            msgspec.json.encode(batch.instruments[id_]).decode()
+            if id_ in batch.instruments
+            else None,
+            batch.instruments[id_].state if id_ in batch.instruments else None,
+            instruments[id_].tick_size * last[id_][0] if id_ in last else None,
+            moment(last[id_][1]) if id_ in last else None,
+        )
+        for id_ in sorted(batch.instruments.keys() | last.keys())
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE trading_book b
+                SET engine_state = coalesce(u.engine_state::jsonb, b.engine_state),
+                    state = coalesce(u.state, b.state),
+                    last_price = coalesce(u.last_price, b.last_price),
+                    last_trade_at = coalesce(u.last_trade_at, b.last_trade_at)
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[],
+                    %s::timestamptz[])
+                    AS u(id, engine_state, state, last_price, last_trade_at)
+                WHERE b.instrument_id = u.id
+                """,
+                _columns(rows),
+            )
+
+
+def moment(microseconds: int) -> datetime:
+    """Give the time of the engine's clock as a datetime."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
