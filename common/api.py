@@ -4,16 +4,20 @@ import hashlib
 import json
 import logging
 import uuid
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
+from django.db.models import JSONField, Value
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 
 from common import clock
 from common.errors import DomainError
@@ -27,6 +31,20 @@ else:
 logger = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+
+
+class ExactEncoder(JSONEncoder):
+    """REST's JSON, except that a Decimal is written as a string and never as a float."""
+
+    def default(self, obj: Any) -> Any:
+        """Write all digits, no exponent."""
+        return f"{obj:f}" if isinstance(obj, Decimal) else super().default(obj)
+
+
+class ExactRenderer(JSONRenderer):
+    """Answers whose decimals keep every digit, whichever view wrote them."""
+
+    encoder_class = ExactEncoder
 
 
 class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[misc]
@@ -135,7 +153,10 @@ def _respond_to_drf(error: exceptions.APIException, request_id: str) -> Response
 def _fields(detail: Any, prefix: str = "") -> Any:
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            yield from _fields(inner, f"{prefix}.{name}" if prefix else str(name))
+            if isinstance(name, int):  # the place of an item in a list
+                yield from _fields(inner, f"{prefix}[{name}]")
+            else:
+                yield from _fields(inner, f"{prefix}.{name}" if prefix else str(name))
     elif isinstance(detail, list) and any(isinstance(inner, dict) for inner in detail):
         for index, inner in enumerate(detail):
             yield from _fields(inner, f"{prefix}[{index}]")
@@ -158,6 +179,8 @@ class IdempotentPost(View):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Wrap POSTs that carry a key in one transaction."""
         if request.method == "POST" and request.headers.get("Idempotency-Key"):
+            # Read now: the check against forged forms would consume the stream of an upload.
+            self._digest = hashlib.sha256(request.body).hexdigest()
             with transaction.atomic():
                 response = super().dispatch(request, *args, **kwargs)
                 if response.status_code >= 400:
@@ -174,7 +197,6 @@ class IdempotentPost(View):
         if len(key) > 255:
             raise KeyTooLong
         self._key = key
-        self._digest = hashlib.sha256(request._request.body).hexdigest()  # noqa: SLF001
         self._lock(request)
         first = FirstAnswer.objects.filter(
             user=request.user, endpoint=self._endpoint(request), key=key
@@ -214,11 +236,18 @@ class IdempotentPost(View):
                 defaults={
                     "request_digest": self._digest,
                     "status": response.status_code,
-                    "body": json.loads(json.dumps(response.data, default=str)),
+                    "body": _as_sent(response.data),
                     "created_at": clock.now(),
                 },
             )
         return response
+
+
+def _as_sent(data: Any) -> Any:
+    """Give an answer's body as JSON reads it; none at all is JSON's null, not SQL's."""
+    if data is None:
+        return Value(None, JSONField())
+    return json.loads(json.dumps(data, cls=ExactEncoder))
 
 
 class _AnsweredBefore(Exception):

@@ -112,7 +112,7 @@ class TestParseDecimal:
 
     def test_refuses_what_a_float_made_of_a_price(self) -> None:
         with pytest.raises(AmountInvalid):
-            parse_decimal(Decimal.from_float(0.1))
+            parse_decimal(Decimal(1 / 10))
 
     @pytest.mark.parametrize("value", [None, [], {}, object(), (1, 2)])
     def test_refuses_what_json_may_bring_instead(self, value) -> None:
