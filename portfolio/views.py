@@ -19,6 +19,7 @@ from instruments.models import Instrument
 from portfolio import queries
 from users.models import User
 
+SHOWN = 6
 RECENT = 6
 A_PAGE = 40
 
@@ -48,7 +49,8 @@ def home(request: HttpRequest) -> HttpResponse:
     }
     if request.GET.get("part") == "chart":
         return render(request, "portfolio/home_show.html#chart", page)
-    page["sparklines"] = market.queries.sparklines([one.instrument for one in whole.positions])
+    lines = market.queries.sparklines([one.instrument for one in whole.positions])
+    page["holdings"] = [(one, lines.get(one.instrument.pk)) for one in whole.positions[:SHOWN]]
     if request.GET.get("part") == "holdings":
         return render(request, "portfolio/home_show.html#holdings", page)
     recent = list(queries.activity_of(user)[:RECENT])
@@ -143,9 +145,12 @@ CARD = "A virtual card pays from your cash, and from shares you choose."
 
 
 def live_data(whole: queries.Summary) -> str:
-    """Say what a page needs to keep the total true as prices move."""
-    shares = {one.instrument.symbol: f"{one.quantity:f}" for one in whole.positions}
-    return json.dumps({"cash": str(Amount(whole.cash, USD)), "shares": shares})
+    """Say what a page needs to keep the total true as prices move: dollars, shares, prices."""
+    priced = [one for one in whole.positions if one.price is not None]
+    positions = {
+        one.instrument.symbol: [float(one.quantity), float(one.price or 0)] for one in priced
+    }
+    return json.dumps({"cash": float(Amount(whole.cash, USD).decimal), "positions": positions})
 
 
 def chart_of(history: list[queries.Point]) -> dict[str, Any]:
