@@ -15,6 +15,7 @@ from common.errors import DomainError
 from kyc import operations, queries
 from kyc.forms import ApproveForm, RejectForm, ReopenForm
 from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
+from users.models import User
 
 
 class ReadOnly:
@@ -101,17 +102,17 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
         """Say whether somebody may decide on applications."""
         return request.user.has_perm("kyc.review_application")
 
-    @action(description="Approve", url_path="approve", permissions=["review"])
+    @action(description="Approve", url_path="approve", permissions=["review"])  # type: ignore[untyped-decorator]
     def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Open the account."""
         return self._decide(request, object_id, ApproveForm, operations.approve)
 
-    @action(description="Reject", url_path="reject", permissions=["review"])
+    @action(description="Reject", url_path="reject", permissions=["review"])  # type: ignore[untyped-decorator]
     def reject(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Refuse to open the account."""
         return self._decide(request, object_id, RejectForm, operations.reject)
 
-    @action(description="Let them correct it", url_path="reopen", permissions=["review"])
+    @action(description="Let them correct it", url_path="reopen", permissions=["review"])  # type: ignore[untyped-decorator]
     def reopen(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Give a rejected application back."""
         return self._decide(request, object_id, ReopenForm, operations.reopen)
@@ -159,4 +160,5 @@ class RestrictedPlaceAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Keep the row, and who made it so."""
+        assert isinstance(request.user, User)
         operations.save_policy(place=obj, actor=request.user, now=clock.now())

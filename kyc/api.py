@@ -52,9 +52,9 @@ class AgreementAnswer(serializers.Serializer[Any]):
 class Answers(serializers.ModelSerializer[Application]):
     """The answers of an application; those left out stay as they are."""
 
-    residence = CountryField(required=False)
-    citizenship = CountryField(required=False)
-    tax_residence = CountryField(required=False)
+    residence = CountryField(required=False)  # type: ignore[no-untyped-call]
+    citizenship = CountryField(required=False)  # type: ignore[no-untyped-call]
+    tax_residence = CountryField(required=False)  # type: ignore[no-untyped-call]
 
     class Meta:
         model = Application

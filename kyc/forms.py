@@ -97,13 +97,11 @@ class USPersonForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         """Show a stored yes or no as the words that mean it."""
-        initial = dict(kwargs.pop("initial", None) or {})
-        stored = initial.get("us_person")
-        if isinstance(stored, bool):
-            initial["us_person"] = "yes" if stored else "no"
-        super().__init__(*args, initial=initial, **kwargs)
+        stored = (initial or {}).get("us_person")
+        shown = {"us_person": "yes" if stored else "no"} if isinstance(stored, bool) else {}
+        super().__init__(data, initial=shown)
 
 
 class SubmitForm(forms.Form):

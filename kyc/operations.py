@@ -280,9 +280,10 @@ def _accept(application: Application, *, ip_address: str, now: datetime) -> None
 
 def _check(application: Application, *, now: datetime) -> list[rules.Finding]:
     """Run every check and keep what each found."""
-    assert application.birth_date is not None
+    born = application.birth_date
+    assert born is not None
     checks: list[Callable[[], rules.Finding]] = [
-        lambda: rules.age(application.birth_date, now.date()),
+        lambda: rules.age(born, now.date()),
         lambda: rules.address(application.street),
         lambda: rules.jurisdiction(queries.ties_of(application), queries.policy(now.date())),
     ]

@@ -97,7 +97,7 @@ class TestSubmit:
         application = world.submit(bob, **answers)
         assert application.status == Status.REJECTED
         assert words in application.message
-        assert audit_entries_about(bob).get().action == "application.refused"
+        assert audit_entries_about(bob).first().action == "application.refused"
 
     def test_lets_a_citizen_of_a_country_that_restricts_only_residents(self):
         bob = world.customer("bob@demo.test")

@@ -125,7 +125,7 @@ class TestReceiveBankCredit:
         alice = world.alice()
         instructions = [announce(alice, str(10 + n)) for n in range(5)]
         news = [(one.reference, str(10 + n), f"bank-{n}") for n, one in enumerate(instructions)] * 3
-        random.Random(7).shuffle(news)  # noqa: S311 - the order of the news is no secret
+        random.Random(7).shuffle(news)
         for one in news:
             receive(*one)
         assert world.balance(alice) == 10 + 11 + 12 + 13 + 14

@@ -24,7 +24,7 @@ class TestRecord:
     def test_keeps_who_did_what_to_whom_and_why(self):
         sam, bob = world.sam(), world.customer("bob@demo.test")
         write(actor=sam, subject=bob, reason="He asked.", detail={"card": "1234"})
-        entry = queries.audit_entries_about(bob).get()
+        entry = queries.audit_entries_about(bob).first()
         assert (entry.actor, entry.reason, entry.detail) == (sam, "He asked.", {"card": "1234"})
 
     def test_chains_each_entry_to_the_one_before(self):

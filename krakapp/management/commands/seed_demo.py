@@ -170,7 +170,8 @@ def fund_house(*, now: datetime) -> None:
 
 def worth(instrument: Instrument) -> int:
     """Count the base units of whole shares that are worth the house's notional."""
-    return int(HOUSE_NOTIONAL_USD / instrument.demo_price) * 10**instrument.asset.scale
+    whole = int(HOUSE_NOTIONAL_USD / instrument.demo_price)
+    return Amount.parse(Decimal(whole), instrument.asset).units
 
 
 def in_threes(accounts: Sequence[int]) -> list[Sequence[int]]:
