@@ -1,39 +1,31 @@
 """Amendments: an open order's quantity, price or trigger changes in place."""
 
-from typing import Any
-
-from msgspec import Struct, convert, field
-
-from trading.engine.arithmetic import affordable, buy_need, quantity_within
+from trading.engine.arithmetic import buy_need
 from trading.engine.book import Book
-from trading.engine.entry import MOST_TIPS, dearest_ppm, enter, liquidity_refusal, market_refusal
-from trading.engine.shard import TRIGGERED, Refused, Shard
-from trading.engine.state import BIGGEST, Count, Freed, OrderState, Positive
+from trading.engine.commands import MOST_TIPS, Amend
+from trading.engine.entry import (
+    dearest_ppm,
+    enter,
+    liquidity_refusal,
+    market_refusal,
+    notional_quantity,
+)
+from trading.engine.shard import Refused, Shard
+from trading.engine.state import BIGGEST, TRIGGERED, Freed, OrderState
 from trading.engine.triggers import look
 
 
-class Amend(Struct, gc=False):
-    """Change an open order's total quantity, its price, or the trigger it still waits for."""
-
-    id: int = field(name="order")
-    quantity: Positive | None = None
-    price: Positive | None = None
-    trigger_price: Positive | None = None
-    budget_increase: Count = 0
-
-
-def amend(shard: Shard, payload: dict[str, Any]) -> None:
+def amend(shard: Shard, command: Amend) -> None:
     """Change an order in place; a smaller quantity alone keeps its place in the queue.
 
     A refused amendment frees the increase of the hold that came with it.
     """
-    command = convert(payload, Amend)
     try:
         order = shard.open_order(command.id)
         changed = amended(shard, order, command)
     except Refused:
         if command.budget_increase:
-            shard.out.releases.append(Freed(command.id, command.budget_increase))
+            shard.releases.append(Freed(command.id, command.budget_increase))
         raise
     book = shard.books[order.instrument]
     if is_armed(order):
@@ -82,12 +74,7 @@ def amended_refusal(book: Book, changed: OrderState) -> str | None:
     """Return why the amended rest of an order cannot stand, or None; size one by notional anew."""
     rate = (changed.price or 0) * book.num
     if changed.remaining_notional is not None:
-        wanted = quantity_within(changed.remaining_notional, rate, book.den)
-        if changed.side == "sell":
-            changed.remaining = min(wanted, changed.budget)
-        else:
-            fitting = affordable(changed.budget, rate, book.den, dearest_ppm(changed))
-            changed.remaining = min(wanted, fitting)
+        changed.remaining = notional_quantity(book, changed)
     need = remaining = changed.remaining or 0
     if changed.side == "buy":
         need = buy_need(remaining, rate, book.den, dearest_ppm(changed))
@@ -132,4 +119,4 @@ def shrink(shard: Shard, book: Book, order: OrderState, changed: OrderState) -> 
     order.budget = changed.budget
     shard.free_excess(book, order)
     shard.touched[order.id] = order
-    shard.out.books.add(order.instrument)
+    shard.shown.add(order.instrument)

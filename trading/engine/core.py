@@ -8,8 +8,24 @@ import msgspec
 
 from trading.engine import amend, deadlines, instruments, orders, quotes, triggers
 from trading.engine.book import Book, Entry, QuoteLevel
-from trading.engine.shard import DEAD_MAN, PAUSE, RESUME, TRIGGERED, Refused, Shard
+from trading.engine.commands import (
+    Amend,
+    Cancel,
+    CancelAll,
+    CancelAllAfter,
+    Clock,
+    Command,
+    Mark,
+    Quote,
+    SetBand,
+    SetMultiplier,
+    SetState,
+    Unreadable,
+    read,
+)
+from trading.engine.shard import DEAD_MAN, PAUSE, RESUME, Refused, Shard
 from trading.engine.state import (
+    TRIGGERED,
     BookView,
     InstrumentState,
     OrderState,
@@ -18,26 +34,27 @@ from trading.engine.state import (
     ShardState,
 )
 
-Handler = Callable[[Shard, dict[str, Any]], str | None]
+Handler = Callable[[Shard, Any], str | None]
 
 
-def clock(shard: Shard, payload: dict[str, Any]) -> None:
+def clock(shard: Shard, command: Clock) -> None:
     """Let time pass: what was due has happened before any command."""
 
 
-HANDLERS: dict[str, Handler] = {
-    "place": orders.place,
-    "cancel": orders.cancel,
-    "cancel_all": orders.cancel_all,
-    "cancel_all_after": deadlines.cancel_all_after,
-    "amend": amend.amend,
-    "quote": quotes.quote,
-    "instrument": instruments.list_instrument,
-    "state": instruments.set_state,
-    "mark": instruments.mark,
-    "band": instruments.set_band,
-    "multiplier": instruments.set_multiplier,
-    "clock": clock,
+HANDLERS: dict[type[Command], Handler] = {
+    OrderState: orders.place,
+    Cancel: orders.cancel,
+    CancelAll: orders.cancel_all,
+    CancelAllAfter: deadlines.cancel_all_after,
+    Amend: amend.amend,
+    Quote: quotes.quote,
+    InstrumentState: instruments.list_instrument,
+    SetState: instruments.set_state,
+    Mark: instruments.mark,
+    SetBand: instruments.set_band,
+    SetMultiplier: instruments.set_multiplier,
+    Clock: clock,
+    Unreadable: orders.reject,
 }
 
 
@@ -47,11 +64,18 @@ class Engine:
     def __init__(self, state: ShardState) -> None:
         self.shard = load(state)
 
-    def apply(self, sequence: int, at: int, kind: str, payload: dict[str, Any]) -> Outcome:
+    def apply(self, sequence: int, at: int, kind: str, payload: dict[str, Any] | str) -> Outcome:
         """Carry out one command at a time in microseconds since the epoch.
 
-        What fell due by then happens first. A command that makes no sense, or may not be carried
-        out, is rejected with a reason and changes nothing else.
+        The payload may be its JSON. What fell due by then happens first. A command that makes no
+        sense, or may not be carried out, is rejected with a reason and changes nothing else.
+
+        :raises ValueError: if the sequence does not grow or the time falls; nothing has changed
+        """
+        return self.execute(sequence, at, read(kind, payload))
+
+    def execute(self, sequence: int, at: int, command: Command) -> Outcome:
+        """Carry out a command that has been read; it is the engine's from here on.
 
         :raises ValueError: if the sequence does not grow or the time falls; nothing has changed
         """
@@ -59,20 +83,14 @@ class Engine:
         if sequence <= shard.sequence or at < shard.at:
             past = f"{shard.sequence} at {shard.at}"
             raise ValueError(f"command {sequence} at {at} does not come after {past}")
-        shard.begin()
         shard.sequence = sequence
         shard.at = at
         if shard.due and shard.due[0][0] <= at:
             deadlines.pass_time(shard)
-        handler = HANDLERS.get(kind)
-        if handler is None:
-            return shard.outcome("unknown_kind")
         try:
-            reason = handler(shard, payload)
+            reason = HANDLERS[type(command)](shard, command)
         except Refused as refused:
             reason = str(refused)
-        except msgspec.ValidationError:
-            reason = "poisonous"
         if shard.moves:
             triggers.fire(shard)
         if shard.instruments:

@@ -1,28 +1,16 @@
 """What happens by itself when its time has come: expiries, dead-man switches, pauses, bands."""
 
-from typing import Annotated, Any
-
-from msgspec import Meta, Struct, convert
-
 from trading.engine.book import Book
+from trading.engine.commands import CancelAllAfter
 from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, Shard
 from trading.engine.state import ParticipantState
 from trading.engine.triggers import fire, look_again
 
 PPM = 1_000_000
-YEAR_US = 366 * 86_400 * PPM
 
 
-class CancelAllAfter(Struct, gc=False):
-    """Cancel all of an owner's orders unless this is renewed in time; 0 disarms."""
-
-    owner: int
-    timeout_us: Annotated[int, Meta(ge=0, le=YEAR_US)]
-
-
-def cancel_all_after(shard: Shard, payload: dict[str, Any]) -> None:
+def cancel_all_after(shard: Shard, command: CancelAllAfter) -> None:
     """Set, renew or disarm an owner's dead-man switch."""
-    command = convert(payload, CancelAllAfter)
     deadline = shard.at + command.timeout_us if command.timeout_us else None
     set_deadline(shard, command.owner, deadline)
 
@@ -73,15 +61,14 @@ def resume(shard: Shard, book: Book) -> None:
 
 def watch_bands(shard: Shard) -> None:
     """Start a band's clock where a trade of this command left it, stop it where prices are back."""
-    traded = {fill.instrument for fill in shard.out.trades}
     for state in shard.instruments.values():
-        if state.paused_until is not None:
+        if state.paused_until is not None or (state.band_ppm is None and state.band_since is None):
             continue
         outside = False
         if state.band_ppm is not None and state.mark is not None and state.last is not None:
             outside = abs(state.last - state.mark) * PPM > state.band_ppm * state.mark
         if not outside:
             state.band_since = None
-        elif state.band_since is None and state.id in traded:
+        elif state.band_since is None and any(f.instrument == state.id for f in shard.trades):
             state.band_since = shard.at
             shard.schedule(shard.at + state.band_after_us, PAUSE, state.id)

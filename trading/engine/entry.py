@@ -2,69 +2,33 @@
 
 from trading.engine.arithmetic import affordable, covers, quantity_within
 from trading.engine.book import Book
+from trading.engine.commands import AT_MARKET, never_rests
 from trading.engine.matching import fillable, match
-from trading.engine.shard import TRIGGERED, Shard
-from trading.engine.state import OrderState
-
-PPM = 1_000_000
-MOST_TIPS = 15  # an iceberg is at most this many times what it shows
-PLAIN = frozenset({"market", "limit"})
-AT_MARKET = frozenset({"market", "stop-loss", "take-profit", "trailing-stop"})
-TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
+from trading.engine.shard import Shard
+from trading.engine.state import TRIGGERED, OrderState
 
 
-def refusal(shard: Shard, book: Book | None, order: OrderState) -> str | None:
-    """Return why an order may not even meet the book, or None."""
-    if book is None:
-        return "unknown_instrument"
-    return (
-        terms_refusal(shard, order)
-        or (None if book.open else market_refusal(book, order))
-        or budget_refusal(book, order)
-        or (None if order.type in TRIGGERED else liquidity_refusal(book, order))
-    )
+def refusal(shard: Shard, book: Book, order: OrderState) -> str | None:
+    """Return why a new order may not even meet the book, or None."""
+    if order.expires_at is not None or order.deadline is not None:
+        reason = time_refusal(shard, order)
+        if reason is not None:
+            return reason
+    if order.reduce_only and order.side == "buy":
+        return "reduce_only"
+    reason = (None if book.open else market_refusal(book, order)) or budget_refusal(book, order)
+    if reason is None and (order.post_only or order.tif == "fok") and order.type not in TRIGGERED:
+        reason = liquidity_refusal(book, order)
+    return reason
 
 
-def terms_refusal(shard: Shard, order: OrderState) -> str | None:
-    """Return what contradicts itself in an order's terms, or None."""
+def time_refusal(shard: Shard, order: OrderState) -> str | None:
+    """Return why an order comes too late, or None."""
     if order.deadline is not None and order.deadline < shard.at:
         return "deadline"
     if order.expires_at is not None and order.expires_at <= shard.at:
         return "expired"
-    if order.reduce_only and order.side == "buy":
-        return "reduce_only"
-    contradictory = (
-        order.price is None
-        or (order.quantity is None) == (order.notional is None)
-        or (order.tif == "gtd") != (order.expires_at is not None)
-        or (order.post_only and never_rests(order))
-        or (order.type in PLAIN and is_special(order))
-        or (order.type not in PLAIN and special_contradicts(order))
-    )
-    return "poisonous" if contradictory else None
-
-
-def is_special(order: OrderState) -> bool:
-    """Tell whether an order has a trigger, a trail or a display."""
-    special = (order.trigger_price, order.take_profit_price, order.trail, order.display)
-    return special != (None, None, None, None)
-
-
-def special_contradicts(order: OrderState) -> bool:
-    """Tell whether a trigger, a trail or a display is missing, or is where it has no meaning."""
-    kind = order.type
-    if kind == "iceberg":
-        display, quantity = order.display or 0, order.quantity or 0
-        return not (0 < display <= quantity <= MOST_TIPS * display) or order.trail is not None
-    trailing = kind in TRAILING
-    return (
-        kind == "quote"
-        or order.display is not None
-        or (order.trail is not None) != trailing
-        or (order.trigger_price is None) != trailing
-        or (order.take_profit_price is not None and kind not in {"stop-loss", "stop-loss-limit"})
-        or (order.trail_unit == "ppm" and (order.trail or 0) >= PPM)
-    )
+    return None
 
 
 def market_refusal(book: Book, order: OrderState) -> str | None:
@@ -85,17 +49,22 @@ def budget_refusal(book: Book, order: OrderState) -> str | None:
     rate = (order.price or 0) * book.num
     quantity = order.quantity
     if quantity is None:
-        quantity = quantity_within(order.notional or 0, rate, book.den)
-        if order.side == "sell":
-            quantity = min(quantity, order.budget)
-        else:
-            quantity = min(quantity, affordable(order.budget, rate, book.den, dearest_ppm(order)))
+        quantity = notional_quantity(book, order)
     elif order.side == "sell":
         if order.budget < quantity:
             return "budget"
     elif not covers(order.budget, quantity, rate, book.den, dearest_ppm(order)):
         return "budget"
     return "dust" if quantity * rate < book.den else None
+
+
+def notional_quantity(book: Book, order: OrderState) -> int:
+    """Return the base units that an order by notional can rest with at its own price."""
+    rate = (order.price or 0) * book.num
+    wanted = quantity_within(order.remaining_notional or 0, rate, book.den)
+    if order.side == "sell":
+        return min(wanted, order.budget)
+    return min(wanted, affordable(order.budget, rate, book.den, dearest_ppm(order)))
 
 
 def liquidity_refusal(book: Book, order: OrderState) -> str | None:
@@ -113,11 +82,6 @@ def dearest_ppm(order: OrderState) -> int:
     return max(order.taker_ppm, order.maker_ppm)
 
 
-def never_rests(order: OrderState) -> bool:
-    """Tell whether what an order does not trade at once is cancelled."""
-    return order.type in AT_MARKET or order.tif in {"ioc", "fok"}
-
-
 def enter(shard: Shard, book: Book, order: OrderState) -> str | None:
     """Bring an admitted order to the book: match it, then let it rest or end it filled.
 
@@ -127,27 +91,24 @@ def enter(shard: Shard, book: Book, order: OrderState) -> str | None:
     stop = None
     if ladder.keys and ladder.keys[-1] >= (order.price or 0) * ladder.sign:
         stop = match(shard, book, order)
-    if stop == "spent":
-        if not order.filled:
-            return "dust"
-        shard.finish(order, "filled")
-        return None
-    if stop is None and never_rests(order):
+        if stop == "spent" and order.filled:
+            shard.finish(order, "filled")
+            return None
+        if stop is not None:
+            return "dust" if stop == "spent" else stop
+    if never_rests(order):
         return "collar" if ladder.keys and order.type in AT_MARKET else "no_liquidity"
-    return stop or settle_down(shard, book, order)
+    if order.filled or order.remaining is None:
+        return settle_down(shard, book, order)
+    shard.rest(book, order)
+    return None
 
 
 def settle_down(shard: Shard, book: Book, order: OrderState) -> str | None:
     """Let the rest of an order wait in the book, or return `dust` where it is worth nothing."""
-    rate = (order.price or 0) * book.num
     if order.remaining_notional is not None:
-        wanted = quantity_within(order.remaining_notional, rate, book.den)
-        if order.side == "sell":
-            order.remaining = min(wanted, order.budget)
-        else:
-            fitting = affordable(order.budget, rate, book.den, dearest_ppm(order))
-            order.remaining = min(wanted, fitting)
-    if (order.remaining or 0) * rate < book.den:
+        order.remaining = notional_quantity(book, order)
+    if (order.remaining or 0) * (order.price or 0) * book.num < book.den:
         return "dust"
     shard.rest(book, order)
     if order.filled:

@@ -1,50 +1,14 @@
 """The commands about instruments: listing, market state, marks, multiplier."""
 
-from typing import Annotated, Any
-
-from msgspec import Meta, Struct, convert
-
 from trading.engine.book import Book
+from trading.engine.commands import Mark, SetBand, SetMultiplier, SetState
 from trading.engine.shard import Refused, Shard
-from trading.engine.state import BIGGEST_MULTIPLIER_E18, InstrumentState, MarketState, Positive
+from trading.engine.state import BIGGEST_MULTIPLIER_E18, InstrumentState
 from trading.engine.triggers import look, look_again
 
-YEAR_US = 366 * 86_400 * 10**6
-Span = Annotated[int, Meta(ge=0, le=YEAR_US)]
 
-
-class SetState(Struct, gc=False):
-    """Open, restrict or close trading in an instrument."""
-
-    instrument: int
-    state: MarketState
-
-
-class Mark(Struct, gc=False):
-    """New reference prices in ticks, by instrument id (a string in JSON)."""
-
-    prices: dict[str | int, Positive]
-
-
-class SetBand(Struct, gc=False):
-    """The price band of an instrument; without `band_ppm` it has none."""
-
-    instrument: int
-    band_ppm: Positive | None = None
-    band_after_us: Span = 15_000_000
-    pause_us: Annotated[int, Meta(ge=1, le=YEAR_US)] = 300_000_000
-
-
-class SetMultiplier(Struct, gc=False):
-    """A corporate action: a base unit stands for another number of shares."""
-
-    instrument: int
-    multiplier_e18: Annotated[int, Meta(ge=1)]
-
-
-def list_instrument(shard: Shard, payload: dict[str, Any]) -> None:
+def list_instrument(shard: Shard, listed: InstrumentState) -> None:
     """Open an empty book; the same listing again changes nothing, another one is refused."""
-    listed = convert(payload, InstrumentState)
     listed.last = listed.mark = listed.mark_at = None
     listed.band_since = listed.paused_until = None
     if listed.multiplier_e18 > BIGGEST_MULTIPLIER_E18:
@@ -52,7 +16,7 @@ def list_instrument(shard: Shard, payload: dict[str, Any]) -> None:
     book = shard.books.get(listed.id)
     if book is None:
         book = shard.books[listed.id] = Book(listed)
-        shard.out.books.add(listed.id)
+        shard.shown.add(listed.id)
     elif scale(book.state) != scale(listed):
         raise Refused("instrument_exists")
     shard.instruments[listed.id] = book.state
@@ -63,9 +27,8 @@ def scale(state: InstrumentState) -> tuple[int, int, int, int]:
     return (state.tick_num, state.tick_den, state.base_scale, state.multiplier_e18)
 
 
-def set_state(shard: Shard, payload: dict[str, Any]) -> None:
+def set_state(shard: Shard, command: SetState) -> None:
     """Change an instrument's market state; delisting cancels all its orders."""
-    command = convert(payload, SetState)
     book = known_book(shard, command.instrument)
     book.state.state = command.state
     shard.instruments[command.instrument] = book.state
@@ -77,9 +40,8 @@ def set_state(shard: Shard, payload: dict[str, Any]) -> None:
         look_again(shard, book)
 
 
-def mark(shard: Shard, payload: dict[str, Any]) -> None:
+def mark(shard: Shard, command: Mark) -> None:
     """Take new reference prices; those of instruments that are not listed are passed over."""
-    command = convert(payload, Mark)
     for name, price in command.prices.items():
         book = shard.books.get(int(name)) if str(name).isdecimal() else None
         if book is not None:
@@ -90,9 +52,8 @@ def mark(shard: Shard, payload: dict[str, Any]) -> None:
             shard.instruments[book.state.id] = book.state
 
 
-def set_band(shard: Shard, payload: dict[str, Any]) -> None:
+def set_band(shard: Shard, command: SetBand) -> None:
     """Set how far trades may be from the mark, for how long, and how long trading then pauses."""
-    command = convert(payload, SetBand)
     book = known_book(shard, command.instrument)
     state = book.state
     state.band_ppm = command.band_ppm
@@ -102,9 +63,8 @@ def set_band(shard: Shard, payload: dict[str, Any]) -> None:
     shard.instruments[command.instrument] = state
 
 
-def set_multiplier(shard: Shard, payload: dict[str, Any]) -> None:
+def set_multiplier(shard: Shard, command: SetMultiplier) -> None:
     """Cancel all of an instrument's orders, then let base units count for more or fewer shares."""
-    command = convert(payload, SetMultiplier)
     book = known_book(shard, command.instrument)
     if command.multiplier_e18 > BIGGEST_MULTIPLIER_E18:
         raise Refused("poisonous")

@@ -36,6 +36,7 @@ def match(shard: Shard, book: Book, taker: OrderState) -> str | None:
         if cost == 0:
             return "dust" if taker.remaining is not None else "spent"
         trade(shard, book, taker, maker, level.price, quantity, cost)
+        shard.shown.add(taker.instrument)
         level.visible -= quantity
         settle_maker(shard, book, ladder, maker, quantity)
         if quantity == wanted:
@@ -72,43 +73,52 @@ def trade(
     waiting = maker.order if isinstance(maker, QuoteLevel) else maker
     taker_fee = fee_of(cost, taker.taker_ppm)
     maker_fee = fee_of(cost, waiting.maker_ppm)
+    record(shard, taker, quantity, cost, taker_fee)
+    record(shard, waiting, quantity, cost, maker_fee)
     if taker.side == "buy":
-        buy, sell, buy_fee, sell_fee = taker, waiting, taker_fee, maker_fee
+        buy, sell, buy_fee, sell_fee = taker.id, waiting.id, taker_fee, maker_fee
     else:
-        buy, sell, buy_fee, sell_fee = waiting, taker, maker_fee, taker_fee
-    buy.budget -= cost + buy_fee if buy_fee > 0 else cost
-    sell.budget -= quantity
-    for order, fee in ((buy, buy_fee), (sell, sell_fee)):
-        order.filled += quantity
-        order.cost += cost
-        order.fee += fee
-        if order.remaining is not None:
-            order.remaining -= quantity
-        if order.remaining_notional is not None:
-            order.remaining_notional -= cost
-        shard.touched[order.id] = order
-    shard.out.trades.append(
+        buy, sell, buy_fee, sell_fee = waiting.id, taker.id, maker_fee, taker_fee
+    state = book.state
+    shard.trades.append(
         Fill(
-            book.state.id,
+            state.id,
             waiting.id,
             taker.id,
-            buy.id,
-            sell.id,
+            buy,
+            sell,
             price,
             quantity,
             cost,
             buy_fee,
             sell_fee,
             waiting.side,
-            book.state.multiplier_e18,
+            state.multiplier_e18,
         )
     )
-    if price != book.state.last:
-        book.state.last = price
+    if price != state.last:
+        state.last = price
+        shard.instruments[state.id] = state
         if book.by_last:
             shard.moves.append((book, book.by_last, price))
-    shard.instruments[book.state.id] = book.state
-    shard.out.books.add(book.state.id)
+    elif state.band_ppm is not None:
+        shard.instruments[state.id] = state
+
+
+def record(shard: Shard, order: OrderState, quantity: int, cost: int, fee: int) -> None:
+    """Write a fill into one of its orders: what it got, what it paid, what is left."""
+    order.filled += quantity
+    order.cost += cost
+    order.fee += fee
+    if order.side == "sell":
+        order.budget -= quantity
+    else:
+        order.budget -= cost + fee if fee > 0 else cost
+    if order.remaining is not None:
+        order.remaining -= quantity
+    if order.remaining_notional is not None:
+        order.remaining_notional -= cost
+    shard.touched[order.id] = order
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:

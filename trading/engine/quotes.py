@@ -1,36 +1,18 @@
 """The house's standing quotes: all levels of both sides replaced at once, makers only."""
 
-from typing import Any
-
-from msgspec import Struct, convert
-
 from trading.engine.arithmetic import affordable, buy_need
 from trading.engine.book import Book, QuoteLevel
+from trading.engine.commands import Quote
 from trading.engine.shard import Refused, Shard
-from trading.engine.state import BIGGEST, Count, Freed, OrderState, Positive, Rate, Side
+from trading.engine.state import BIGGEST, Freed, OrderState, Side
 
 
-class Quote(Struct, gc=False):
-    """New levels, best first, as (ticks, base units), and what is added to either hold."""
-
-    instrument: int
-    bid_order: Positive
-    ask_order: Positive
-    bids: list[tuple[Positive, Positive]] = []
-    asks: list[tuple[Positive, Positive]] = []
-    bid_budget_increase: Count = 0
-    ask_budget_increase: Count = 0
-    owner: int = 0
-    maker_ppm: Rate = 0
-
-
-def quote(shard: Shard, payload: dict[str, Any]) -> None:
+def quote(shard: Shard, command: Quote) -> None:
     """Replace the levels of an instrument's two standing quotes.
 
     A level that would meet an order of the other side is dropped, and what the standing budget
     does not cover is cut. A refused quote frees the increases that came with it.
     """
-    command = convert(payload, Quote)
     reason = refusal(shard, command)
     if reason is not None:
         for order, increase in (
@@ -38,7 +20,7 @@ def quote(shard: Shard, payload: dict[str, Any]) -> None:
             (command.ask_order, command.ask_budget_increase),
         ):
             if increase:
-                shard.out.releases.append(Freed(order, increase))
+                shard.releases.append(Freed(order, increase))
         raise Refused(reason)
     book = shard.books[command.instrument]
     bid = standing(shard, command, command.bid_order, "buy")
@@ -123,4 +105,4 @@ def add_levels(shard: Shard, book: Book, order: OrderState, wanted: list[tuple[i
         level = QuoteLevel(order, price, fitting, shard.priority)
         levels.append(level)
         own.add(level, price, fitting)
-        shard.out.books.add(order.instrument)
+        shard.shown.add(order.instrument)

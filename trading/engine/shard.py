@@ -3,29 +3,20 @@
 Only the elementary steps are here (rest, leave, reduce, finish); the commands are made of them.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from heapq import heappop, heappush
 
 from trading.engine.arithmetic import buy_need
 from trading.engine.book import Book, QuoteLevel, Watch
 from trading.engine.state import (
+    TRIGGERED,
+    Fill,
     Freed,
     InstrumentState,
     OrderState,
     OrderStatus,
     Outcome,
     ParticipantState,
-)
-
-TRIGGERED = frozenset(
-    {
-        "stop-loss",
-        "stop-loss-limit",
-        "take-profit",
-        "take-profit-limit",
-        "trailing-stop",
-        "trailing-stop-limit",
-    }
 )
 
 # What falls due at the same moment happens in this order.
@@ -46,41 +37,46 @@ class Shard:
         self.books: dict[int, Book] = {}
         self.orders: dict[int, OrderState] = {}
         self.quotes: dict[int, list[QuoteLevel]] = {}
-        self.owned: dict[int, set[int]] = {}
+        self.owned: defaultdict[int, set[int]] = defaultdict(set)
         self.deadlines: dict[int, int] = {}
         self.due: list[tuple[int, int, int]] = []
         self.moves: deque[tuple[Book, Watch, int]] = deque()
         self.touched: dict[int, OrderState] = {}
         self.instruments: dict[int, InstrumentState] = {}
         self.participants: dict[int, ParticipantState] = {}
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what the last command changed."""
-        self.out = Outcome()
-        self.touched.clear()
-        if self.instruments:
-            self.instruments.clear()
-        if self.participants:
-            self.participants.clear()
+        self.trades: list[Fill] = []
+        self.releases: list[Freed] = []
+        self.shown: set[int] = set()
 
     def outcome(self, reason: str | None) -> Outcome:
-        """Return what changed since `begin`, as copies; a reason means the command was rejected."""
-        out = self.out
-        if reason is not None:
-            out.result = "rejected"
-            out.reason = reason
+        """Return what changed since the last outcome, and begin anew.
+
+        Orders that live on are copied; what is finished is forgotten here anyway. A reason means
+        that the command was rejected.
+        """
+        orders: list[OrderState] | tuple[()] = ()
         if self.touched:
-            # What is finished is forgotten, so only what lives on needs a copy.
-            out.orders = [
+            orders = [
                 order if order.closed_at is not None else self.copy(order)
                 for order in self.touched.values()
             ]
-        if self.instruments:
-            out.instruments = [state.__copy__() for state in self.instruments.values()]
-        if self.participants:
-            out.participants = [state.__copy__() for state in self.participants.values()]
-        return out
+            self.touched.clear()
+        trades, releases, books = self.trades or (), self.releases or (), self.shown
+        if trades:
+            self.trades = []
+        if releases:
+            self.releases = []
+        if books:
+            self.shown = set()
+        outcome = Outcome(
+            "accepted" if reason is None else "rejected", reason, trades, releases, orders, books
+        )
+        if self.instruments or self.participants:
+            outcome.instruments = [state.__copy__() for state in self.instruments.values()]
+            outcome.participants = [state.__copy__() for state in self.participants.values()]
+            self.instruments.clear()
+            self.participants.clear()
+        return outcome
 
     def copy(self, order: OrderState) -> OrderState:
         """Return the order as it is now; a standing quote with its levels, best first."""
@@ -95,11 +91,7 @@ class Shard:
         self.orders[order.id] = order
         if order.type == "quote":
             return
-        owned = self.owned.get(order.owner)
-        if owned is None:
-            self.owned[order.owner] = {order.id}
-        else:
-            owned.add(order.id)
+        self.owned[order.owner].add(order.id)
         if order.expires_at is not None:
             self.schedule(order.expires_at, EXPIRE, order.id)
 
@@ -107,25 +99,24 @@ class Shard:
         """Queue an admitted order in its book, last at its price; an iceberg shows its tip."""
         self.priority += 1
         order.priority = self.priority
+        visible = order.remaining or 0
         if order.display is not None:
-            order.displayed = min(order.display, order.remaining or 0)
-        self.touched[order.id] = order
-        visible = order.remaining if order.displayed is None else order.displayed
+            order.displayed = visible = min(order.display, visible)
         ladder = book.bids if order.side == "buy" else book.asks
-        ladder.add(order, order.price or 0, visible or 0)
-        self.out.books.add(order.instrument)
+        ladder.add(order, order.price or 0, visible)
+        self.touched[order.id] = order
+        self.shown.add(order.instrument)
 
     def leave(self, book: Book, order: OrderState) -> None:
         """Take an order out of its book's queue, if it is in one, or from among the triggers."""
         if order.type in TRIGGERED and not order.triggered:
             book.watch(order).remove(order)
-            order.priority = 0
         elif order.priority:
             visible = order.remaining if order.displayed is None else order.displayed
             ladder = book.bids if order.side == "buy" else book.asks
             ladder.remove(order.price or 0, order.priority, visible or 0)
-            order.priority = 0
-            self.out.books.add(order.instrument)
+            self.shown.add(order.instrument)
+        order.priority = 0
 
     def finish(self, order: OrderState, status: OrderStatus, reason: str | None = None) -> None:
         """End an order that is in no queue: free its budget and forget it."""
@@ -134,13 +125,10 @@ class Shard:
         order.closed_at = self.at
         self.touched[order.id] = order
         if order.budget:
-            self.out.releases.append(Freed(order.id, order.budget))
+            self.releases.append(Freed(order.id, order.budget))
             order.budget = 0
         if self.orders.pop(order.id, None) is not None:
-            owned = self.owned[order.owner]
-            owned.discard(order.id)
-            if not owned:
-                del self.owned[order.owner]
+            self.owned[order.owner].discard(order.id)
 
     def cancel(self, order: OrderState, reason: str, status: OrderStatus = "cancelled") -> None:
         """Take an open order off its book and end it."""
@@ -171,7 +159,7 @@ class Shard:
             rate = (order.price or 0) * book.num
             remaining = buy_need(remaining, rate, book.den, max(order.maker_ppm, order.taker_ppm))
         if order.budget > remaining:
-            self.out.releases.append(Freed(order.id, order.budget - remaining))
+            self.releases.append(Freed(order.id, order.budget - remaining))
             order.budget = remaining
 
     def drop_level(self, book: Book, level: QuoteLevel) -> None:
@@ -181,7 +169,7 @@ class Shard:
         ladder.remove(level.price, level.priority, level.remaining)
         self.quotes[order.id].remove(level)
         self.touched[order.id] = order
-        self.out.books.add(order.instrument)
+        self.shown.add(order.instrument)
 
     def clear_quote(self, order: OrderState) -> None:
         """Take every level of a standing quote out of the book; the quote itself stands."""

@@ -5,6 +5,7 @@ database, and reading it back is all a restart needs. Prices are integer ticks, 
 units of the share, money is USD units of 10^-6, times are microseconds since the epoch.
 """
 
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct, field
@@ -35,6 +36,18 @@ MarketState = Literal[
     "online", "cancel_only", "post_only", "limit_only", "reduce_only", "maintenance", "delisted"
 ]
 Result = Literal["accepted", "rejected", "ignored"]
+
+
+TRIGGERED = frozenset(
+    {
+        "stop-loss",
+        "stop-loss-limit",
+        "take-profit",
+        "take-profit-limit",
+        "trailing-stop",
+        "trailing-stop-limit",
+    }
+)
 
 
 class Record(Struct, omit_defaults=True, gc=False):
@@ -180,12 +193,12 @@ class Outcome(Struct, gc=False):
 
     result: Result = "accepted"
     reason: str | None = None
-    trades: list[Fill] = []
-    releases: list[Freed] = []
-    orders: list[OrderState] = []
-    books: set[int] = set()
-    instruments: list[InstrumentState] = []
-    participants: list[ParticipantState] = []
+    trades: Sequence[Fill] = ()
+    releases: Sequence[Freed] = ()
+    orders: Sequence[OrderState] = ()
+    books: Set[int] = frozenset()
+    instruments: Sequence[InstrumentState] = ()
+    participants: Sequence[ParticipantState] = ()
 
 
 class BookView(Struct, frozen=True, gc=False):

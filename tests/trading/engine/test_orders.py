@@ -86,7 +86,7 @@ class TestTimeInForce:
         venue.at = 4
         outcome = venue.buy(1, 1000)
         assert order_of(outcome, 1).status == "expired"
-        assert outcome.trades == []
+        assert not outcome.trades
         assert venue.engine.next_due() is None
 
     def test_post_only_never_takes(self, venue):
@@ -218,7 +218,7 @@ class TestQuotes:
         outcome = self.quote(venue, asks=[[1005, SHARE // 2], [1006, SHARE]])
         assert venue.book() == ([], [(1005, SHARE // 2), (1006, SHARE // 2)])
         assert [order.id for order in outcome.orders] == [901, 902]
-        assert outcome.releases == []
+        assert not outcome.releases
 
     def test_a_filled_level_shrinks_in_place_and_the_quote_never_finishes(self, venue):
         self.quote(venue, asks=[[1010, SHARE]], ask_budget_increase=SHARE)
@@ -245,7 +245,7 @@ class TestBadCommands:
         before = venue.engine.snapshot()
         outcome = venue.apply("place", **ORDER | {name: value})
         assert outcome.result == "rejected"
-        assert outcome.trades == []
+        assert not outcome.trades
         after = venue.engine.snapshot()
         assert (after.orders, after.priority) == (before.orders, before.priority)
 

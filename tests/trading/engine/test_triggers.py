@@ -123,7 +123,7 @@ class TestTrailingStops:
         venue.apply("mark", prices={"1": 1000})
         trail = {"trail": 10_000, "trail_unit": "ppm", "trigger": "mark"}
         venue.sell(1, 1, type="trailing-stop", **trail)
-        assert venue.apply("mark", prices={"1": 991}).trades == []
+        assert not venue.apply("mark", prices={"1": 991}).trades
         assert fills(venue.apply("mark", prices={"1": 990})) == [(1, 1, SHARE)]
 
 
