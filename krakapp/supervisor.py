@@ -23,6 +23,7 @@ LOG_BYTES = 5_000_000
 STEADY_S = 10  # a program that ran this long starts afresh in the counting of its failures
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10
+LOOK_S = 0.1
 
 
 class StopAsked(Exception):
@@ -194,20 +195,25 @@ class Supervisor:
         :raises StopAsked: as soon as a signal asks to stop
         """
         deadline = time.monotonic() + seconds if seconds else None
+        look_at = time.monotonic()
         while True:
             if self._asked is not None:
                 raise StopAsked(signal.Signals(self._asked).name)
-            if until is not None and until():
-                return True
-            if deadline and time.monotonic() > deadline:
+            now = time.monotonic()
+            if until is not None and now >= look_at:
+                if until():
+                    return True
+                look_at = time.monotonic() + LOOK_S
+            if deadline and now > deadline:
                 return False
             self._restart_the_dead()
-            self._listen(seconds=self._nap(may_sleep=until is None and deadline is None))
+            self._listen(seconds=self._nap([look_at] if until else [deadline] if deadline else []))
 
-    def _nap(self, *, may_sleep: bool) -> float | None:
-        """Sleep until the next restart is due; shortly where somebody waits for something."""
-        due = [c.start_at - time.monotonic() for c in self.children.values() if c.process is None]
-        return max(0.0, min(due)) if may_sleep and due else None if may_sleep else 0.1
+    def _nap(self, appointments: list[float]) -> float | None:
+        """Give the seconds until the first appointment or restart; none if there is neither."""
+        due = [child.start_at for child in self.children.values() if child.process is None]
+        times = [*appointments, *due]
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _restart_the_dead(self) -> None:
         for child in self.children.values():

@@ -20,8 +20,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """Say whether every part is well: 200, or 503 with the failing part named."""
     parts = health.examine()
     well = all(state == "ok" for state in parts.values())
-    status = "ok" if well else "failing"
-    return JsonResponse({"status": status, **parts}, status=200 if well else 503)
+    answer = JsonResponse({"status": "ok" if well else "failing", **parts})
+    answer.status_code = 200 if well else 503
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - asked often
+    return answer
 
 
 FEATURED = ("AAPLx", "NVDAx", "TSLAx", "SPYx", "GOOGLx", "MCDx")

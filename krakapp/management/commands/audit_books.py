@@ -11,9 +11,7 @@ APPS = ("ledger", "trading", "portfolio", "spending", "payments", "users", "mark
 
 
 class Command(BaseCommand):
-    help = (
-        "Check what docs/invariants.md promises, in one snapshot; exit 1 and a list on a break."
-    )
+    help = "Check what docs/invariants.md promises, in one snapshot; exit 1 and a list on a break."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:

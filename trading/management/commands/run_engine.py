@@ -23,6 +23,7 @@ class Command(BaseCommand):
     """Lead a shard's books; while another process leads, stand by."""
 
     help = "Run the matching engine of a shard."
+    requires_system_checks = ()  # `prepare` made them
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Let the operator name the shard."""

@@ -19,6 +19,7 @@ class Command(BaseCommand):
     """Keep the house's standing quotes around the reference prices."""
 
     help = "Run the house's liquidity on every book."
+    requires_system_checks = ()  # `prepare` made them
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Step once a second until told to stop; after a failure begin knowing nothing."""
