@@ -199,7 +199,7 @@ class IdempotentPost(View):
         self._key = key
         self._lock(request)
         first = FirstAnswer.objects.filter(
-            user=request.user, endpoint=self._endpoint(request), key=key
+            user_id=request.user.pk, endpoint=self._endpoint(request), key=key
         ).first()
         if first is None:
             return

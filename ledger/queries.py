@@ -93,7 +93,7 @@ def movements_of(user: AbstractBaseUser) -> QuerySet[Journal]:
     for the customer's accounts: by their ids two indexes find the transfers, where a join would
     read the whole table.
     """
-    ids = list(Account.objects.filter(owner=user).values_list("id", flat=True))
+    ids = list(Account.objects.filter(owner_id=user.pk).values_list("id", flat=True))
     own = Q(debit_id__in=ids) | Q(credit_id__in=ids)
     transfers = (
         Transfer.objects.filter(own).select_related("asset", "debit", "credit").order_by("id")

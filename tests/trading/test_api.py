@@ -208,7 +208,7 @@ class TestBatch:
     def test_a_malformed_one_refuses_the_whole(self, floor: Floor, api: APIClient) -> None:
         bad = {**LIMIT_BUY, "side": "both"}
         answer = post(api, "orders/batch", {"orders": [LIMIT_BUY, bad]})
-        assert wrong_fields(answer) == {"orders.1.side"}
+        assert wrong_fields(answer) == {"orders[1].side"}
         assert not Order.objects.filter(type="limit").exists()
 
     @pytest.mark.parametrize("count", [0, 51])
