@@ -85,7 +85,7 @@ class InstrumentField(serializers.Field[Instrument, Any, str, Any]):
         """Find it."""
         if not isinstance(data, str) or not SYMBOL.fullmatch(data):
             self.fail("unknown")
-        known: dict[str, Instrument] = self.context.setdefault("instruments", {})
+        known: dict[str, Instrument] = self.context["instruments"]
         if data not in known:
             try:
                 known[data] = instruments.by_symbol(data)

@@ -18,14 +18,14 @@ from trading import operations, queries
 from trading.forms import AmendForm
 from trading.models import Order
 from trading.views import words
-from trading.views.ticket import find
+from trading.views.ticket import customer_of, find
 
 PAGE = 50
 
 
 def own(request: HttpRequest, uid: UUID) -> Order:
     """Find the customer's order; other people's are not there."""
-    return get_object_or_404(queries.orders_of(request.user), uid=uid)
+    return get_object_or_404(queries.orders_of(customer_of(request)), uid=uid)
 
 
 @require_safe
@@ -34,7 +34,7 @@ def own(request: HttpRequest, uid: UUID) -> Order:
 def orders(request: HttpRequest) -> HttpResponse:
     """List open orders, or the history with its filters."""
     history = request.GET.get("show") == "history"
-    found = narrowed(queries.orders_of(request.user), request.GET, history=history)
+    found = narrowed(queries.orders_of(customer_of(request)), request.GET, history=history)
     page = list(found.order_by("-id")[: PAGE + 1])
     part = "#orders" if getattr(request, "htmx", False) else ""
     return render(
@@ -72,7 +72,7 @@ def narrowed(found: QuerySet[Order], asked: Any, *, history: bool) -> QuerySet[O
 def instrument_orders(request: HttpRequest, symbol: str) -> HttpResponse:
     """Give the customer's open and latest orders of one instrument, for its page."""
     instrument = find(symbol)
-    mine = queries.orders_of(request.user).filter(instrument=instrument)
+    mine = queries.orders_of(customer_of(request)).filter(instrument=instrument)
     live = list(mine.filter(closed_at=None).order_by("-id")[:PAGE])
     done = list(mine.exclude(closed_at=None).order_by("-id")[:5])
     context = {"instrument": instrument, "lines": [words.line(order) for order in live + done]}
@@ -88,9 +88,9 @@ def order(request: HttpRequest, uid: UUID) -> HttpResponse:
     context = {"line": words.line(found), "form": AmendForm()}
     part = "#receipt" if getattr(request, "htmx", False) else ""
     if not part:
-        trades = queries.trades_of(request.user).filter(**{f"{found.side}_order": found})
+        trades = queries.trades_of(customer_of(request)).filter(**{f"{found.side}_order": found})
         context["fills"] = [
-            queries.describe_trade(trade, request.user)
+            queries.describe_trade(trade, customer_of(request))
             | {"at": trade.executed_at, "done_at": trade.settled_at}
             for trade in trades.order_by("id")[:200]
         ]
@@ -135,7 +135,7 @@ def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
 @login_required
 def cancel_all(request: HttpRequest) -> HttpResponse:
     """Ask for all open orders to be taken off the books."""
-    count = operations.cancel_orders(customer=request.user, now=clock.now())
+    count = operations.cancel_orders(customer=customer_of(request), now=clock.now())
     messages.success(request, f"Cancelling {count} open order{'' if count == 1 else 's'}.")
     return redirect("trading:orders")
 
