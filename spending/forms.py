@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from spending.operations import PURCHASES
 
@@ -37,3 +38,13 @@ class TapForm(forms.Form):
     """Buy something made up; demo mode only."""
 
     purchase = forms.ChoiceField(choices=[(name, name) for name in PURCHASES])
+
+
+class ReasonForm(forms.Form):
+    """Why staff freeze or unfreeze a card; the holder reads it."""
+
+    reason = forms.CharField(
+        label="Why (the customer reads this)",
+        max_length=200,
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )

@@ -51,6 +51,7 @@ class Card(models.Model):
             )
         ]
         indexes = [models.Index(fields=["user", "-id"], name="card_by_user")]
+        permissions = [("freeze_card", "Can freeze and unfreeze cards")]
 
     def __str__(self) -> str:
         return f"{self.brand} ···· {self.last_four}"

@@ -1,0 +1,376 @@
+"""Cards and what they paid, for staff to read; freezing is the one thing they may do."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
+
+from common import clock
+from common.errors import DomainError
+from spending import operations, queries
+from spending.forms import ReasonForm
+from spending.models import (
+    Authorization,
+    Card,
+    CardEvent,
+    CardMovement,
+    CardSale,
+    FundingSource,
+)
+
+
+class ReadOnly:
+    """Refuse every change by hand: operations write, and record who and why."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds a row by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody takes one away."""
+        return False
+
+
+class SpendingAdmin(ReadOnly, ModelAdmin):
+    """A table newest first, found by a customer's e-mail address or an id."""
+
+    ordering = ("-id",)
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    search_fields: tuple[str, ...] = ("=id",)
+    search_help_text = "A customer's e-mail address, or an id"
+    owner_path = "card__user__email"
+    id_paths: tuple[str, ...] = ("uid",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Read an e-mail address as its owner's rows, anything else as an id."""
+        term = search_term.strip()
+        if "@" in term:
+            return queryset.filter(**{f"{self.owner_path}__istartswith": term}), False
+        for path in self.id_paths:
+            if not path.endswith("uid"):
+                found = queryset.filter(**{path: term})
+            elif (uid := as_uuid(term)) is not None:
+                found = queryset.filter(**{path: uid})
+            else:
+                continue
+            if term and found.exists():
+                return found, False
+        rest: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
+        return rest
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Read an id as the API writes it; None if it is something else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def link(obj: Model | None, words: str = "") -> SafeString | str:
+    """Link to a row's own page in the admin."""
+    if obj is None:
+        return "-"
+    meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+    return format_html('<a href="{}">{}</a>', url, words or obj)
+
+
+class SourceInline(ReadOnly, TabularInline):
+    """What pays for a card, in order."""
+
+    model = FundingSource
+    extra = 0
+    fields = ("position", "asset", "kept")
+    readonly_fields = fields
+    ordering = ("position",)
+
+    @admin.display(description="always kept")
+    def kept(self, source: FundingSource) -> str:
+        """Show dollars or shares."""
+        return queries.plain(queries.keep_of(source))
+
+
+@admin.register(Card)
+class CardAdmin(SpendingAdmin):
+    """Cards; freezing and unfreezing are on each one's page."""
+
+    list_display = ("created_at", "user", "brand", "last_four", "expires_on", "status", "uid")
+    list_filter = ("status",)
+    list_select_related = ("user",)
+    owner_path = "user__email"
+    actions_detail = ("freeze", "unfreeze")
+    inlines = (SourceInline,)
+    fields = (
+        ("user", "status", "uid"),
+        ("brand", "last_four", "expires_on"),
+        ("frozen_by", "frozen_reason"),
+        ("created_at", "owed", "see_also"),
+    )
+    readonly_fields = ("uid", "owed", "see_also")
+
+    def has_freeze_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may freeze cards."""
+        return request.user.has_perm("spending.freeze_card")
+
+    @action(description="Freeze", url_path="freeze", permissions=["freeze"])  # type: ignore[untyped-decorator]
+    def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Stop the card."""
+        return self._turn(request, object_id, "Freeze", operations.freeze_card)
+
+    @action(description="Unfreeze", url_path="unfreeze", permissions=["freeze"])  # type: ignore[untyped-decorator]
+    def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Let the card pay again."""
+        return self._turn(request, object_id, "Unfreeze", operations.unfreeze_card)
+
+    def _turn(self, request: HttpRequest, object_id: int, word: str, verb: Any) -> HttpResponse:
+        """Ask for the reason, and do it."""
+        card = get_object_or_404(Card.objects.select_related("user"), pk=object_id)
+        form = ReasonForm(request.POST or None)
+        if form.is_valid():
+            reason = form.cleaned_data["reason"]
+            try:
+                verb(card=card, actor=request.user, reason=reason, now=clock.now())
+            except DomainError as error:
+                messages.error(request, error.detail)
+            else:
+                messages.success(request, f"{word}: done, and the customer was told.")
+            return redirect(reverse("admin:spending_card_change", args=[object_id]))
+        page = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "card": card,
+            "word": word,
+            "opts": self.model._meta,  # noqa: SLF001 - what the admin's templates ask for
+            "title": f"{word} the card ending in {card.last_four}",
+        }
+        return render(request, "spending/card_turn.html", page)
+
+    @admin.display(description="the holder owes")
+    def owed(self, card: Card) -> str:
+        """Show what the house paid for the holder."""
+        return f"${queries.dollars(queries.owed_on(card))}"
+
+    @admin.display(description="see also")
+    def see_also(self, card: Card) -> SafeString:
+        """Link what the card paid."""
+        return format_html(
+            '<a href="{}?card__id__exact={}">Authorizations</a> · '
+            '<a href="{}?card__id__exact={}">Movements</a>',
+            reverse("admin:spending_authorization_changelist"),
+            card.pk,
+            reverse("admin:spending_cardmovement_changelist"),
+            card.pk,
+        )
+
+
+class OfACard:
+    """Reached from a card's page by a link that narrows to the card."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Let a card's page link to its rows."""
+        allowed: bool = lookup == "card__id__exact" or super().lookup_allowed(  # type: ignore[misc]
+            lookup, value, request
+        )
+        return allowed
+
+
+class SaleInline(ReadOnly, TabularInline):
+    """Shares sold to pay."""
+
+    model = CardSale
+    extra = 0
+    fields = ("the_trade", "sold")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CardSale]:
+        """Fetch what each line shows."""
+        rows: QuerySet[CardSale] = super().get_queryset(request)
+        return rows.select_related("trade__instrument")
+
+    @admin.display(description="trade")
+    def the_trade(self, sale: CardSale) -> SafeString | str:
+        """Link the trade."""
+        return link(sale.trade, str(sale.trade.uid))
+
+    @admin.display(description="sold")
+    def sold(self, sale: CardSale) -> str:
+        """Say how many shares, at what price."""
+        return queries.sold_words([sale.trade])
+
+
+class MovementInline(ReadOnly, TabularInline):
+    """Money the network took or gave back."""
+
+    model = CardMovement
+    extra = 0
+    fields = ("kind", "external_id", "amount", "shortfall", "the_journal", "posted_at")
+    readonly_fields = fields
+
+    @admin.display(description="amount")
+    def amount(self, movement: CardMovement) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(movement.amount_units)}"
+
+    @admin.display(description="shortfall")
+    def shortfall(self, movement: CardMovement) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(movement.shortfall_units)}"
+
+    @admin.display(description="journal")
+    def the_journal(self, movement: CardMovement) -> SafeString | str:
+        """Link the journal."""
+        return link(movement.journal)
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(OfACard, SpendingAdmin):
+    """What merchants asked for, what was answered and what became of it."""
+
+    list_display = (
+        "requested_at",
+        "customer",
+        "merchant",
+        "requested",
+        "decision",
+        "reason",
+        "status",
+        "uid",
+    )
+    list_filter = ("decision", "status", "reason")
+    list_select_related = ("card__user",)
+    id_paths = ("uid", "external_id")
+    inlines = (SaleInline, MovementInline)
+    fields = (
+        ("card", "customer", "uid", "external_id"),
+        ("merchant", "mcc"),
+        ("requested", "decision", "reason", "status"),
+        ("authorized", "captured", "reversed", "expired", "pending"),
+        ("the_hold", "requested_at", "expires_at", "closed_at"),
+        "answer",
+    )
+    readonly_fields = (
+        "uid",
+        "customer",
+        "requested",
+        "authorized",
+        "captured",
+        "reversed",
+        "expired",
+        "pending",
+        "the_hold",
+    )
+
+    @admin.display(description="customer")
+    def customer(self, asked: Authorization) -> str:
+        """Name the card's holder."""
+        return str(asked.card.user)
+
+    @admin.display(description="asked for")
+    def requested(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.requested_units)}"
+
+    @admin.display(description="approved")
+    def authorized(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.authorized_units)}"
+
+    @admin.display(description="captured")
+    def captured(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.captured_units)}"
+
+    @admin.display(description="reversed")
+    def reversed(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.reversed_units)}"
+
+    @admin.display(description="expired")
+    def expired(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.expired_units)}"
+
+    @admin.display(description="pending")
+    def pending(self, asked: Authorization) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(asked.pending_units)}"
+
+    @admin.display(description="hold")
+    def the_hold(self, asked: Authorization) -> SafeString | str:
+        """Link what was set aside."""
+        return link(asked.hold)
+
+
+@admin.register(CardMovement)
+class CardMovementAdmin(OfACard, SpendingAdmin):
+    """Money the network took or gave back, once for each external id."""
+
+    list_display = ("posted_at", "customer", "kind", "merchant", "amount", "external_id")
+    list_filter = ("kind",)
+    list_select_related = ("card__user",)
+    id_paths = ("external_id", "authorization__uid")
+    fields = (
+        ("kind", "external_id", "customer"),
+        ("merchant", "mcc"),
+        ("amount", "shortfall", "posted_at"),
+        ("the_authorization", "the_journal"),
+    )
+    readonly_fields = fields[0][2:] + fields[2][:2] + fields[3]
+
+    @admin.display(description="customer")
+    def customer(self, movement: CardMovement) -> str:
+        """Name the card's holder."""
+        return str(movement.card.user)
+
+    @admin.display(description="amount")
+    def amount(self, movement: CardMovement) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(movement.amount_units)}"
+
+    @admin.display(description="shortfall")
+    def shortfall(self, movement: CardMovement) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(movement.shortfall_units)}"
+
+    @admin.display(description="authorization")
+    def the_authorization(self, movement: CardMovement) -> SafeString | str:
+        """Link what it belongs to, if it was asked for."""
+        return link(movement.authorization)
+
+    @admin.display(description="journal")
+    def the_journal(self, movement: CardMovement) -> SafeString | str:
+        """Link the journal."""
+        return link(movement.journal)
+
+
+@admin.register(CardEvent)
+class CardEventAdmin(OfACard, SpendingAdmin):
+    """What the network told us after authorizations, and what we answered."""
+
+    list_display = ("received_at", "kind", "card", "external_id", "answer")
+    list_filter = ("kind",)
+    list_select_related = ("card",)
+    id_paths = ("external_id", "authorization__uid")
+    fields = (
+        ("kind", "external_id"),
+        ("card", "authorization"),
+        ("amount_units", "received_at"),
+        "answer",
+    )
