@@ -192,14 +192,14 @@ class IdempotentPost(View):
         """Look for the first answer once the customer is known."""
         super().initial(request, *args, **kwargs)
         key = request.headers.get("Idempotency-Key", "")
-        if request.method != "POST" or not key:
+        if request.method != "POST" or not key or not request.user.is_authenticated:
             return
         if len(key) > 255:
             raise KeyTooLong
         self._key = key
         self._lock(request)
         first = FirstAnswer.objects.filter(
-            user_id=request.user.pk, endpoint=self._endpoint(request), key=key
+            user=request.user, endpoint=self._endpoint(request), key=key
         ).first()
         if first is None:
             return
