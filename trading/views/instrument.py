@@ -10,6 +10,9 @@ from trading.forms import fresh_ticket
 from trading.models import Order
 from trading.views.ticket import find, page_of
 
+LEVELS = 10
+TRADES = 20
+
 
 @require_safe
 def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
@@ -25,6 +28,9 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
             "ticker": market.tickers([found])[found.symbol],
             "session": market.session(found, clock.now()),
             "reference": market.reference_price(found),
+            "book": market.book_of(found.symbol, LEVELS),
+            "tape": market.tape(found)[:TRADES],
+            "closes": market.sparklines([found]).get(found.pk),
             "chains": found.evm_chains.split(),
         },
     )

@@ -20,6 +20,8 @@ from ledger import queries as ledger
 from trading import operations, queries
 from trading.forms import TicketForm, fresh_ticket
 from trading.models import Order
+from trading.operations import OrderDraft
+from trading.operations.acceptance import DuplicateClientOrderId
 from trading.views import words
 from users.models import User
 
@@ -181,19 +183,10 @@ def place(request: HttpRequest, symbol: str) -> HttpResponse:
     form = TicketForm(request.POST)
     if not form.is_valid():
         return refuse(request, instrument, form, first_error(form))
-    draft = form.draft(instrument)
-    order = (
-        queries.orders_of(customer_of(request))
-        .filter(client_order_id=draft.client_order_id)
-        .first()
-    )
-    if order is None:
-        try:
-            order = operations.place_order(
-                draft=draft, customer=customer_of(request), now=clock.now()
-            )
-        except DomainError as error:
-            return refuse(request, instrument, form, error.detail)
+    try:
+        order = place_once(form.draft(instrument), customer_of(request))
+    except DomainError as error:
+        return refuse(request, instrument, form, error.detail)
     if getattr(request, "htmx", False):
         return render(
             request,
@@ -201,6 +194,20 @@ def place(request: HttpRequest, symbol: str) -> HttpResponse:
             {"line": words.line(order), "fresh": True},
         )
     return redirect("trading:order", uid=order.uid)
+
+
+def place_once(draft: OrderDraft, customer: User) -> Order:
+    """Place an order, or give the one that the same ticket placed before.
+
+    :raises DomainError: as `place_order` does
+    """
+    mine = queries.orders_of(customer).filter(client_order_id=draft.client_order_id)
+    if before := mine.first():
+        return before
+    try:
+        return operations.place_order(draft=draft, customer=customer, now=clock.now())
+    except DuplicateClientOrderId:
+        return mine.get()
 
 
 def refuse(
