@@ -46,6 +46,11 @@ class Scale:
     tick: Decimal
     multiplier: Decimal
 
+    @classmethod
+    def of(cls, tick: Decimal, multiplier: Decimal) -> "Scale":
+        """Take both without trailing zeros, so that a price is written as finely as its tick."""
+        return cls(tick.normalize(), multiplier.normalize())
+
     @property
     def fraction(self) -> tuple[int, int]:
         """(num, den) with ticks * base * num // den the cost in USD units."""

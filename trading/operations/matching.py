@@ -290,4 +290,4 @@ def _send_executions(batch: log.Batch, numbers: dict[int, int]) -> None:
 
 
 def _scale(instrument: Instrument, multiplier_e18: int) -> rules.Scale:
-    return rules.Scale(instrument.tick_size, Decimal(multiplier_e18).scaleb(-18))
+    return rules.Scale.of(instrument.tick_size, Decimal(multiplier_e18).scaleb(-18))

@@ -126,7 +126,7 @@ def mark_settled(trades: Sequence[Trade], *, now: datetime) -> None:
 
 
 def _tape_trade(trade: Trade) -> TapeTrade:
-    scale = rules.Scale(trade.instrument.tick_size, trade.multiplier)
+    scale = rules.Scale.of(trade.instrument.tick_size, trade.multiplier)
     return TapeTrade(
         uid=trade.uid,
         instrument_id=trade.instrument_id,

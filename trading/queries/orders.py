@@ -72,7 +72,7 @@ def trades_of(user: User) -> QuerySet[Trade]:
 
 def scale_of(instrument: Instrument) -> rules.Scale:
     """Say how an instrument counts."""
-    return rules.Scale(instrument.tick_size, instrument.multiplier)
+    return rules.Scale.of(instrument.tick_size, instrument.multiplier)
 
 
 def fee_tier(now: datetime) -> FeeTier:
@@ -113,7 +113,7 @@ def collar(instrument: Instrument, side: str, *, now: datetime) -> Decimal:
         fresh_reference(instrument, now=now),
         side=side,
         width=collar_width(now),
-        tick=instrument.tick_size,
+        tick=scale_of(instrument).tick,
     )
 
 
@@ -230,9 +230,9 @@ def describe_trade(trade: Trade, user: User) -> dict[str, Any]:
         "order_id": str(order.uid),
         "instrument": trade.instrument.symbol,
         "side": str(side),
-        "price": f"{trade.price.quantize(trade.instrument.tick_size):f}",
+        "price": _dollars(trade.price, scale_of(trade.instrument)),
         "quantity": _text(
-            trade.quantity, rules.Scale(trade.instrument.tick_size, trade.multiplier)
+            trade.quantity, rules.Scale.of(trade.instrument.tick_size, trade.multiplier)
         ),
         "cost": str(Amount(trade.cost, USD)),
         "fee": str(Amount(trade.buy_fee if buying else trade.sell_fee, USD)),
