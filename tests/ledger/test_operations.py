@@ -1,10 +1,12 @@
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
 from common import clock
+from common.money import ceil_units, floor_units
 from ledger import operations, queries
 from ledger.models import Account, Asset, Hold, Journal, Transfer
 from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
@@ -249,6 +251,38 @@ class TestReverse:
         move(alice, bob, 1, key="spent")
         with pytest.raises(operations.InsufficientFunds):
             operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+
+
+class TestTheExampleOfTheDocs:
+    """docs/ledger.md tells this story; these are its numbers."""
+
+    def test_bob_buys_about_25_dollars_of_apple(
+        self, usd: Asset, outside: int, alice: int, bob: int
+    ) -> None:
+        apple = Asset.objects.get_or_create(code="AAPLx", defaults={"scale": 8, "kind": "token"})[0]
+        owners = [Account.objects.get(pk=account).owner_id for account in (alice, bob)]
+        issuer, alices, bobs, fees = operations.open_accounts(
+            keys=[
+                AccountKey(None, apple.pk, "issuer"),
+                *(AccountKey(owner, apple.pk, "customer") for owner in owners),
+                AccountKey(None, usd.pk, "fees"),
+            ]
+        )
+        move(outside, bob, 100_000_000, key="deposit")
+        move(issuer, alices, 8_976_660, key="issue")
+        requests = [HoldRequest(bob, 25_235_187, "buy"), HoldRequest(alices, 8_976_660, "sell")]
+        buy, sell = operations.hold(requests=requests)
+        assert Account.objects.get(pk=bob).available == 74_764_813
+        legs = [Leg(alices, bobs, 8_976_660), Leg(bob, alice, 24_999_998), Leg(bob, fees, 99_999)]
+        captures = [Capture(buy, 25_099_997), Capture(sell, 8_976_660)]
+        operations.post(entries=[Entry("trade", "trade", legs, captures)], occurred_at=NOW)
+        operations.release(releases=[(buy, 135_190)])
+        assert (state(bob), state(bobs)) == ((74_900_003, 0), (8_976_660, 0))
+        assert (state(alice), state(alices)) == ((24_999_998, 0), (0, 0))
+        cost = Decimal("278.50") * 8_976_660 / 10**8
+        assert floor_units(cost, usd) == 24_999_998
+        assert ceil_units(280 * Decimal("0.08976660") * Decimal("1.004"), usd) == 25_235_187
+        assert floor_units(Decimal("24.999998") * Decimal("0.004"), usd) == 99_999
 
 
 class TestAnnouncing:
