@@ -48,7 +48,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The last 24 hours: the reference price then, its extremes, and what was traded here."""
+    """The reference price 24 hours ago and its extremes since, and what was traded here.
+
+    Hours of a closed session do not count for the price: on Sunday a share is compared with
+    Thursday night. They count for what was traded.
+    """
 
     open: Decimal
     high: Decimal
@@ -237,26 +241,34 @@ def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str,
                coalesce(t.volume, 0), t.turnover / nullif(t.volume, 0)
         FROM instruments_instrument i
         JOIN market_referenceprice ref ON ref.instrument_id = i.id
+        JOIN unnest(%(hours)s::text[], %(since)s::timestamptz[]) AS h (hours, since)
+             ON h.hours = i.hours
         LEFT JOIN LATERAL (
             SELECT close FROM market_candle
             WHERE instrument_id = i.id AND kind = 'reference' AND interval = '1m'
-                  AND time < %(since)s ORDER BY time DESC LIMIT 1
+                  AND time < h.since ORDER BY time DESC LIMIT 1
         ) AS before ON true
         LEFT JOIN LATERAL (
             SELECT max(high) AS high, min(low) AS low, (array_agg(open ORDER BY time))[1] AS open
             FROM market_candle
             WHERE instrument_id = i.id AND kind = 'reference' AND interval = '15m'
-                  AND time >= %(since)s
+                  AND time >= h.since
         ) AS r ON true
         LEFT JOIN LATERAL (
             SELECT sum(volume) AS volume, sum(turnover) AS turnover FROM market_candle
-            WHERE instrument_id = i.id AND kind = 'tape' AND interval = '1m' AND time >= %(since)s
+            WHERE instrument_id = i.id AND kind = 'tape' AND interval = '1m' AND time >= %(day)s
         ) AS t ON true
         WHERE i.id = ANY (%(ids)s)
     """
-    ids = [instrument.pk for instrument in instruments]
+    day = intervals.LENGTHS["1d"]
+    params = {
+        "ids": [instrument.pk for instrument in instruments],
+        "day": now - day,
+        "hours": list(Instrument.Hours.values),
+        "since": [sessions.rewind(hours, now, day) for hours in Instrument.Hours.values],
+    }
     with connection.cursor() as cursor:
-        cursor.execute(query, {"since": now - intervals.LENGTHS["1d"], "ids": ids})
+        cursor.execute(query, params)
         return {row[0]: Day(*row[1:]) for row in cursor.fetchall()}
 
 

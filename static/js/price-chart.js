@@ -49,7 +49,8 @@ class PriceChart extends HTMLElement {
     const credit = make("a", { href: "https://www.tradingview.com/", rel: "noopener", target: "_blank", textContent: "Charts by TradingView" });
     const tools = make("div", { className: "chart-tools" }, this.choice("Range", RANGES, (range) => this.show(range)), this.choice("Kind", KINDS, (kind) => this.redraw(kind)));
     this.replaceChildren(tools, this.canvas, this.problem, make("p", { className: "chart-foot" }, this.note, credit));
-    this.chart = createChart(this.canvas, { autoSize: true, handleScroll: { vertTouchDrag: false } });
+    const layout = { attributionLogo: false }; // its style would break the page's policy: the credit stands below
+    this.chart = createChart(this.canvas, { autoSize: true, layout, handleScroll: { vertTouchDrag: false } });
     this.paint();
   }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import instruments.operations
 import instruments.queries
+from common import realtime
 from common.invariants import find_breaks
 from market import operations, queries
 from market.models import Candle, TapeTrade
@@ -85,8 +86,6 @@ class TestRecordTrades:
             operations.record_trades(
                 trades=[trade(apple, "279.00", after_s=9), trade(apple, "278.00", after_s=2)]
             )
-        from common import realtime
-
         assert b"279.00" in realtime.connection().hget(queries.LAST_KEY, "AAPLx")
 
 

@@ -1,0 +1,242 @@
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+import instruments.operations
+import instruments.queries
+from common import realtime
+from instruments.models import Instrument
+from market import queries
+from market.models import Candle, ReferencePrice
+from market.operations import feed
+from market.rules import candles, sessions, simulation
+
+pytestmark = pytest.mark.django_db
+
+WEDNESDAY = datetime(2026, 11, 18, 12, 0, 30, tzinfo=UTC)
+SUNDAY = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
+NAMES = ("AAPLx", "ABBVx", "SPYx")
+
+
+@pytest.fixture(autouse=True)
+def _listed():
+    """List three instruments: one trades at any hour, two on weekdays."""
+    instruments.operations.load_instruments()
+    Instrument.objects.exclude(symbol__in=NAMES).update(listed=False)
+    Instrument.objects.filter(symbol="SPYx").update(hours="24/5")
+
+
+@pytest.fixture(autouse=True)
+def _short_past(monkeypatch):
+    """Keep the past short: a week of days, three of quarters, two hours of minutes."""
+    monkeypatch.setattr(simulation, "HISTORY", timedelta(days=8))
+    monkeypatch.setattr(simulation, "FINE_HISTORY", timedelta(days=3))
+    monkeypatch.setattr(simulation, "FINEST_HISTORY", timedelta(hours=2))
+
+
+def begin(now):
+    run = feed.start_feed(now=now)
+    while run.fill_past():
+        pass
+    return run
+
+
+def ticks(run, now, seconds):
+    for second in range(1, seconds + 1):
+        run.tick(now=now + timedelta(seconds=second))
+    return now + timedelta(seconds=seconds)
+
+
+def times(symbol, interval):
+    rows = Candle.objects.filter(instrument__symbol=symbol, interval=interval, kind="reference")
+    return list(rows.order_by("time").values_list("time", flat=True))
+
+
+class TestFirstStart:
+    def test_prices_are_there_at_once_and_the_past_comes_between_the_ticks(self):
+        run = feed.start_feed(now=WEDNESDAY)
+        run.tick(now=WEDNESDAY)
+        assert queries.reference_price(instruments.queries.by_symbol("AAPLx")) is not None
+        assert not Candle.objects.filter(interval="1d").exists()
+        assert [run.fill_past() for _ in range(4)] == [True, True, True, False]
+        assert Candle.objects.filter(interval="1d").exists()
+
+    def test_history_is_marked_as_simulated_and_ends_at_the_demo_price(self):
+        begin(WEDNESDAY)
+        assert not Candle.objects.filter(simulated=False).exists()
+        last = Candle.objects.filter(instrument__symbol="AAPLx", interval="1m").latest("time")
+        assert last.close == Decimal("278.5")
+
+    def test_every_interval_is_rolled_up_from_the_one_below(self):
+        begin(WEDNESDAY)
+        for lower, upper in candles.LADDER:
+            for candle in Candle.objects.filter(
+                interval=upper, kind="reference", instrument__symbol="AAPLx"
+            ).order_by("-time")[:3]:
+                parts = list(
+                    Candle.objects.filter(
+                        interval=lower,
+                        kind="reference",
+                        instrument__symbol="AAPLx",
+                        time__gte=candle.time,
+                        time__lt=candle.time + candles.LENGTHS[upper],
+                    ).order_by("time")
+                )
+                assert candle.open == parts[0].open
+                assert candle.close == parts[-1].close
+                assert candle.high == max(part.high for part in parts)
+                assert candle.low == min(part.low for part in parts)
+
+    def test_a_start_that_was_cut_off_goes_on(self):
+        run = feed.start_feed(now=WEDNESDAY)
+        run.tick(now=WEDNESDAY)
+        run.fill_past()
+        run = feed.start_feed(now=WEDNESDAY + timedelta(seconds=20))
+        assert [run.fill_past() for _ in range(3)] == [True, True, False]
+        with_past = Candle.objects.filter(interval="1d").values("instrument").distinct()
+        assert with_past.count() == 3
+
+
+class TestTicks:
+    def test_publishes_only_what_changed(self):
+        run = begin(WEDNESDAY)
+        run.tick(now=WEDNESDAY)
+        with realtime.connection().pubsub() as heard:
+            heard.subscribe(realtime.MARKET_CHANNEL)
+            heard.get_message(timeout=1)
+            changed = run.tick(now=WEDNESDAY + timedelta(seconds=1))
+            message = {}
+            while message.get("kind") != "reference":
+                raw = heard.get_message(timeout=1)
+                assert raw is not None
+                message = json.loads(raw["data"])
+        assert message["prices"] == {symbol: f"{price:f}" for symbol, price in changed.items()}
+
+    def test_vouches_for_all_prices_each_second(self):
+        run = begin(SUNDAY)
+        ticks(run, SUNDAY, 5)
+        abbvie = queries.reference_price(instruments.queries.by_symbol("ABBVx"))
+        assert abbvie.at == SUNDAY + timedelta(seconds=5)
+        assert (abbvie.price, abbvie.simulated) == (Decimal("227.00"), True)
+
+    def test_gives_a_sign_of_life(self):
+        begin(WEDNESDAY).tick(now=WEDNESDAY)
+        assert realtime.is_alive("feed")
+
+    def test_closes_each_minute_once_however_often_it_is_written(self):
+        run = begin(WEDNESDAY)
+        now = ticks(run, WEDNESDAY, 120)
+        made = Candle.objects.count()
+        run.stop(now=now)
+        run._store_bars()
+        assert Candle.objects.count() == made + 3  # the minute that was still forming
+        assert times("AAPLx", "1m")[-3:] == [
+            candles.begin("1m", WEDNESDAY) + timedelta(minutes=n) for n in range(3)
+        ]
+
+    def test_a_closed_session_makes_no_candle_and_no_move(self):
+        run = begin(SUNDAY)
+        ticks(run, SUNDAY, 150)
+        assert times("AAPLx", "1m")[-1] > SUNDAY
+        assert times("ABBVx", "1m")[-1] < datetime(2026, 11, 21, 1, tzinfo=UTC)
+
+    def test_takes_the_same_queries_for_any_number_of_instruments(self, django_assert_num_queries):
+        run = begin(WEDNESDAY)
+        run.tick(now=WEDNESDAY)
+        with django_assert_num_queries(0):
+            run.tick(now=WEDNESDAY + timedelta(seconds=1))
+        with django_assert_num_queries(11):  # candles, six roll-ups, prices, statistics, savepoint
+            run.tick(now=WEDNESDAY + timedelta(seconds=40))
+
+    def test_a_silent_feed_publishes_nothing_and_shows_no_life(self, monkeypatch):
+        run = begin(WEDNESDAY)
+        monkeypatch.setattr(run._feed, "is_live", lambda now: False)
+        realtime.connection().flushdb()
+        assert run.tick(now=WEDNESDAY) == {}
+        assert not realtime.is_alive("feed")
+        assert not realtime.connection().exists(queries.FEED_KEY)
+
+
+class TestRestart:
+    def test_goes_on_from_the_last_price_and_leaves_no_gap(self):
+        run = begin(WEDNESDAY)
+        now = ticks(run, WEDNESDAY, 90)
+        run.stop(now=now)
+        price = ReferencePrice.objects.get(instrument__symbol="AAPLx").price
+        later = now + timedelta(hours=1)
+        run = begin(later)
+        ticks(run, later, 60)
+        minutes = times("AAPLx", "1m")
+        assert all(b - a == timedelta(minutes=1) for a, b in itertools.pairwise(minutes))
+        first = Candle.objects.get(
+            instrument__symbol="AAPLx", interval="1m", time=candles.begin("1m", now) + timedelta(0)
+        )
+        assert abs(first.close - price) / price < Decimal("0.02")
+        quarters = times("AAPLx", "15m")[-8:]
+        assert all(b - a == timedelta(minutes=15) for a, b in itertools.pairwise(quarters))
+
+    def test_invents_nothing_across_a_closed_weekend(self):
+        friday = datetime(2026, 11, 20, 22, 0, 30, tzinfo=UTC)
+        run = begin(friday)
+        run.tick(now=friday)
+        monday = datetime(2026, 11, 23, 2, 0, 30, tzinfo=UTC)
+        begin(monday).tick(now=monday)
+        for time in times("ABBVx", "1m"):
+            assert sessions.is_open("24/5", time)
+        assert times("ABBVx", "1m")[-1] == datetime(2026, 11, 23, 1, 59, tzinfo=UTC)
+
+
+class TestTickers:
+    @pytest.fixture
+    def listed(self):
+        begin(WEDNESDAY).tick(now=WEDNESDAY)
+        return list(instruments.queries.listed())
+
+    def test_ask_the_database_nothing_while_redis_knows(self, listed, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            tickers = queries.tickers(listed)
+        apple = tickers["AAPLx"]
+        assert apple.reference_price == Decimal("278.50")
+        assert apple.low_24h <= apple.reference_price <= apple.high_24h
+        assert apple.change_24h_pct is not None
+        assert (apple.state, apple.simulated, apple.last) == ("online", True, None)
+
+    def test_come_from_the_tables_when_redis_is_empty(self, listed, django_assert_num_queries):
+        known = queries.tickers(listed)["AAPLx"]
+        realtime.connection().flushdb()
+        with django_assert_num_queries(3):
+            stored = queries.tickers(listed)["AAPLx"]
+        assert stored.reference_price == known.reference_price
+        assert stored.simulated
+
+    def test_take_bid_and_ask_from_the_book_and_its_state(self, listed):
+        book = {"bids": [["278.40", "1.5"]], "asks": [["278.60", "2"]], "sequence": 7}
+        realtime.connection().set(queries.BOOK_KEY + "AAPLx", json.dumps(book))
+        realtime.connection().hset(queries.STATE_KEY, "AAPLx", "post_only")
+        apple = queries.tickers(listed)["AAPLx"]
+        assert (apple.bid, apple.ask, apple.state) == (
+            Decimal("278.40"),
+            Decimal("278.60"),
+            "post_only",
+        )
+        assert queries.book_of("AAPLx", 10).asks == [("278.60", "2")]
+
+    def test_lines_and_closes_are_one_query(self, listed, django_assert_num_queries):
+        with django_assert_num_queries(2):
+            lines = queries.sparklines(listed)
+            closes = queries.closes(listed, "1d", WEDNESDAY - timedelta(days=30))
+        assert {len(line) for line in lines.values()} == {24}
+        assert len(closes) == 3
+
+    def test_the_change_of_a_closed_share_is_that_of_its_last_trading_day(self, monkeypatch):
+        monkeypatch.setattr(simulation, "FINEST_HISTORY", timedelta(hours=26))
+        begin(SUNDAY).tick(now=SUNDAY)
+        abbvie = instruments.queries.by_symbol("ABBVx")
+        day = queries.statistics([abbvie], now=SUNDAY)["ABBVx"]
+        before = Candle.objects.filter(
+            instrument=abbvie, interval="1m", time__lt=datetime(2026, 11, 20, 1, tzinfo=UTC)
+        ).latest("time")
+        assert day.open == before.close
