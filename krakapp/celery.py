@@ -28,6 +28,10 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "forget first answers": {
+        "task": "krakapp.tasks.forget_first_answers",
+        "schedule": 3600.0,
+    },
     "prove that a worker lives": {
         "task": "krakapp.tasks.beat_worker",
         "schedule": 5.0,

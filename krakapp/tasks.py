@@ -1,11 +1,22 @@
 """The platform's own chores."""
 
+from datetime import timedelta
+
 from celery import shared_task
 
-from common import realtime
+from common import clock, realtime
+from common.models import FirstAnswer
+
+KEPT = timedelta(hours=24)
 
 
 @shared_task
 def beat_worker() -> None:
     """Prove that a worker takes tasks, and that beat sends them."""
     realtime.beat("worker")
+
+
+@shared_task
+def forget_first_answers() -> int:
+    """Let go of the answers kept for repeated requests, once they are a day old."""
+    return FirstAnswer.objects.filter(created_at__lt=clock.now() - KEPT).delete()[0]

@@ -299,6 +299,22 @@ def may_pay_too(card: Card, user: User) -> list[tuple[str, str]]:
 # The invariants' numbers are those of docs/invariants.md.
 CHECKS = [
     Check(
+        13,
+        "every live hold has one living owner",
+        """
+        SELECT format('hold %s (%s) of %s has %s owners', h.id, h.purpose, h.remaining,
+                      orders.living + cards.living)
+        FROM ledger_hold h
+        CROSS JOIN LATERAL (SELECT count(*) AS living FROM trading_order WHERE hold_id = h.id)
+            AS orders
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS living FROM spending_authorization
+            WHERE hold_id = h.id AND status = 'pending'
+        ) AS cards
+        WHERE h.remaining > 0 AND orders.living + cards.living <> 1
+        """,
+    ),
+    Check(
         30,
         "authorizations add up to their holds",
         """

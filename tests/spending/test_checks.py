@@ -50,7 +50,14 @@ class TestChecks:
             "UPDATE spending_authorization SET status = 'closed', closed_at = now()"
             " WHERE status = 'pending'"
         )
-        assert broken() == {"authorizations add up to their holds"}
+        assert broken() == {
+            "authorizations add up to their holds",
+            "every live hold has one living owner",
+        }
+
+    def test_a_live_hold_that_nobody_owns(self, day):
+        plant("UPDATE ledger_hold SET remaining = 5 WHERE remaining = 0")
+        assert "every live hold has one living owner" in broken()
 
     def test_a_declined_purchase_that_sold_something(self, day):
         plant(
