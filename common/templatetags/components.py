@@ -214,7 +214,7 @@ def change(pct: Value, *, amount: Value = None, symbol: str = "", pill: bool = F
 
 
 @register.simple_tag
-def shares(value: Value, code: str = "", *, unit: bool = True) -> SafeString:
+def shares(value: Value, code: str = "", *, unit: bool = True, signed: bool = False) -> SafeString:
     """Show a quantity: four decimals where they say enough, all of them on demand."""
     known = read(value, code)
     if known is None:
@@ -227,7 +227,7 @@ def shares(value: Value, code: str = "", *, unit: bool = True) -> SafeString:
         '<data class="shares" value="{}"{}>{}{}</data>',
         f"{number:f}",
         format_html(' title="{}"', full) if short != full else "",
-        short.replace("-", MINUS),
+        ("+" if signed and number > 0 else "") + short.replace("-", MINUS),
         format_html(' <span class="shares-code">{}</span>', code) if unit and code else "",
     )
 
@@ -241,9 +241,9 @@ def ago(moment: dt.datetime | None) -> SafeString:
     return format_html(
         '<relative-time><time datetime="{}" title="{} {}">{}</time></relative-time>',
         moment.isoformat(),
-        f"{local:%d %b %Y, %H:%M:%S}",
+        f"{local.day} {local:%b %Y, %H:%M:%S}",
         local.tzname(),
-        f"{local:%d %b, %H:%M}",
+        f"{local.day} {local:%b, %H:%M}",
     )
 
 
