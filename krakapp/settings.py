@@ -273,6 +273,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "CountryEnum": "django_countries.countries",
+        "InstrumentTypeEnum": "instruments.models.Instrument.Type",
+        "OrderTypeEnum": "trading.api.serializers.PLACEABLE",
+        "SideEnum": "trading.models.Order.Side",
+    },
 }
 
 # The bank account that customers send dollars to

@@ -33,7 +33,7 @@ class OrderRequest(StrictSerializer):
     """An order as a customer asks for it: by `quantity` in shares or by `notional` in dollars."""
 
     instrument = InstrumentField()
-    side = serializers.ChoiceField(choices=Order.Side.values)
+    side = serializers.ChoiceField(choices=Order.Side.choices)
     type = serializers.ChoiceField(choices=PLACEABLE)
     quantity = PositiveDecimal(decimals=8, required=False, allow_null=True)
     notional = PositiveDecimal(decimals=6, required=False, allow_null=True)
@@ -127,7 +127,7 @@ class OrderAnswer(serializers.Serializer[Order]):
     id = serializers.UUIDField()
     client_order_id = serializers.CharField(allow_null=True)
     instrument = serializers.CharField()
-    side = serializers.ChoiceField(choices=Order.Side.values)
+    side = serializers.ChoiceField(choices=Order.Side.choices)
     type = serializers.ChoiceField(choices=PLACEABLE)
     status = serializers.ChoiceField(choices=Order.Status.values)
     reason = serializers.CharField(required=False)
@@ -163,7 +163,7 @@ class TradeAnswer(serializers.Serializer[Trade]):
     id = serializers.UUIDField()
     order_id = serializers.UUIDField()
     instrument = serializers.CharField()
-    side = serializers.ChoiceField(choices=Order.Side.values)
+    side = serializers.ChoiceField(choices=Order.Side.choices)
     price = decimal()
     quantity = decimal()
     cost = decimal()

@@ -18,7 +18,7 @@ class OrderTicket extends HTMLElement {
     this.addEventListener("input", () => this.typed());
     this.addEventListener("htmx:afterSettle", () => this.show());
     phone.addEventListener("change", this.fold);
-    document.addEventListener("price-picked", this.fill);
+    document.addEventListener("book-price", this.fill);
     document.addEventListener("click", this.opened);
     const symbol = [`${this.getAttribute("symbol")}/USD`];
     this.stop = live.subscribe("ticker", { symbol }, ({ data }) => this.moved(data.at(-1)));
@@ -31,7 +31,7 @@ class OrderTicket extends HTMLElement {
     this.stop?.();
     clearTimeout(this.timer);
     phone.removeEventListener("change", this.fold);
-    document.removeEventListener("price-picked", this.fill);
+    document.removeEventListener("book-price", this.fill);
     document.removeEventListener("click", this.opened);
   }
 
@@ -94,11 +94,12 @@ class OrderTicket extends HTMLElement {
     this.changed();
   }
 
-  /** A row of the order book: its price becomes the limit. */
-  take({ price }) {
+  /** A row of the order book: its price becomes the limit of an order that would meet it. */
+  take({ price, side }) {
     if (!price || !this.form) return;
+    this.form.elements.side.value = side;
     this.form.elements.type.value = "limit";
-    this.form.elements.limit_price.value = price;
+    this.form.elements.limit_price.value = price.toFixed(Number.isInteger(Math.round(price * 1e6) / 1e4) ? 2 : 4);
     if (phone.matches && this.dialog && !this.dialog.open) this.dialog.showModal();
     this.changed();
   }
