@@ -290,6 +290,29 @@ BANK_DETAILS = {
     "bic": os.environ.get("BANK_BIC", "SIMULT21XXX" if DEMO else ""),
 }
 
+# The staff's side
+
+UNFOLD = {
+    "SITE_TITLE": "KrakApp",
+    "SITE_HEADER": "KrakApp staff",
+    "SITE_SYMBOL": "account_balance",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98% .02 85)",
+            "100": "oklch(95% .05 85)",
+            "200": "oklch(91% .09 82)",
+            "300": "oklch(86% .13 80)",
+            "400": "oklch(80% .15 76)",
+            "500": "oklch(70% .14 70)",
+            "600": "oklch(55% .12 65)",
+            "700": "oklch(48% .11 62)",
+            "800": "oklch(41% .09 60)",
+            "900": "oklch(35% .08 58)",
+            "950": "oklch(26% .06 55)",
+        }
+    },
+}
+
 # Static files, security
 
 STATIC_URL = "static/"

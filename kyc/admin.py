@@ -83,20 +83,36 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     actions_detail = ("approve", "reject", "reopen")
     inlines = (CheckResultInline, AgreementInline)
     fieldsets = (
-        (None, {"fields": (("user", "status", "version"), ("submitted_at", "decided_at"))}),
+        (None, {"fields": ("user", "status", "submitted_at", "version")}),
         (
             "Answers",
             {
                 "fields": (
-                    ("first_names", "last_names", "birth_date"),
-                    ("street", "postal_code", "city", "residence"),
-                    ("citizenship", "tax_residence", "masked_tax_id", "us_person"),
+                    ("first_names", "last_names"),
+                    "birth_date",
+                    "street",
+                    ("postal_code", "city"),
+                    "residence",
+                    ("citizenship", "tax_residence"),
+                    "masked_tax_id",
+                    "us_person",
                 )
             },
         ),
-        ("Decision", {"fields": ("decided_by", "message", "internal_note")}),
+        ("Decision", {"fields": ("decided_by", "decided_at", "message", "internal_note")}),
     )
     readonly_fields = ("masked_tax_id",)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Offer only what the case's state allows."""
+        status = Application.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        if status in queries.QUEUE:
+            offered = {"approve", "reject"}
+        else:
+            offered = {"reopen"} if status == Application.Status.REJECTED else set()
+        return [
+            one for one in super().get_actions_detail(request, object_id) if one.path in offered
+        ]
 
     def has_review_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may decide on applications."""

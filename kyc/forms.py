@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django_countries.fields import CountryField
@@ -17,7 +17,23 @@ YES_NO = [("yes", "Yes, I am"), ("no", "No, I am not")]
 Country = CountryField(blank_label="Choose a country").formfield
 
 
-class NameForm(forms.Form):
+MISSING = {"required": "We need this to go on."}
+
+
+class StepForm(forms.Form):
+    """One screen: a heading, why we ask, and the questions."""
+
+    heading: ClassVar[str]
+    why: ClassVar[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say in plain words what is missing."""
+        super().__init__(*args, **kwargs)
+        for asked in self.fields.values():
+            asked.error_messages |= MISSING
+
+
+class NameForm(StepForm):
     """Who are you?"""
 
     heading = "Who are you?"
@@ -43,7 +59,7 @@ class NameForm(forms.Form):
         return born
 
 
-class AddressForm(forms.Form):
+class AddressForm(StepForm):
     """Where do you live?"""
 
     heading = "Where do you live?"
@@ -63,7 +79,7 @@ class AddressForm(forms.Form):
     )
 
 
-class TaxForm(forms.Form):
+class TaxForm(StepForm):
     """Citizenship and tax."""
 
     heading = "Citizenship and tax"
@@ -80,7 +96,7 @@ class TaxForm(forms.Form):
     )
 
 
-class USPersonForm(forms.Form):
+class USPersonForm(StepForm):
     """Ties to the United States."""
 
     heading = "Ties to the United States"

@@ -53,8 +53,10 @@ class DepositInstructionAdmin(ReadOnly, ModelAdmin):
     search_fields = ("reference", "user__email", "uid")
     search_help_text = "A reference, an e-mail address, or the id"
     fields = (
-        ("user", "reference", "status"),
-        ("announced", "created_at", "completed_at"),
+        "user",
+        ("reference", "status"),
+        "announced",
+        ("created_at", "completed_at"),
         "uid",
     )
     readonly_fields = ("announced", "uid")

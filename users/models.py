@@ -45,6 +45,14 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.email
 
+    def get_full_name(self) -> str:
+        """Give the e-mail address: what people are called is in their application."""
+        return self.email
+
+    def get_short_name(self) -> str:
+        """Give the part of the e-mail address before the @."""
+        return self.email.partition("@")[0]
+
 
 class AuditEntry(models.Model):
     """Who did what to whom, when and why; `digest` covers the row and the row before."""
