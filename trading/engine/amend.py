@@ -102,7 +102,7 @@ def rearm(shard: Shard, book: Book, order: OrderState, changed: OrderState) -> N
         order.remaining = changed.remaining
         shard.free_excess(book, order)
     watch.add(order)
-    shard.touched[order.id] = order
+    shard.touched.append(order)
     look(shard, book, watch, book.reference(order))
 
 
@@ -118,5 +118,5 @@ def shrink(shard: Shard, book: Book, order: OrderState, changed: OrderState) -> 
     order.quantity, order.remaining = changed.quantity, changed.remaining
     order.budget = changed.budget
     shard.free_excess(book, order)
-    shard.touched[order.id] = order
+    shard.touched.append(order)
     shard.shown.add(order.instrument)

@@ -118,7 +118,7 @@ def record(shard: Shard, order: OrderState, quantity: int, cost: int, fee: int) 
         order.remaining -= quantity
     if order.remaining_notional is not None:
         order.remaining_notional -= cost
-    shard.touched[order.id] = order
+    shard.touched.append(order)
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:

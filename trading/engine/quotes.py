@@ -80,7 +80,7 @@ def standing(shard: Shard, command: Quote, id_: int, side: Side) -> OrderState:
         order.opened_at = shard.at
         shard.quotes[id_] = []
         shard.admit(order)
-    shard.touched[id_] = order
+    shard.touched.append(order)
     return order
 
 

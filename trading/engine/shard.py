@@ -41,7 +41,7 @@ class Shard:
         self.deadlines: dict[int, int] = {}
         self.due: list[tuple[int, int, int]] = []
         self.moves: deque[tuple[Book, Watch, int]] = deque()
-        self.touched: dict[int, OrderState] = {}
+        self.touched: list[OrderState] = []
         self.instruments: dict[int, InstrumentState] = {}
         self.participants: dict[int, ParticipantState] = {}
         self.trades: list[Fill] = []
@@ -54,13 +54,15 @@ class Shard:
         Orders that live on are copied; what is finished is forgotten here anyway. A reason means
         that the command was rejected.
         """
+        touched = self.touched
         orders: list[OrderState] | tuple[()] = ()
-        if self.touched:
-            orders = [
-                order if order.closed_at is not None else self.copy(order)
-                for order in self.touched.values()
-            ]
-            self.touched.clear()
+        if touched:
+            self.touched = []
+            if len(touched) > 1:
+                touched = list({order.id: order for order in touched}.values())
+            orders = []
+            for order in touched:
+                orders.append(order if order.closed_at is not None else self.copy(order))
         trades, releases, books = self.trades or (), self.releases or (), self.shown
         if trades:
             self.trades = []
@@ -81,8 +83,8 @@ class Shard:
     def copy(self, order: OrderState) -> OrderState:
         """Return the order as it is now; a standing quote with its levels, best first."""
         state = order.__copy__()
-        levels = self.quotes.get(order.id) if order.type == "quote" else None
-        if levels is not None:
+        if order.type == "quote":
+            levels = self.quotes[order.id]
             state.levels = [[level.price, level.remaining, level.priority] for level in levels]
         return state
 
@@ -104,7 +106,7 @@ class Shard:
             order.displayed = visible = min(order.display, visible)
         ladder = book.bids if order.side == "buy" else book.asks
         ladder.add(order, order.price or 0, visible)
-        self.touched[order.id] = order
+        self.touched.append(order)
         self.shown.add(order.instrument)
 
     def leave(self, book: Book, order: OrderState) -> None:
@@ -123,7 +125,7 @@ class Shard:
         order.status = status
         order.reason = reason
         order.closed_at = self.at
-        self.touched[order.id] = order
+        self.touched.append(order)
         if order.budget:
             self.releases.append(Freed(order.id, order.budget))
             order.budget = 0
@@ -168,7 +170,7 @@ class Shard:
         ladder = book.bids if order.side == "buy" else book.asks
         ladder.remove(level.price, level.priority, level.remaining)
         self.quotes[order.id].remove(level)
-        self.touched[order.id] = order
+        self.touched.append(order)
         self.shown.add(order.instrument)
 
     def clear_quote(self, order: OrderState) -> None:

@@ -20,7 +20,7 @@ def arm(shard: Shard, book: Book, order: OrderState) -> None:
     """Let an admitted order wait for its trigger; it may have been reached already."""
     shard.priority += 1
     order.priority = shard.priority
-    shard.touched[order.id] = order
+    shard.touched.append(order)
     book.watch(order).add(order)
     look(shard, book, book.watch(order), book.reference(order))
 
@@ -58,7 +58,7 @@ def fired(shard: Shard, watch: Watch, price: int) -> list[OrderState]:
         watch.remove(order)
         order.triggered = True
         order.priority = 0
-        shard.touched[order.id] = order
+        shard.touched.append(order)
     return found
 
 
@@ -68,7 +68,7 @@ def follow(shard: Shard, order: OrderState, price: int) -> bool:
     extreme = price if order.trail_extreme is None else best(order.trail_extreme, price)
     if extreme != order.trail_extreme:
         order.trail_extreme = extreme
-        shard.touched[order.id] = order
+        shard.touched.append(order)
     stop = stop_price(order)
     return price <= stop if order.side == "sell" else price >= stop
 
