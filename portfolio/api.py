@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import clock
+from common.api import NewestFirst
 from portfolio import queries
 
 
@@ -86,10 +87,17 @@ class PortfolioView(APIView):
         return Response(queries.describe_summary(whole))
 
 
+class LatestFirst(NewestFirst):
+    """Pages by when it happened."""
+
+    ordering = ("-occurred_at", "-id")
+
+
 class ActivityView(ListAPIView[Any]):
     """Everything that moved value."""
 
     serializer_class = ActivityAnswer
+    pagination_class = LatestFirst
 
     @extend_schema(operation_id="activity")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

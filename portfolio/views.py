@@ -41,6 +41,9 @@ def home(request: HttpRequest) -> HttpResponse:
     page: dict[str, Any] = {"whole": whole, "live": live_data(whole)}
     if request.GET.get("part") == "hero":
         return render(request, "portfolio/home_show.html#hero", page)
+    if request.GET.get("part") == "step":
+        page["step"] = next_step(user, whole)
+        return render(request, "portfolio/home_show.html#step", page)
     history = queries.value_history(user, whole, period=period, now=now)
     page |= {
         "chart": chart_of(history),
@@ -91,7 +94,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     user = owner(request)
     journals = queries.activity_of(user)
     if before := as_uuid(request.GET.get("before", "")):
-        journals = journals.filter(pk__lt=get_object_or_404(journals, uid=before).pk)
+        journals = queries.older_than(journals, get_object_or_404(journals, uid=before))
     found = list(journals[: A_PAGE + 1])
     items = queries.items_of(found[:A_PAGE], user)
     page = {"items": items, "older": items[-1].id if len(found) > A_PAGE else None}

@@ -1,6 +1,6 @@
 """Questions about what a customer holds, what it cost and earned, and what led there."""
 
-from portfolio.queries.activity import Item, activity_of, describe_item, items_of
+from portfolio.queries.activity import Item, activity_of, describe_item, items_of, older_than
 from portfolio.queries.checks import CHECKS
 from portfolio.queries.history import PERIODS, Point, value_history
 from portfolio.queries.holdings import (
@@ -30,6 +30,7 @@ __all__ = [
     "describe_summary",
     "items_of",
     "movers",
+    "older_than",
     "position",
     "summary",
     "value_history",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 import ledger.queries
 from common.money import EXACT, USD, Amount
@@ -56,8 +56,14 @@ class Context:
 
 
 def activity_of(user: User) -> QuerySet[Any]:
-    """List the journals that touched a customer's accounts, newest first."""
-    return ledger.queries.movements_of(user)
+    """List the journals that touched a customer's accounts, newest first by when it happened."""
+    return ledger.queries.movements_of(user).order_by("-occurred_at", "-id")
+
+
+def older_than(journals: QuerySet[Any], last: Any) -> QuerySet[Any]:
+    """Narrow a list of `activity_of` to what came before one of its journals."""
+    same_moment = Q(occurred_at=last.occurred_at, pk__lt=last.pk)
+    return journals.filter(Q(occurred_at__lt=last.occurred_at) | same_moment)
 
 
 def items_of(journals: Sequence[Any], user: User) -> list[Item]:

@@ -23,7 +23,7 @@ from spending.operations.authorizations import (
 )
 from spending.operations.funding import raise_money
 
-DEADLINE_S = 1.2  # the network gives us two seconds, its way here and back included
+DEADLINE_S = 1.5  # the network gives us two seconds, its way here and back included
 EXPIRED_A_RUN = 200
 
 __all__ = ["UnknownCard", "expire_due", "receive_event"]

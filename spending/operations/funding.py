@@ -29,7 +29,7 @@ class Raised:
     reason: str = ""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: datetime) -> Raised:
     """Make an amount available in the customer's cash account, selling shares where needed.
 
@@ -37,12 +37,14 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
     locked before the plan is made, ids ascending: the cash alone where it is enough.
     """
     sources = list(card.sources.select_related("asset__instrument__book").order_by("position"))
-    cash_account = _open_cash(card)
+    usd = ledger.queries.usd().pk
+    key_of_cash = AccountKey(card.user_id, usd, "customer")
+    (cash_account,) = ledger.operations.open_accounts(keys=[key_of_cash])
     if sources and _is_cash(sources[0]):
         cash = _lock_cash(cash_account, sources[0], amount)
         if cash >= amount:
             return Raised(cash_account, amount)
-    plan, instruments = _plan(card, sources, cash_account, amount, now)
+    plan, instruments = _plan(card, sources, (usd, cash_account), amount, now)
     short = plan.covered < amount
     if plan.covered <= 0 or (short and not partial):
         return Raised(cash_account, 0, reason=plan.obstacle or "insufficient_funds")
@@ -60,12 +62,6 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
     ]
     reason = "insufficient_funds" if short else ""
     return Raised(cash_account, plan.covered, trades, reason)
-
-
-def _open_cash(card: Card) -> int:
-    usd = ledger.queries.usd()
-    key = AccountKey(card.user_id, usd.pk, "customer")
-    return ledger.operations.open_accounts(keys=[key])[0]
 
 
 def _is_cash(source: FundingSource) -> bool:
@@ -87,18 +83,20 @@ def _lock_cash(account: int, source: FundingSource, amount: int) -> int:
 
 
 def _plan(
-    card: Card, sources: list[FundingSource], cash_account: int, amount: int, now: datetime
+    card: Card, sources: list[FundingSource], cash: tuple[int, int], amount: int, now: datetime
 ) -> tuple[rules.Plan, dict[int, Instrument]]:
     """Lock everything a sale may touch, then decide what is sold.
 
     Where the house has not the cash to buy it, nothing is.
+
+    :param cash: the dollar's id, and the customer's account of it
     """
     instruments = {s.asset_id: s.asset.instrument for s in sources if not _is_cash(s)}
     theirs = [AccountKey(card.user_id, asset_id, "customer") for asset_id in instruments]
     house = [AccountKey(None, asset_id, "dealer") for asset_id in instruments]
-    dealer = AccountKey(None, ledger.queries.usd().pk, "dealer")
+    dealer = AccountKey(None, cash[0], "dealer")
     ids = ledger.operations.open_accounts(keys=[dealer, *theirs, *house])
-    balances = ledger.operations.lock_accounts(account_ids=[*ids, cash_account])
+    balances = ledger.operations.lock_accounts(account_ids=[*ids, cash[1]])
     available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
     plan = rules.plan(
         amount=amount,
