@@ -11,27 +11,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
 from common import clock
+from common.admin import ReadOnly
 from common.errors import DomainError
 from kyc import operations, queries
 from kyc.forms import ApproveForm, RejectForm, ReopenForm
 from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
 from users.models import User
-
-
-class ReadOnly:
-    """Refuse every change by hand: decisions go through the actions, which record who and why."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
 
 
 class CheckResultInline(ReadOnly, TabularInline):

@@ -8,35 +8,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
+from common.admin import ReadOnly, ReadOnlyTable, link
 from common.money import Amount
 from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
 
 
-class ReadOnly:
-    """Refuse every change, to everybody: a mistake in the books is corrected by a reversal."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
-
-
-class BooksAdmin(ReadOnly, ModelAdmin):
+class BooksAdmin(ReadOnlyTable):
     """A table of the books: newest first, one query a page, found by e-mail or id."""
 
-    ordering = ("-id",)
-    list_per_page = 50
-    show_full_result_count = False
-    actions = None
     owner_path: str | None = None
 
     def get_search_results(
@@ -48,15 +29,6 @@ class BooksAdmin(ReadOnly, ModelAdmin):
             return queryset.filter(**{f"{self.owner_path}__istartswith": term}).distinct(), False
         found: tuple[QuerySet[Model], bool] = super().get_search_results(request, queryset, term)
         return found
-
-
-def link(obj: Model | None, words: str = "") -> SafeString | str:
-    """Link to a row's own page in the admin."""
-    if obj is None:
-        return "-"
-    meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
-    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
-    return format_html('<a href="{}">{}</a>', url, words or obj)
 
 
 class TransferInline(ReadOnly, TabularInline):

@@ -6,25 +6,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from common.admin import ReadOnly
 from common.money import Amount
 from payments import queries
 from payments.models import BankCredit, DepositInstruction
-
-
-class ReadOnly:
-    """Refuse every change, to everybody."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
 
 
 class BankCreditInline(ReadOnly, TabularInline):

@@ -1,31 +1,14 @@
 """Lots and what closed them, for staff to read."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from common.admin import ReadOnly, ReadOnlyTable
 from common.money import USD, Amount
 from portfolio.models import Lot, LotClosing, LotDue
 from portfolio.rules import shares
-
-
-class ReadOnly:
-    """Refuse every change by hand: lots follow from trades."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
 
 
 class ClosingInline(ReadOnly, TabularInline):
@@ -63,7 +46,7 @@ class ClosingInline(ReadOnly, TabularInline):
 
 
 @admin.register(Lot)
-class LotAdmin(ReadOnly, ModelAdmin):
+class LotAdmin(ReadOnlyTable):
     """Shares bought in one trade, and what of them is left."""
 
     list_display = ("acquired_at", "customer", "instrument", "bought", "left", "paid", "left_cost")
@@ -71,10 +54,6 @@ class LotAdmin(ReadOnly, ModelAdmin):
     list_select_related = ("customer", "instrument")
     search_fields = ("customer__email__istartswith", "=instrument__symbol")
     search_help_text = "A customer's e-mail address, or a symbol"
-    ordering = ("-id",)
-    list_per_page = 50
-    show_full_result_count = False
-    actions = None
     inlines = (ClosingInline,)
     fields = (
         ("customer", "instrument", "trade"),

@@ -1,19 +1,19 @@
 """Cards and what they paid, for staff to read; freezing is the one thing they may do."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from common import clock
+from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
 from common.errors import DomainError
 from spending import operations, queries
 from spending.forms import ReasonForm
@@ -27,29 +27,9 @@ from spending.models import (
 )
 
 
-class ReadOnly:
-    """Refuse every change by hand: operations write, and record who and why."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
-
-
-class SpendingAdmin(ReadOnly, ModelAdmin):
+class SpendingAdmin(ReadOnlyTable):
     """A table newest first, found by a customer's e-mail address or an id."""
 
-    ordering = ("-id",)
-    list_per_page = 50
-    show_full_result_count = False
-    actions = None
     search_fields: tuple[str, ...] = ("=id",)
     search_help_text = "A customer's e-mail address, or an id"
     owner_path = "card__user__email"
@@ -73,23 +53,6 @@ class SpendingAdmin(ReadOnly, ModelAdmin):
                 return found, False
         rest: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, term)
         return rest
-
-
-def as_uuid(text: str) -> UUID | None:
-    """Read an id as the API writes it; None if it is something else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def link(obj: Model | None, words: str = "") -> SafeString | str:
-    """Link to a row's own page in the admin."""
-    if obj is None:
-        return "-"
-    meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
-    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
-    return format_html('<a href="{}">{}</a>', url, words or obj)
 
 
 class SourceInline(ReadOnly, TabularInline):

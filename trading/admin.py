@@ -5,40 +5,21 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
 from common.money import USD, Amount
 from trading.models import Book, Command, FeeTier, Order, Release, Shard, Trade
 
 
-class ReadOnly:
-    """Refuse every change, to everybody: only operations write what money depends on."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
-
-
-class TradingAdmin(ReadOnly, ModelAdmin):
+class TradingAdmin(ReadOnlyTable):
     """A table newest first, found by a customer's e-mail address or by the id the API shows."""
 
-    ordering = ("-id",)
-    list_per_page = 50
-    show_full_result_count = False
-    actions = None
     search_fields: tuple[str, ...] = ("=id",)
     search_help_text = "A customer's e-mail address, or an id"
 
@@ -61,23 +42,6 @@ class TradingAdmin(ReadOnly, ModelAdmin):
     def of_uid(self, queryset: QuerySet[Any], uid: UUID) -> QuerySet[Any]:
         """Narrow to the row with this id, and to those that belong to it."""
         raise NotImplementedError
-
-
-def as_uuid(text: str) -> UUID | None:
-    """Read an id as the API writes it; None if it is something else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def link(obj: Model | None) -> SafeString | str:
-    """Link to a row's own page in the admin."""
-    if obj is None:
-        return "-"
-    meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
-    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
-    return format_html('<a href="{}">{}</a>', url, obj)
 
 
 def dollars(units: int | None) -> str:

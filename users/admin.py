@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from common.admin import ReadOnly
 from users.models import AuditEntry, Notice, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
@@ -29,22 +30,6 @@ ABOUT = (
     ("Audit trail", "users_auditentry"),
     ("Notices", "users_notice"),
 )
-
-
-class ReadOnly:
-    """Refuse every change, to everybody."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds a row by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes one away."""
-        return False
 
 
 @admin.register(User)
