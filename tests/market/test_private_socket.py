@@ -1,0 +1,178 @@
+import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+
+from common import realtime
+from market.consumers import private
+from tests.market import sockets
+from tests.market.sockets import Client, eventually, is_closed
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLACE = "/ws/v2/private"
+INVALID = "ESession:Invalid session"
+
+
+@pytest.fixture
+def address():
+    with sockets.serving() as address:
+        yield address
+
+
+@pytest.fixture
+def alice():
+    return User.objects.create_user("alice@demo.test")
+
+
+@pytest.fixture
+def carol():
+    return User.objects.create_user("carol@demo.test")
+
+
+@pytest.fixture(autouse=True)
+def _snapshots(monkeypatch):
+    """Answer with the customer's e-mail instead of what the other apps would say."""
+    monkeypatch.setattr(
+        private,
+        "private_snapshots",
+        {"balances": lambda user: [{"asset": "USD", "owner": user.email}]},
+    )
+
+
+def session_of(user):
+    """Sign in; the session's key is also the app's token."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return session
+
+
+def browser(address, user, origin=None):
+    headers = {
+        "Cookie": f"sessionid={session_of(user).session_key}",
+        "Origin": origin or f"http://{address}",
+    }
+    return Client(address, PLACE, additional_headers=headers)
+
+
+def tell(user, number):
+    realtime.send_private([(user.pk, "balances", {"asset": "USD", "total": str(number)})])
+
+
+class TestSignIn:
+    def test_by_the_browsers_session_and_our_own_page(self, address, alice):
+        client = browser(address, alice)
+        assert client.subscribe("balances") == [{"asset": "USD", "owner": "alice@demo.test"}]
+        client.close()
+
+    def test_a_page_of_another_origin_has_no_session_here(self, address, alice):
+        client = browser(address, alice, origin="https://evil.example")
+        client.send("subscribe", channel="balances")
+        assert client.answer()["error"] == INVALID
+        client.close()
+
+    def test_by_a_token_in_the_first_request_from_anywhere(self, address, alice):
+        client = Client(address, PLACE)
+        token = session_of(alice).session_key
+        assert client.subscribe("balances", token=token)[0]["owner"] == "alice@demo.test"
+        client.send("subscribe", channel="notifications")
+        assert client.answer()["success"] is True
+        client.close()
+
+    @pytest.mark.parametrize("token", [None, "", "no-such-token"])
+    def test_without_a_session_nothing_is_told(self, address, token):
+        client = Client(address, PLACE)
+        client.send("subscribe", channel="balances", **({"token": token} if token else {}))
+        answer = client.answer()
+        assert (answer["error"], answer["success"]) == (INVALID, False)
+        client.close()
+
+    def test_the_token_of_somebody_else_does_not_change_who_it_is(self, address, alice, carol):
+        client = browser(address, alice)
+        client.subscribe("balances")
+        token = session_of(carol).session_key
+        client.send("subscribe", channel="executions", token=token)
+        assert client.answer()["error"] == INVALID
+        client.close()
+
+    def test_an_inactive_customer_stays_out(self, address, alice):
+        token = session_of(alice).session_key
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+        client = Client(address, PLACE)
+        client.send("subscribe", channel="balances", token=token)
+        assert client.answer()["error"] == INVALID
+        client.close()
+
+    def test_signing_out_elsewhere_ends_the_socket(self, address, alice, monkeypatch):
+        monkeypatch.setattr(private, "CHECK_EVERY_S", 0.1)
+        token = session_of(alice)
+        client = Client(address, PLACE)
+        client.subscribe("balances", token=token.session_key)
+        token.delete()
+        assert eventually(lambda: is_closed(client))
+
+
+class TestEvents:
+    def test_follow_the_snapshot_with_a_sequence(self, address, alice):
+        client = browser(address, alice)
+        client.subscribe("balances")
+        assert client.heard[-1]["sequence"] == 1
+        for number in range(2, 6):
+            tell(alice, number)
+        for number in range(2, 6):
+            data = client.data("balances", "update")
+            assert data == [{"asset": "USD", "total": str(number)}]
+            assert client.heard[-1]["sequence"] == number
+        client.close()
+
+    def test_reach_only_their_owner(self, address, alice, carol):
+        hers, theirs = browser(address, alice), browser(address, carol)
+        hers.subscribe("balances")
+        theirs.subscribe("balances")
+        tell(alice, 7)
+        tell(carol, 8)
+        assert hers.data("balances", "update")[0]["total"] == "7"
+        assert theirs.data("balances", "update")[0]["total"] == "8"
+        hers.close()
+        theirs.close()
+
+    def test_of_a_channel_not_asked_for_stay_away(self, address, alice):
+        client = browser(address, alice)
+        client.send("subscribe", channel="executions")
+        client.data("executions", "snapshot")
+        tell(alice, 7)
+        realtime.send_private([(alice.pk, "executions", {"order": "x"})])
+        assert client.data("executions", "update") == [{"order": "x"}]
+        assert not any(message.get("channel") == "balances" for message in client.heard)
+        client.close()
+
+    def test_that_happen_during_the_snapshot_come_after_it(self, address, alice, monkeypatch):
+        def snapshot(user):
+            tell(user, 9)
+            return [{"asset": "USD", "total": "9"}]
+
+        monkeypatch.setattr(private, "private_snapshots", {"balances": snapshot})
+        client = browser(address, alice)
+        assert client.subscribe("balances")[0]["total"] == "9"
+        assert client.data("balances", "update")[0]["total"] == "9"
+        client.close()
+
+    def test_end_with_the_subscription(self, address, alice):
+        client = browser(address, alice)
+        client.subscribe("balances")
+        client.send("subscribe", channel="balances")
+        assert client.answer()["error"] == "Already subscribed"
+        client.send("unsubscribe", channel="balances")
+        assert client.answer()["success"] is True
+        client.send("unsubscribe", channel="balances")
+        assert client.answer()["error"] == "Subscription Not Found"
+        client.close()
+
+    def test_public_channels_are_not_here(self, address, alice):
+        client = browser(address, alice)
+        client.send("subscribe", channel="ticker", symbol=["AAPLx/USD"])
+        assert client.answer()["error"] == "Subscription channel not supported"
+        client.close()
