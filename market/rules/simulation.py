@@ -16,7 +16,7 @@ from market.rules import candles, sessions
 
 YEAR_S = 365 * 86_400
 JUMPS_A_YEAR = 8
-JUMP_SIZE = 0.025
+JUMP_SIZE = 0.06  # the standard deviation of a jump at a yearly volatility of 1
 WICK = 0.7  # how far a candle's shadows reach at most, in standard deviations of its interval
 
 HISTORY = timedelta(days=365)
@@ -116,13 +116,12 @@ class Simulator:
         changed = {}
         for symbol, walker in self._walkers.items():
             own = random.gauss(0, 1)
-            jump = _jump(random, JUMPS_A_YEAR * elapsed_s / YEAR_S)
+            nature = self._tempers[symbol]
+            jump = nature.volatility * _jump(random, JUMPS_A_YEAR * elapsed_s / YEAR_S)
             if not open_hours[walker.hours]:
                 continue
             before = self._prices[symbol]
-            after = max(
-                before * math.exp(_drift(self._tempers[symbol], scale, market, own) + jump), 1.0
-            )
+            after = max(before * math.exp(_drift(nature, scale, market, own) + jump), 1.0)
             self._prices[symbol] = after
             if round(after) != round(before):
                 changed[symbol] = round(after)
@@ -136,6 +135,7 @@ def _drift(nature: Temper, scale: float, market: float, own: float) -> float:
 
 
 def _jump(random: Random, chance: float) -> float:
+    """Give a jump at a volatility of 1, which mostly is none."""
     return random.gauss(0, JUMP_SIZE) if random.random() < chance else 0.0
 
 
@@ -193,7 +193,7 @@ def history(
     own = nature.volatility * nature.own_share
     steps = [
         slot.scale * (common * slot.market + own * gauss(0, 1))
-        + (gauss(0, JUMP_SIZE) if uniform() < slot.jump_chance else 0.0)
+        + (nature.volatility * gauss(0, JUMP_SIZE) if uniform() < slot.jump_chance else 0.0)
         for slot in plan
     ]
     level = math.log(walker.ticks) - (math.fsum(steps) if backward else 0.0)
