@@ -36,10 +36,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def text(value: object) -> str:
-    """Write a number with as many digits as one looks at."""
+    """Write a value, numbers with as many digits as one looks at."""
     if isinstance(value, float):
         return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":
