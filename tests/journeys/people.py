@@ -1,0 +1,144 @@
+"""The people of a journey, each at their own browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import ROOT, Platform
+from tests.journeys.mobile import ANSWERS, DEMO_PASSWORD, PASSWORD, code_mailed_to
+
+PICTURES = ROOT / "var/journeys"
+EVER = 30_000
+
+
+@contextmanager
+def step(name: str, *pages: Page) -> Iterator[None]:
+    """Name a step; where it fails, keep a picture of every page."""
+    try:
+        yield
+    except BaseException:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        at = f"{datetime.now(tz=UTC):%H%M%S}"
+        for number, page in enumerate(pages):
+            page.screenshot(path=PICTURES / f"{at}-{name.replace(' ', '-')}-{number}.png")
+        raise
+
+
+class Customer:
+    """Somebody who lives a day in the app."""
+
+    def __init__(self, platform: Platform, page: Page, email: str) -> None:
+        self.platform = platform
+        self.page = page
+        self.email = email
+
+    def sign_up(self) -> None:
+        self.page.goto("/")
+        self.page.get_by_role("link", name="Open an account").first.click()
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_label("Code").fill(code_mailed_to(self.platform, self.email))
+        self.page.get_by_role("button", name="Confirm").click()
+        self.page.wait_for_url("**/home/")
+
+    def sign_in(self, password: str = DEMO_PASSWORD) -> None:
+        sign_in(self.page, self.email, password)
+        self.page.wait_for_url("**/home/")
+
+    def apply(self) -> None:
+        """Answer every question of the application, and submit it."""
+        page = self.page
+        page.goto("/verify/")
+        page.get_by_label("First names").fill(ANSWERS["first_names"])
+        page.get_by_label("Last names").fill(ANSWERS["last_names"])
+        page.get_by_label("Date of birth").fill(ANSWERS["birth_date"])
+        self._go_on()
+        page.get_by_label("Country").select_option(ANSWERS["residence"])
+        page.get_by_label("Street and number").fill(ANSWERS["street"])
+        page.get_by_label("Postal code").fill(ANSWERS["postal_code"])
+        page.get_by_label("City").fill(ANSWERS["city"])
+        self._go_on()
+        page.get_by_label("Citizenship").select_option(ANSWERS["citizenship"])
+        page.get_by_label("Where you pay tax").select_option(ANSWERS["tax_residence"])
+        page.get_by_label("Tax identification number").fill(ANSWERS["tax_id"])
+        self._go_on()
+        page.get_by_label("No", exact=True).check()
+        self._go_on()
+        for box in page.get_by_role("checkbox").all():
+            box.check()
+        page.get_by_role("button", name="Submit for review").click()
+        expect(page.get_by_text("We are checking your details")).to_be_visible()
+
+    def _go_on(self) -> None:
+        self.page.get_by_role("button", name="Save and go on").click()
+
+    def fill_ticket(self, symbol: str, *, amount: str, **choices: str) -> None:
+        """Open an instrument and type an order; `side`, `measure` and `type` by their words."""
+        self.page.goto(f"/markets/{symbol}/")
+        for choice in choices.values():
+            if choice in {"Buy", "Sell", "Dollars", "Shares", "Market", "Limit"}:
+                self.page.get_by_role("radio", name=choice, exact=True).check()
+        if "limit_price" in choices:
+            self.page.get_by_label("Limit price").fill(choices["limit_price"])
+        self.page.get_by_label("Amount", exact=True).fill(amount)
+
+    def press(self, words: str | re.Pattern[str]) -> str:
+        """Press the ticket's button once it can be, and give the order's id."""
+        button = self.page.get_by_role("button", name=words)
+        expect(button).to_be_enabled()
+        button.click()
+        receipt = self.page.locator(".order-receipt")
+        expect(receipt).to_be_visible()
+        return str(receipt.get_attribute("data-order"))
+
+    def expect_receipt(self, status: str) -> None:
+        """Wait until the receipt says so by itself, without reloading."""
+        expect(self.page.locator(f'.order-receipt[data-status="{status}"]')).to_be_visible()
+
+
+class Sam:
+    """Support staff at the admin."""
+
+    def __init__(self, page: Page, email: str = "sam@demo.test") -> None:
+        self.page = page
+        sign_in(page, email, DEMO_PASSWORD, after="/admin/")
+        page.wait_for_url("**/admin/")
+
+    def approve(self, email: str) -> None:
+        page = self.page
+        page.goto(f"/admin/kyc/application/?q={email}")
+        page.locator("#result_list tbody a, .result-list tbody a, main table tbody a").first.click()
+        page.get_by_role("link", name="Approve").click()
+        page.locator(
+            'main form button[type="submit"], form:has([name="version"]) button'
+        ).first.click()
+        page.wait_for_url("**/change/**")
+
+    def find(self, email: str) -> Iterator[tuple[str, str]]:
+        """Follow every link of a customer's page; give (its words, the page's text)."""
+        page = self.page
+        page.goto(f"/admin/users/user/?q={email}")
+        page.locator("main table tbody a").first.click()
+        links = page.locator('a[href*="?q="]').filter(has_not=page.locator("nav"))
+        found = {
+            link.inner_text().strip(): str(link.get_attribute("href"))
+            for link in links.all()
+            if link.inner_text().strip()
+        }
+        for words, href in found.items():
+            page.goto(href)
+            yield words, page.locator("main, #content, body").first.inner_text()
+
+
+def sign_in(page: Page, email: str, password: str, *, after: str = "") -> None:
+    page.goto("/accounts/login/" + (f"?next={after}" if after else ""))
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+Opener = Callable[..., Page]
