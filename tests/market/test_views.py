@@ -1,0 +1,77 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+
+import instruments.operations
+from instruments.models import Instrument
+from market.models import ReferencePrice
+
+pytestmark = pytest.mark.django_db
+
+PRICES = {"AAPLx": ("278.50", "275.00"), "ABBVx": ("227.00", "230.00"), "ABTx": ("127.00", "127")}
+
+
+@pytest.fixture(autouse=True)
+def _priced():
+    instruments.operations.load_instruments()
+    by_symbol = {one.symbol: one for one in Instrument.objects.all()}
+    for symbol, (price, day_open) in PRICES.items():
+        ReferencePrice.objects.create(
+            instrument=by_symbol[symbol],
+            price=Decimal(price),
+            day_open=Decimal(day_open),
+            simulated=True,
+            at=datetime(2026, 11, 20, 12, 0, tzinfo=UTC),
+        )
+
+
+def page(**query):
+    response = Client().get("/markets/", query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def order_of(html, *names):
+    places = [html.index(name) for name in names]
+    return places == sorted(places)
+
+
+class TestMarkets:
+    def test_shows_every_instrument_to_a_stranger(self):
+        html = page()
+        assert html.count('<li class="row"><a class="row-link"') >= 79
+        assert 'symbol="AAPLx"' in html
+        assert html.count("Simulated prices") == 1
+
+    def test_asks_the_same_queries_for_one_and_for_all(self, django_assert_num_queries):
+        for query in ({}, {"search": "apple"}):
+            with django_assert_num_queries(5):  # list, lines, and three for markets without Redis
+                page(**query)
+
+    def test_searches_without_scripts(self):
+        html = page(search="pple")
+        assert "Apple" in html
+        assert "Abbott" not in html
+        assert "Nothing by that name" in page(search="no such thing")
+
+    def test_narrows_to_funds(self):
+        html = page(type="etf")
+        assert "Gold" in html
+        assert ">Apple<" not in html
+
+    def test_sorts_by_change_and_by_price(self):
+        assert order_of(page(sort="gainers"), ">Apple<", ">Abbott<", ">AbbVie<")
+        assert order_of(page(sort="losers"), ">AbbVie<", ">Abbott<", ">Apple<")
+        assert order_of(page(sort="price"), ">Apple<", ">AbbVie<", ">Abbott<")
+        assert order_of(page(sort="nonsense"), ">Abbott<", ">AbbVie<", ">Apple<")
+
+    def test_answers_a_search_as_you_type_with_the_rows_alone(self):
+        response = Client().get("/markets/", {"search": "apple"}, headers={"HX-Request": "true"})
+        html = response.content.decode()
+        assert html.lstrip().startswith('<div id="instruments">')
+        assert "<html" not in html
+
+    def test_escapes_what_was_typed(self):
+        assert "<script>alert" not in page(search="<script>alert(1)</script>")
