@@ -31,7 +31,7 @@ class BySymbol(NewestFirst):
     page_size = 100
 
 
-class InstrumentSerializer(serializers.Serializer[dict[str, Any]]):
+class InstrumentSerializer(serializers.Serializer[Any]):
     """An instrument, its rules, and its market just now; null is "not known"."""
 
     symbol = serializers.CharField()
@@ -78,7 +78,7 @@ class BookSerializer(serializers.Serializer[dict[str, Any]]):
     time = serializers.CharField(allow_null=True)
 
 
-class CandleSerializer(serializers.Serializer[dict[str, Any]]):
+class CandleSerializer(serializers.Serializer[Any]):
     """A candle of the reference price; volume and trades are those of this market."""
 
     time = serializers.DateTimeField()
@@ -99,7 +99,7 @@ class CandlePage(serializers.Serializer[dict[str, Any]]):
     results = CandleSerializer(many=True)
 
 
-class TradeSerializer(serializers.Serializer[TapeTrade]):
+class TradeSerializer(serializers.Serializer[Any]):
     """A public trade; `side` is the taker's."""
 
     id = serializers.UUIDField(source="uid")

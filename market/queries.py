@@ -261,7 +261,7 @@ def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str,
         WHERE i.id = ANY (%(ids)s)
     """
     day = intervals.LENGTHS["1d"]
-    params = {
+    params: dict[str, Any] = {
         "ids": [instrument.pk for instrument in instruments],
         "day": now - day,
         "hours": list(Instrument.Hours.values),
@@ -357,21 +357,23 @@ def _ticker(instrument: Instrument, read: _Read, now: datetime) -> Ticker:
         bid=_best(book.get("bids")),
         ask=_best(book.get("asks")),
         last=last and quoted(last),
-        reference_price=reference and quoted(reference.price),
+        reference_price=quoted(reference.price) if reference else None,
         change_24h=change,
-        change_24h_pct=change_pct(change, day.open) if change is not None and day else None,
-        high_24h=day and reference and quoted(max(day.high, reference.price)),
-        low_24h=day and reference and quoted(min(day.low, reference.price)),
+        change_24h_pct=change_pct(change, day.open) if day else None,
+        high_24h=quoted(max(day.high, reference.price)) if day and reference else None,
+        low_24h=quoted(min(day.low, reference.price)) if day and reference else None,
         volume_24h=day.volume if day else Decimal(0),
         state=read.states.get(symbol, ONLINE),
         session="open" if sessions.is_open(instrument.hours, now) else "closed",
         simulated=reference.simulated if reference else False,
-        at=reference and reference.at,
+        at=reference.at if reference else None,
     )
 
 
-def change_pct(change: Decimal, since: Decimal) -> Decimal:
-    """Give a change in percent of what it was before, to two decimals."""
+def change_pct(change: Decimal | None, since: Decimal | None) -> Decimal | None:
+    """Give a change in percent of what it was before, to two decimals; None is not known."""
+    if change is None or not since:
+        return None
     return (change * 100 / since).quantize(Decimal("0.01"))
 
 

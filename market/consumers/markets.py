@@ -71,7 +71,9 @@ class Market:
             "low": _extreme(min, day.get("low"), reference),
             "high": _extreme(max, day.get("high"), reference),
             "change": change,
-            "change_pct": queries.change_pct(change, opened) if change is not None else None,
+            "change_pct": queries.change_pct(change, opened)
+            if change is not None and opened
+            else None,
             "reference_price": reference,
             "simulated": simulated,
             "stale": stale,

@@ -30,7 +30,7 @@ class PrivateConsumer(Socket):
         self._token: str | None = None
         self._sequences: dict[str, int] = {}
         self._early: dict[str, list[dict[str, Any]]] = {}
-        user = self.scope.get("user")
+        user: Any = self.scope.get("user")
         if user is not None and user.is_authenticated and user.is_active and self._same_origin():
             self._user = user
         await super().connect()

@@ -18,7 +18,7 @@ REQUESTS_AT_ONCE = 200.0
 TRY_AGAIN_LATER = 1013
 
 
-class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
+class Socket(AsyncWebsocketConsumer):
     """A connection that speaks Kraken's WebSocket v2."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -97,7 +97,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._allowance -= 1
 
     async def _send_text(self, text: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": text})
+        await self.send(text_data=text)
 
     def _write_failed(self, writer: "asyncio.Task[None]") -> None:
         """End the socket when its way out broke."""

@@ -180,7 +180,7 @@ def _columns(rows: Iterable[tuple[int, str, Bar | TickBar]]) -> dict[str, str]:
 def _roll_up(cursor: Any, *, ids: list[int], since: datetime) -> None:
     """Make the candles of each interval from those of the interval below, from a time on."""
     for lower, upper in candles.LADDER:
-        params = {
+        params: dict[str, Any] = {
             "ids": ids,
             "lower": lower,
             "upper": upper,
@@ -195,7 +195,7 @@ def write_references(
     *, prices: dict[int, tuple[Decimal, Decimal]], simulated: bool, now: datetime
 ) -> None:
     """Store the newest prices by instrument id, each with that of 24 hours ago."""
-    params = {
+    params: dict[str, Any] = {
         "ids": list(prices),
         "prices": [price for price, _ in prices.values()],
         "day_opens": [day_open for _, day_open in prices.values()],
@@ -362,7 +362,7 @@ class FeedRun:
         _keep(queries.DAY_KEY, {symbol: json.dumps(entry) for symbol, entry in entries.items()})
 
 
-def _keep(key: str, entries: dict[str, str], values: dict[str, str] | None = None) -> None:
+def _keep(key: str, entries: dict[Any, Any], values: dict[str, str] | None = None) -> None:
     """Leave the entries in a hash, and other keys beside it, in one round trip."""
     pipe = realtime.connection().pipeline(transaction=False)
     if entries:

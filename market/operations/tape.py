@@ -16,7 +16,7 @@ from market.rules import candles
 
 logger = logging.getLogger(__name__)
 
-INTERVALS = {
+INTERVALS: dict[str, Any] = {
     "origin": candles.ORIGIN,
     "names": list(candles.LENGTHS),
     "lengths": list(candles.LENGTHS.values()),
@@ -95,7 +95,7 @@ def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:
 def _remember_last(trades: Sequence[TapeTrade]) -> None:
     """Leave each instrument's last price in Redis, for the tickers of every process."""
     symbols = Instrument.objects.in_bulk([trade.instrument_id for trade in trades])
-    prices = {
+    prices: dict[Any, Any] = {
         symbols[trade.instrument_id].symbol: json.dumps(
             {"price": f"{trade.price:f}", "time": trade.at.isoformat()}
         )
