@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -23,3 +26,17 @@ class TestConfiguration:
         everything = "".join(path.read_text() for path in sources())
         assert documented
         assert [name for name in documented if f'"{name}"' not in everything] == []
+
+
+class TestAHomeDeepInTheFolders:
+    def test_keeps_its_sockets_where_their_path_is_short_enough(self):
+        home = "/srv/" + "a-folder-in-a-folder/" * 5 + "home"
+        env = os.environ | {"KRAKAPP_HOME": home, "KRAKAPP_DEMO": "0"}
+        env |= dict.fromkeys(("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET"), "x" * 50)
+        script = "from krakapp import settings; print(settings.RUN, settings.REDIS_URL)"
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, check=True
+        )
+        run, redis_url = done.stdout.decode().split()
+        assert len(f"{run}/.s.PGSQL.5432") < 107
+        assert redis_url.startswith(f"unix://{run}/")
