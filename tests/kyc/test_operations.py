@@ -1,8 +1,10 @@
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
+from common.errors import DomainError
 from kyc import operations, queries
 from kyc.models import Application
 from kyc.signals import status_changed
@@ -240,3 +242,34 @@ class TestStatusChanged:
         finally:
             status_changed.disconnect(listen)
         assert moves == [("draft", "in_review"), ("in_review", "active")]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoDecisionsAtTheSameMoment:
+    def test_are_one_decision(self):
+        bob, sam, olivia = world.bob(), world.sam(), world.olivia()
+        application = queries.application_of(bob)
+        started, outcomes = threading.Barrier(2), []
+
+        def work(verb, actor, **parts):
+            started.wait()
+            try:
+                outcomes.append(decide(verb, application, actor, **parts).status)
+            except DomainError as error:
+                outcomes.append(error.code)
+            connection.close()
+
+        staff = [
+            threading.Thread(target=work, args=[operations.approve, sam]),
+            threading.Thread(
+                target=work, args=[operations.reject, olivia], kwargs={"message": "No."}
+            ),
+        ]
+        for one in staff:
+            one.start()
+        for one in staff:
+            one.join()
+        [decided] = {Status.ACTIVE, Status.REJECTED} & set(outcomes)
+        assert "ApplicationNotInReview" in outcomes
+        assert queries.application_of(bob).status == decided
+        assert Notice.objects.filter(user=bob).count() == 1

@@ -1,11 +1,15 @@
 import random
 from datetime import timedelta
 
+import httpx
 import pytest
+from django.db import connection
+from django.test import Client
 
+from common import clock
 from kyc.queries import VerificationRequired
 from ledger.queries import journal_exists, movements_of
-from payments import operations, queries
+from payments import gateways, operations, queries
 from payments.models import BankCredit, DepositInstruction
 from payments.signals import deposit_completed
 from tests import world
@@ -149,3 +153,39 @@ class TestWaitingInstructions:
         receive(paid.reference)
         assert list(queries.waiting_instructions()) == [waiting]
         assert waiting.created_at + timedelta(0) == world.NOW
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLetSimulatedBankPay:
+    @pytest.fixture
+    def bank(self, monkeypatch):
+        """Let the simulated bank reach our own webhook without a network."""
+
+        def deliver(request):
+            answer = Client().post(
+                request.url.path,
+                request.read(),
+                content_type="application/json",
+                headers={gateways.HEADER: request.headers[gateways.HEADER]},
+            )
+            connection.close()
+            return httpx.Response(answer.status_code, content=answer.content)
+
+        bank = gateways.simulated_bank()
+        bank.transport = httpx.MockTransport(deliver)
+        monkeypatch.setattr(gateways, "simulated_bank", lambda: bank)
+
+    def test_pays_everything_announced_once_though_it_tells_some_twice(self, bank):
+        world.instrument()
+        alice, now = world.alice(), clock.now()
+        for _ in range(8):
+            operations.announce_deposit(user=alice, amount=world.usd("10"), now=now)
+        later = now + timedelta(seconds=gateways.SLOWEST_S)
+        assert operations.let_simulated_bank_pay(now=later) >= 8
+        assert world.balance(alice) == 80
+        assert operations.let_simulated_bank_pay(now=later) == 0
+
+    def test_does_nothing_outside_the_demo(self, settings):
+        settings.DEMO = False
+        announce(world.alice())
+        assert operations.let_simulated_bank_pay(now=clock.now()) == 0
