@@ -71,9 +71,7 @@ class Market:
             "low": _extreme(min, day.get("low"), reference),
             "high": _extreme(max, day.get("high"), reference),
             "change": change,
-            "change_pct": queries.change_pct(change, opened)
-            if change is not None and opened
-            else None,
+            "change_pct": queries.change_pct(change, opened),
             "reference_price": reference,
             "simulated": simulated,
             "stale": stale,
