@@ -150,11 +150,20 @@ def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> S
     )
 
 
+def decimals_of(number: Decimal) -> int:
+    """Count the decimals that say something: cents at least, the ledger's unit at most."""
+    exponent = number.normalize().as_tuple().exponent
+    return min(max(2, -exponent if isinstance(exponent, int) else 2), SCALES["USD"])
+
+
 @register.simple_tag
-def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = "") -> SafeString:
+def money(
+    value: Value, code: str = "USD", *, signed: bool = False, size: str = "", exact: bool = False
+) -> SafeString:
     """Show somebody's money; it hides when balances are hidden. `size="total"` is the page's hero.
 
-    Cents are cut, never rounded up: the screen doesn't promise what isn't there.
+    Cents are cut, never rounded up: the screen doesn't promise what isn't there. A receipt is
+    `exact`, down to the ledger's unit, so that its lines add up.
     """
     known = read(value, code)
     if known is None:
@@ -166,7 +175,12 @@ def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = 
         '<data class="money{}" value="{}">{}</data>',
         f" money-{size}" if size else "",
         f"{number:f}",
-        dollars(number, signed=signed, decimals=2, rounding=ROUND_DOWN),
+        dollars(
+            number,
+            signed=signed,
+            decimals=decimals_of(number) if exact else 2,
+            rounding=ROUND_DOWN,
+        ),
     )
 
 

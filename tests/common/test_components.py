@@ -36,6 +36,10 @@ class TestMoney:
     ) -> None:
         assert text("{% money value %}", value=value) == shown
 
+    def test_shows_all_of_it_on_a_receipt(self) -> None:
+        assert text("{% money 24999652 exact=True %}") == "$24.999652"
+        assert text("{% money 25000000 exact=True %}") == "$25.00"
+
     def test_says_that_a_crumb_is_there(self) -> None:
         assert text("{% money value %}", value=Decimal("0.0034")) == "&lt;$0.01"
 

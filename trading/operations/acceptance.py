@@ -7,7 +7,7 @@ the engine will see them, ticks and units, with what to hold.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from common.errors import DomainError
@@ -20,6 +20,8 @@ from market import queries as market
 from trading import queries, rules
 from trading.models import Book, Order
 from users.models import User
+
+CENT = Decimal("0.01")
 
 
 class UnsupportedOrderType(DomainError):
@@ -151,7 +153,8 @@ def admit(
 def _shortage(terms: Terms, available: int) -> str:
     draft = terms.draft
     if draft.side == Order.Side.BUY:
-        need, have = (Amount(units, USD).decimal for units in (terms.budget, available))
+        need = Amount(terms.budget, USD).decimal.quantize(CENT, ROUND_CEILING)
+        have = Amount(available, USD).decimal.quantize(CENT, ROUND_FLOOR)
         return f"This can cost up to ${need:,.2f} with its fee, and ${have:,.2f} is available."
     scale = queries.scale_of(draft.instrument)
     symbol = draft.instrument.symbol
