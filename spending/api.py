@@ -17,6 +17,7 @@ from common.api import IdempotentPost
 from spending import operations, queries
 from spending.models import Authorization, Card
 from spending.operations import FundingChoice
+from users.models import User
 
 WEBHOOK_SIGNATURE = "Webhook-Signature"
 
@@ -83,9 +84,15 @@ class FundingBody(serializers.Serializer[Any]):
     sources = SourceField(many=True, allow_empty=False)
 
 
+def customer_of(request: Request) -> User:
+    """Give the signed-in customer; the permissions let nobody else in."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
 def own_card(request: Request, uid: UUID) -> Card:
     """Find the customer's card; other people's are not there."""
-    return get_object_or_404(queries.cards_of(request.user), uid=uid)
+    return get_object_or_404(queries.cards_of(customer_of(request)), uid=uid)
 
 
 class CardsView(IdempotentPost, ListAPIView[Card]):
@@ -100,12 +107,12 @@ class CardsView(IdempotentPost, ListAPIView[Card]):
 
     def get_queryset(self) -> Any:
         """Give the customer's own."""
-        return queries.cards_of(self.request.user)
+        return queries.cards_of(customer_of(self.request))
 
     @extend_schema(operation_id="cards_issue", request=None, responses={201: CardAnswer})
     def post(self, request: Request) -> Response:
         """Issue a virtual card, ready to pay."""
-        card = operations.issue_card(user=request.user, now=clock.now())
+        card = operations.issue_card(user=customer_of(request), now=clock.now())
         return Response(CardAnswer(card).data, status=status.HTTP_201_CREATED)
 
 
@@ -124,7 +131,7 @@ class ActionView(APIView):
     @extend_schema(request=None, responses=CardAnswer)
     def post(self, request: Request, uid: UUID) -> Response:
         """Do it, and answer with the card; doing it twice changes nothing."""
-        card = self.act(card=own_card(request, uid), actor=request.user, now=clock.now())
+        card = self.act(card=own_card(request, uid), actor=customer_of(request), now=clock.now())
         return Response(CardAnswer(card).data)
 
     act: Any
@@ -170,7 +177,9 @@ class FundingView(APIView):
         body = FundingBody(data=request.data)
         body.is_valid(raise_exception=True)
         choices = [FundingChoice(**source) for source in body.validated_data["sources"]]
-        operations.set_funding(card=card, choices=choices, actor=request.user, now=clock.now())
+        operations.set_funding(
+            card=card, choices=choices, actor=customer_of(request), now=clock.now()
+        )
         return self.get(request, uid)
 
 

@@ -18,7 +18,7 @@ from users.models import User
 
 CENT = Decimal("0.01")
 
-REASON_OF_STATUS = {
+REASON_OF_STATUS: dict[str, str] = {
     Card.Status.INACTIVE: "card_inactive",
     Card.Status.FROZEN: "card_frozen",
     Card.Status.CANCELLED: "card_canceled",
@@ -208,7 +208,7 @@ def _tap(asked: Authorization) -> Tap:
     taken, returned = moved[CardMovement.Kind.CLEARING], moved[CardMovement.Kind.REFUND]
     declined = asked.decision == Authorization.Decision.DECLINED
     state = "declined" if declined else asked.status
-    words = {
+    words: dict[str, str] = {
         Authorization.Status.PENDING: "Pending",
         Authorization.Status.CLOSED: "Paid",
         Authorization.Status.REVERSED: "Reversed, the money is back",

@@ -105,7 +105,7 @@ def source_add(request: HttpRequest, uid: UUID) -> HttpResponse:
     card, user = own_card(request, uid), owner(request)
     form = SourceForm(request.POST, assets=queries.may_pay_too(card, user))
     if not form.is_valid():
-        messages.error(request, " ".join(e for errors in form.errors.values() for e in errors))
+        messages.error(request, " ".join(str(e) for errors in form.errors.values() for e in errors))
         return back_to(card)
     added = FundingChoice(form.cleaned_data["asset"], f"{form.cleaned_data['keep']:f}")
     return attempt(

@@ -2,9 +2,11 @@
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import ledger.queries
 import market.queries
@@ -77,7 +79,7 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
 
 def _movements(user: User, since: datetime) -> list[tuple[datetime, int, int]]:
     """List a customer's movements since a time, oldest first: when, which asset, how many units."""
-    journals = ledger.queries.movements_of(user).filter(occurred_at__gte=since)
+    journals: Iterable[Any] = ledger.queries.movements_of(user).filter(occurred_at__gte=since)
     found = []
     for journal in journals:
         for transfer in journal.own_transfers:
