@@ -2,6 +2,7 @@
 
 from trading.operations.acceptance import OrderDraft, validate_order
 from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
+from trading.operations.leading import Leader
 from trading.operations.matching import Engine, Fenced, NotLeader, list_books
 from trading.operations.orders import (
     amend_order,
@@ -17,6 +18,7 @@ __all__ = [
     "Engine",
     "Fenced",
     "HouseQuote",
+    "Leader",
     "NotLeader",
     "OrderDraft",
     "amend_order",

@@ -49,6 +49,35 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
     return trades
 
 
+def reject_unread(order_id: int, sequence: int, at: int) -> None:
+    """Reject an order that the engine was not shown, and free its budget."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH rejected AS (
+                UPDATE trading_order o
+                SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0
+                FROM (SELECT id, budget FROM trading_order WHERE id = %s) AS before
+                WHERE o.id = before.id AND o.status = 'pending'
+                RETURNING o.id, before.budget
+            )
+            INSERT INTO trading_release (sequence, order_id, amount)
+            SELECT %s, id, budget FROM rejected WHERE budget > 0
+            """,
+            [moment(at), order_id, sequence],
+        )
+
+
+def increases_of(payload: dict[str, Any], sequence: int) -> list[tuple[int, int, int]]:
+    """List what a command added to holds, as releases: (sequence, order, amount)."""
+    added = [
+        (payload.get("order"), payload.get("budget_increase")),
+        (payload.get("bid_order"), payload.get("bid_budget_increase")),
+        (payload.get("ask_order"), payload.get("ask_budget_increase")),
+    ]
+    return [(sequence, order, amount) for order, amount in added if order and amount]
+
+
 def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

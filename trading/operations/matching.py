@@ -70,14 +70,17 @@ class Engine:
         self._low_water = 0
         self._next_full_scan = 0.0
 
-    def run_batch(self) -> int:
+    def run_batch(self, *, limit: int = BATCH) -> int:
         """Match what is in the inbox and write it; the caller looks again when it was full.
 
+        After any exception this engine's memory is ahead of the database: make a new one.
+
+        :param limit: how many commands at most
         :returns: how many commands were sequenced
         :raises Fenced: if another engine took over
         """
         with transaction.atomic():
-            inbox = self._inbox()
+            inbox = self._inbox(limit)
             if not inbox and not self._tick_due():
                 return 0
             batch = log.Batch()
@@ -93,12 +96,35 @@ class Engine:
         self._announce(batch, trades, numbers)
         return len(batch.commands)
 
+    def set_aside(self) -> int:
+        """Reject the oldest command of the inbox unread, because its batch cannot be written.
+
+        What it would have held is freed; for the books only time passes.
+
+        :returns: the command's id
+        :raises Fenced: if another engine took over
+        """
+        with transaction.atomic():
+            [(command_id, kind, payload)] = self._inbox(1)
+            before, batch = self.sequence, log.Batch()
+            self.sequence += 1
+            at = self._now_us()
+            outcome = self.core.apply(self.sequence, at, "clock", {})
+            outcome.result, outcome.reason = "rejected", "set_aside"
+            batch.add(command_id, self.sequence, at, outcome)
+            self._move_on(before)
+            if kind == "place":
+                log.reject_unread(payload["order"], self.sequence, at)
+            batch.releases += log.increases_of(payload, self.sequence)
+            log.write(batch, self.instruments)
+        return command_id
+
     def publish_all(self) -> None:
         """Publish every book whole, as a starting engine does."""
         for instrument_id in self.instruments:
             self._publish_book(instrument_id)
 
-    def _inbox(self) -> list[tuple[int, str, dict[str, Any]]]:
+    def _inbox(self, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
         """Read unsequenced commands above the low-water mark; all of them once a minute."""
         now = time.monotonic()
         while self._seen and self._seen[0][0] < now - LOW_WATER_S:
@@ -113,7 +139,7 @@ class Engine:
                 WHERE shard_id = %s AND sequence IS NULL AND id > %s
                 ORDER BY id LIMIT %s
                 """,
-                [self.shard_id, self._low_water, BATCH],
+                [self.shard_id, self._low_water, limit],
             )
             rows = cursor.fetchall()
         if rows:

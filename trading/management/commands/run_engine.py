@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from common import realtime
 from trading import operations
@@ -30,39 +30,36 @@ class Command(BaseCommand):
         parser.add_argument("--shard", default="main")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Lead, fail, forget everything and lead again, until told to stop."""
+        """Lead, fail, begin anew, until told to stop."""
         self.stopping = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        leader = operations.Leader(options["shard"])
         while not self.stopping:
             try:
-                self._lead(options["shard"])
+                self._lead(leader)
             except operations.NotLeader:
                 time.sleep(STANDBY_S)
             except operations.Fenced:
                 raise SystemExit("another engine leads this shard") from None
             except (DatabaseError, InterfaceError):
-                logger.exception("the engine lost its database and starts anew")
-                connection.close()
+                logger.exception("the engine lost its database and begins anew")
                 time.sleep(STANDBY_S)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _lead(self, shard: str) -> None:
-        engine = operations.Engine(shard)
-        logger.info("leading shard %s, epoch %s, sequence %s", shard, engine.epoch, engine.sequence)
-        operations.list_books(shard_name=shard)
+    def _lead(self, leader: operations.Leader) -> None:
         next_beat = next_publication = 0.0
         while not self.stopping:
             now = time.monotonic()
+            if now >= next_publication:
+                leader.engine().publish_all()
+                next_publication = now + REPUBLISH_S
             if now >= next_beat:
                 realtime.beat("engine")
                 next_beat = now + BEAT_S
-            if now >= next_publication:
-                engine.publish_all()
-                next_publication = now + REPUBLISH_S
-            if not engine.run_batch():
+            if not leader.step():
                 self._wait()
 
     def _wait(self) -> None:
