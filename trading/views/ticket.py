@@ -1,6 +1,6 @@
 """The ticket: what would happen, why it can't, and placing it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -112,7 +112,8 @@ def answer(form: TicketForm, instrument: Instrument, user: Any) -> Answer:
         return Answer(label, first_error(form), refused=bool(form.data.get("amount")))
     draft = form.draft(instrument)
     try:
-        preview = operations.validate_order(draft=draft, customer=user, now=clock.now())
+        nameless = replace(draft, client_order_id=None)  # its own order is no obstacle to a ticket
+        preview = operations.validate_order(draft=nameless, customer=user, now=clock.now())
     except DomainError as error:
         lacking = error.code == "InsufficientFunds" and draft.side == Order.Side.BUY
         return Answer(

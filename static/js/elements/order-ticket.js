@@ -4,6 +4,7 @@
  * and rows of the order book fill the ticket in, and on phones the ticket is a sheet from the bottom.
  */
 import { live } from "../live.js";
+import { toast } from "../toasts.js";
 
 const REPRICE_MS = 2500;
 const phone = matchMedia("(max-width: 1079.98px)");
@@ -17,6 +18,9 @@ class OrderTicket extends HTMLElement {
     this.addEventListener("click", (event) => this.part(event.target.closest("[data-part]")?.dataset.part));
     this.addEventListener("input", () => this.typed());
     this.addEventListener("htmx:afterSettle", () => this.show());
+    for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+      this.addEventListener(failure, (event) => event.target === this.form && this.failed());
+    }
     phone.addEventListener("change", this.fold);
     document.addEventListener("book-price", this.fill);
     document.addEventListener("click", this.opened);
@@ -76,6 +80,11 @@ class OrderTicket extends HTMLElement {
       answer?.setAttribute("aria-live", "off");
       answer?.dispatchEvent(new CustomEvent("reprice"));
     }, REPRICE_MS);
+  }
+
+  /** Nobody knows whether it was placed; the same ticket again is the same order, so pressing is safe. */
+  failed() {
+    toast("We did not hear back. Press again: one ticket is one order, however often you press.", { tone: "warn" });
   }
 
   side(side) {
