@@ -118,7 +118,7 @@ class Hub:
     async def subscribe(self, outbox: Outbox, key: Key, *, snapshot: bool) -> None:
         """Let a socket follow a topic."""
         topic = self._topics.get(key) or await self._load(key)
-        self._topics[key] = topic
+        topic = self._topics.setdefault(key, topic)
         topic.followers.add(outbox)
         outbox.follow(topic, snapshot=snapshot)
 
@@ -147,6 +147,11 @@ class Hub:
         return await asyncio.shield(self._loading[key])
 
     async def _make(self, key: Key) -> Topic:
+        """Make a topic that hears of everything from the moment it is made."""
+        topic = self._topics[key] = await self._build(key)
+        return topic
+
+    async def _build(self, key: Key) -> Topic:
         channel, symbol, _ = key
         if channel == "ticker":
             return TickerTopic(key, self._ticker)
