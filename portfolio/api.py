@@ -97,7 +97,7 @@ class PortfolioView(APIView):
 class LatestFirst(NewestFirst):
     """Pages by when it happened."""
 
-    ordering = ("-occurred_at", "-id")  # type: ignore[assignment] - DRF takes several
+    ordering = ("-occurred_at", "-id")  # type: ignore[assignment]  # DRF takes several
 
 
 class ActivityView(ListAPIView[Any]):

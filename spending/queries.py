@@ -358,6 +358,14 @@ CHECKS = [
         JOIN trading_order o ON o.id = t.sell_order_id
         WHERE t.venue <> 'house' OR t.settled_at IS NULL OR o.customer_id <> c.user_id
            OR NOT EXISTS (SELECT FROM ledger_journal j WHERE j.key = 'trade:' || t.uid)
+        UNION ALL
+        SELECT format('order %s sold for a card and has no card sale', o.uid)
+        FROM trading_order o
+        WHERE o.venue = 'house' AND o.client_order_id LIKE 'house:card:%'
+          AND NOT EXISTS (
+              SELECT FROM spending_cardsale s JOIN trading_trade t ON t.id = s.trade_id
+              WHERE t.sell_order_id = o.id
+          )
         """,
     ),
     Check(

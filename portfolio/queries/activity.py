@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from trading.models import Trade
 from users.models import User
 
 CENT = Decimal("0.01")
+GLANCE = Decimal("0.0001")  # what a title says of a quantity; the amounts say all
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,8 @@ def _trade(
 ) -> Item:
     buying = trade.buy_order.customer_id == context.user.pk
     fee = trade.buy_fee if buying else trade.sell_fee
-    quantity = f"{rules.shares(trade.quantity, trade.multiplier).normalize(EXACT):f}"
+    exact = rules.shares(trade.quantity, trade.multiplier)
+    quantity = exact.quantize(GLANCE, ROUND_DOWN) or exact
     symbol = trade.instrument.symbol
     sale = getattr(trade, "card_sale", None)
     kind = "buy" if buying else "card_sale" if sale else "sell"
@@ -181,7 +183,7 @@ def _trade(
     return Item(
         id=journal.uid,
         kind=kind,
-        title=f"{'Bought' if buying else 'Sold'} {quantity} {symbol}",
+        title=f"{'Bought' if buying else 'Sold'} {quantity.normalize(EXACT):f} {symbol}",
         detail=detail,
         icon={"buy": "plus", "sell": "minus", "card_sale": "credit-card"}[kind],
         at=trade.executed_at,

@@ -75,7 +75,7 @@ class TestPayingFromCash:
             connection,
         ) as asked:
             shop.authorize(card, "4.50")
-        assert len(asked) <= 26, "\n".join(q["sql"] for q in asked)
+        assert len(asked) <= 22, "\n".join(one["sql"] for one in asked)
 
 
 class TestSellingShares:
@@ -141,7 +141,7 @@ class TestSellingShares:
         card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
         with CaptureQueriesContext(connection) as asked:
             shop.authorize(card, "60")
-        assert len(asked) <= 60, "\n".join(q["sql"] for q in asked)
+        assert len(asked) <= 45, "\n".join(one["sql"] for one in asked)
 
 
 class TestTheSameRequestAgain:

@@ -85,6 +85,10 @@ class TestChecks:
         plant("UPDATE trading_trade SET settled_at = NULL")
         assert broken() == {"card sales are whole"}
 
+    def test_shares_sold_for_a_card_that_paid_nothing(self, day):
+        plant("DELETE FROM spending_cardsale")
+        assert broken() == {"card sales are whole"}
+
     def test_a_movement_of_another_amount_than_its_journal(self, day):
         plant(
             "UPDATE spending_cardmovement SET amount_units = amount_units + 1"
