@@ -12,7 +12,7 @@ units. None is unknown and prints a dash.
 import datetime as dt
 import zlib
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from django import template
@@ -26,16 +26,20 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from common.money import Amount
+from common.templatetags.figures import (
+    HUNDREDTH,
+    MINUS,
+    Value,
+    decimals_of,
+    dollars,
+    read,
+    sign_of,
+    tone_of,
+)
 
 register = template.Library()
 
-Value = Amount | Decimal | str | int | None
-
 UNKNOWN = mark_safe('<span class="unknown" title="Not known">&ndash;</span>')
-MINUS = "\N{MINUS SIGN}"
-SCALES = {"USD": 6}
-SHARE_SCALE = 8
 AVATAR_TONES = 8
 PASSED_ON = ("hx_", "data_", "aria_")
 ATTRIBUTES = {
@@ -115,47 +119,6 @@ def html_attributes(props: dict[str, Any]) -> SafeString:
 # Numbers
 
 
-def read(value: Value, code: str) -> tuple[Decimal, str] | None:
-    """Give the wholes and the asset's code, or None for what isn't known."""
-    if isinstance(value, Amount):
-        return value.decimal, value.asset.code
-    if isinstance(value, int):
-        return Decimal(value).scaleb(-SCALES.get(code, SHARE_SCALE)), code
-    try:
-        return (Decimal(value), code) if value not in (None, "") else None
-    except InvalidOperation:
-        return None
-
-
-def sign_of(number: Decimal, *, signed: bool) -> str:
-    """Write the sign: minus always, plus where a change is meant."""
-    if number < 0:
-        return MINUS
-    return "+" if signed and number > 0 else ""
-
-
-def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> SafeString:
-    """Write dollars in parts for the styles to weigh; a crumb is "<$0.01", not nothing."""
-    crumb = Decimal(1).scaleb(-decimals)
-    shown = abs(number).quantize(crumb, rounding)
-    small = "<" if number and not shown else ""
-    whole, _, cents = f"{shown or (crumb if small else shown):,f}".partition(".")
-    return format_html(
-        '<span class="money-sign">{}{}</span><span class="money-currency">$</span>{}'
-        '<span class="money-cents">.{}</span>',
-        small,
-        sign_of(number, signed=signed),
-        whole,
-        cents,
-    )
-
-
-def decimals_of(number: Decimal) -> int:
-    """Count the decimals that say something: cents at least, the ledger's unit at most."""
-    exponent = number.normalize().as_tuple().exponent
-    return min(max(2, -exponent if isinstance(exponent, int) else 2), SCALES["USD"])
-
-
 @register.simple_tag
 def money(
     value: Value, code: str = "USD", *, signed: bool = False, size: str = "", exact: bool = False
@@ -210,8 +173,8 @@ def change(pct: Value, *, amount: Value = None, symbol: str = "", pill: bool = F
     if known is None:
         shown, tone = UNKNOWN, "flat"
     else:
-        number = known[0].quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-        tone = "up" if number > 0 else "down" if number < 0 else "flat"
+        number = known[0].quantize(HUNDREDTH, ROUND_HALF_EVEN)
+        tone = tone_of(number)
         sum_of_it = money(amount, signed=True) if amount is not None else ""
         shown = format_html(
             "{} {}{}%", sum_of_it, sign_of(number, signed=True), f"{abs(number):,.2f}"
@@ -298,11 +261,17 @@ def avatar(symbol: str) -> SafeString:
 
 
 @register.simple_tag
-def sparkline(points: Sequence[Decimal | float | str] | None, label: str = "") -> SafeString:
-    """Draw a small line of prices, oldest first; it says nothing that words beside it don't."""
+def sparkline(
+    points: Sequence[Decimal | float | str] | None, label: str = "", *, change: Value = None
+) -> SafeString:
+    """Draw a small line of prices, oldest first; it says nothing that words beside it don't.
+
+    Its tone is that of the change beside it, where there is one, else from first to last.
+    """
     numbers = [float(point) for point in points or []]
     if len(numbers) < 2:
         return mark_safe('<span class="sparkline"></span>')
+    known = read(change, "%")
     low, high = min(numbers), max(numbers)
     spread = (high - low) or 1.0
     step = 100 / (len(numbers) - 1)
@@ -313,7 +282,7 @@ def sparkline(points: Sequence[Decimal | float | str] | None, label: str = "") -
     return format_html(
         '<svg class="sparkline" data-tone="{}" viewBox="0 0 100 32" preserveAspectRatio="none" {}>'
         '<polyline points="{}"></polyline></svg>',
-        "up" if numbers[-1] >= numbers[0] else "down",
+        tone_of(numbers[-1] - numbers[0] if known is None else known[0].quantize(HUNDREDTH)),
         format_html('role="img" aria-label="{}"', label)
         if label
         else mark_safe('aria-hidden="true"'),
