@@ -126,7 +126,7 @@ def references(instruments: Sequence[Instrument]) -> dict[str, Reference]:
     """Give the reference prices by symbol; an instrument without one is missing."""
     if not instruments:
         return {}
-    read = _read_redis([i.symbol for i in instruments], books=False)
+    read = _read_redis(instruments, books=False)
     return read.references if read else _stored_references(instruments)
 
 
@@ -134,8 +134,7 @@ def tickers(instruments: Sequence[Instrument]) -> dict[str, Ticker]:
     """Give the tickers by symbol, in one round trip to Redis."""
     if not instruments:
         return {}
-    symbols = [instrument.symbol for instrument in instruments]
-    read = _read_redis(symbols, books=True) or _Read(
+    read = _read_redis(instruments, books=True) or _Read(
         references=_stored_references(instruments),
         days=statistics(instruments, now=clock.now()),
         last=_stored_last(instruments),
@@ -283,8 +282,12 @@ class _Read:
     books: dict[str, dict[str, Any]]
 
 
-def _read_redis(symbols: list[str], *, books: bool) -> _Read | None:
-    """Read what Redis knows; None where it is away or has not heard of the feed."""
+def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | None:
+    """Read what Redis knows; None where it is away or has not heard of the feed.
+
+    A price that Redis has lost (it keeps nothing over a restart) comes from the table.
+    """
+    symbols = [instrument.symbol for instrument in instruments]
     pipe = realtime.connection().pipeline(transaction=False)
     pipe.get(FEED_KEY)
     for key in (REFERENCE_KEY, DAY_KEY, LAST_KEY, STATE_KEY):
@@ -300,15 +303,18 @@ def _read_redis(symbols: list[str], *, books: bool) -> _Read | None:
         return None
     vouched = json.loads(feed)
     prices = {symbol: json.loads(raw) for symbol, raw in _known(symbols, reference)}
+    references = {
+        symbol: Reference(
+            Decimal(entry["price"]),
+            datetime.fromisoformat(max(entry["time"], vouched["time"])),
+            vouched["simulated"],
+        )
+        for symbol, entry in prices.items()
+    }
+    if len(references) < len(symbols):
+        references = _stored_references(instruments) | references
     return _Read(
-        references={
-            symbol: Reference(
-                Decimal(entry["price"]),
-                datetime.fromisoformat(max(entry["time"], vouched["time"])),
-                vouched["simulated"],
-            )
-            for symbol, entry in prices.items()
-        },
+        references=references,
         days={symbol: _day(json.loads(raw)) for symbol, raw in _known(symbols, day)},
         last={s: Decimal(json.loads(raw)["price"]) for s, raw in _known(symbols, last)},
         states={symbol: raw.decode() for symbol, raw in _known(symbols, state)},

@@ -374,7 +374,7 @@ class Hub:
         for instrument in await database_sync_to_async(_listed)():
             known = self.markets.get(instrument.symbol)
             if known is None:
-                self.markets[instrument.symbol] = Market(instrument)
+                self.markets[instrument.symbol] = Market.of(instrument)
             else:
                 known.instrument = instrument
 
@@ -394,4 +394,4 @@ class Hub:
 
 
 def _listed() -> list[Instrument]:
-    return list(instruments.queries.listed())
+    return list(instruments.queries.listed().select_related("reference"))

@@ -32,6 +32,12 @@ class Market:
     book: Book = EMPTY_BOOK
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
 
+    @classmethod
+    def of(cls, instrument: Instrument) -> "Market":
+        """Begin with the price that the table has, if any."""
+        stored = getattr(instrument, "reference", None)  # a row that need not exist
+        return cls(instrument, reference=instrument.quoted(stored.price) if stored else None)
+
     def remember(
         self,
         reference: bytes | None,

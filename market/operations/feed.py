@@ -254,6 +254,7 @@ class FeedRun:
         announce = changed if self._written_at else self._prices
         if self._written_at is None or now - self._written_at >= WRITE_EVERY:
             self._write(now)
+            self._keep_all(now)
         self._publish(announce, now)
         return changed
 
@@ -315,11 +316,10 @@ class FeedRun:
         if self._written_at is None:
             self._store_references(now)
         days = queries.statistics(priced, now=now)
-        fresh = {symbol: day for symbol, day in days.items() if self._days.get(symbol) != day}
+        self._publish_days(days)
         self._days = days
         self._store_references(now)
         self._written_at = now
-        self._publish_days(fresh)
 
     def _store_references(self, now: datetime) -> None:
         prices = {
@@ -332,34 +332,49 @@ class FeedRun:
         write_references(prices=prices, simulated=self._feed.simulated, now=now)
 
     def _publish(self, prices: dict[str, Decimal], now: datetime) -> None:
-        """Tell every process the prices, and leave them in Redis for late joiners."""
+        """Tell every process the prices, and leave them in Redis for late joiners.
+
+        Said each second, even where nothing changed: silence means that prices are stale.
+        """
         at = now.isoformat(timespec="milliseconds")
         texts = {symbol: f"{price:f}" for symbol, price in prices.items()}
-        if texts:
-            realtime.publish_market({"kind": "reference", "time": at, "prices": texts})
-        entries = {
-            symbol: json.dumps({"price": price, "time": at}, separators=(",", ":"))
-            for symbol, price in texts.items()
-        }
+        realtime.publish_market({"kind": "reference", "time": at, "prices": texts})
         vouched = json.dumps({"time": at, "simulated": self._feed.simulated})
-        _keep(queries.REFERENCE_KEY, entries, {queries.FEED_KEY: vouched})
+        _keep(queries.REFERENCE_KEY, _entries(texts, at), {queries.FEED_KEY: vouched})
         realtime.beat(PROCESS)
 
+    def _keep_all(self, now: datetime) -> None:
+        """Leave every price in Redis, which may have lost those that stand still."""
+        texts = {symbol: f"{price:f}" for symbol, price in self._prices.items()}
+        at = now.isoformat(timespec="milliseconds")
+        _keep(queries.REFERENCE_KEY, _entries(texts, at))
+
     def _publish_days(self, days: dict[str, queries.Day]) -> None:
-        """Tell every process the changed statistics, and leave them in Redis."""
-        entries = {
-            symbol: {
-                "open": f"{self._listed[symbol].quoted(day.open):f}",
-                "high": f"{self._listed[symbol].quoted(day.high):f}",
-                "low": f"{self._listed[symbol].quoted(day.low):f}",
-                "volume": f"{day.volume:f}",
-                "vwap": f"{day.vwap:.6f}" if day.vwap is not None else None,
-            }
-            for symbol, day in days.items()
+        """Tell every process the changed statistics, and leave all of them in Redis."""
+        fresh = {symbol: day for symbol, day in days.items() if self._days.get(symbol) != day}
+        if fresh:
+            told = {symbol: self._day_entry(symbol, day) for symbol, day in fresh.items()}
+            realtime.publish_market({"kind": "statistics", "days": told})
+        entries = {symbol: json.dumps(self._day_entry(symbol, d)) for symbol, d in days.items()}
+        _keep(queries.DAY_KEY, entries)
+
+    def _day_entry(self, symbol: str, day: queries.Day) -> dict[str, str | None]:
+        quoted = self._listed[symbol].quoted
+        return {
+            "open": f"{quoted(day.open):f}",
+            "high": f"{quoted(day.high):f}",
+            "low": f"{quoted(day.low):f}",
+            "volume": f"{day.volume:f}",
+            "vwap": f"{day.vwap:.6f}" if day.vwap is not None else None,
         }
-        if entries:
-            realtime.publish_market({"kind": "statistics", "days": entries})
-        _keep(queries.DAY_KEY, {symbol: json.dumps(entry) for symbol, entry in entries.items()})
+
+
+def _entries(prices: dict[str, str], at: str) -> dict[str, str]:
+    """Write prices as the hash of references holds them."""
+    return {
+        symbol: json.dumps({"price": price, "time": at}, separators=(",", ":"))
+        for symbol, price in prices.items()
+    }
 
 
 def _keep(key: str, entries: dict[Any, Any], values: dict[str, str] | None = None) -> None:

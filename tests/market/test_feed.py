@@ -122,6 +122,14 @@ class TestTicks:
         assert abbvie.at == SUNDAY + timedelta(seconds=5)
         assert (abbvie.price, abbvie.simulated) == (Decimal("227.00"), True)
 
+    def test_puts_back_what_redis_has_lost(self):
+        run = begin(SUNDAY)
+        run.tick(now=SUNDAY)
+        realtime.connection().flushdb()
+        ticks(run, SUNDAY, 16)
+        assert realtime.connection().hlen(queries.REFERENCE_KEY) == 3
+        assert realtime.connection().hlen(queries.DAY_KEY) == 3
+
     def test_gives_a_sign_of_life(self):
         begin(WEDNESDAY).tick(now=WEDNESDAY)
         assert realtime.is_alive("feed")
@@ -211,6 +219,12 @@ class TestTickers:
             stored = queries.tickers(listed)["AAPLx"]
         assert stored.reference_price == known.reference_price
         assert stored.simulated
+
+    def test_fill_in_what_redis_has_lost(self, listed):
+        realtime.connection().hdel(queries.REFERENCE_KEY, "ABBVx")
+        tickers = queries.tickers(listed)
+        assert tickers["ABBVx"].reference_price == Decimal("227.00")
+        assert tickers["AAPLx"].reference_price == Decimal("278.50")
 
     def test_take_bid_and_ask_from_the_book_and_its_state(self, listed):
         book = {"bids": [["278.40", "1.5"]], "asks": [["278.60", "2"]], "sequence": 7}

@@ -14,7 +14,7 @@ from common import clock, realtime
 from market import operations, queries
 from market.consumers import outbox as outboxes
 from market.consumers.hub import Hub
-from market.models import Candle, TapeTrade
+from market.models import Candle, ReferencePrice, TapeTrade
 from tests.market import sockets
 from tests.market.sockets import Client, Copy, book, eventually, is_closed
 
@@ -171,6 +171,16 @@ class TestTicker:
         price(AAPLx="278.51")
         (ticker,) = client.data("ticker", "update")
         assert str(ticker["reference_price"]) == "278.51"
+        client.close()
+
+    def test_begins_with_the_table_where_redis_knows_nothing(self, address):
+        apple = instruments.queries.by_symbol("AAPLx")
+        ReferencePrice.objects.create(
+            instrument=apple, price=277, day_open=277, simulated=True, at=clock.now()
+        )
+        client = Client(address)
+        (ticker,) = client.subscribe("ticker", "AAPLx")
+        assert (str(ticker["reference_price"]), ticker["stale"]) == ("277.00", True)
         client.close()
 
     def test_symbols_that_move_together_come_in_one_message(self, client):
