@@ -50,7 +50,7 @@ class OrderBook extends HTMLElement {
     const deepest = Math.max(...Object.values(sides).map((rows) => rows.reduce((sum, [, qty]) => sum + qty, 0)), 0);
     for (const side of ["asks", "bids"]) this.fill(side, sides[side], deepest);
     this.empty.hidden = Boolean(sides.asks.length || sides.bids.length);
-    this.middle.hidden = !this.empty.hidden;
+    this.middle.hidden = this.head.hidden = !this.empty.hidden;
     const [[ask] = [], [bid] = []] = [sides.asks[0], sides.bids[0]];
     this.spread.textContent = ask && bid ? `Spread ${figure(ask - bid, this.decimals)}` : "";
   }
@@ -60,11 +60,11 @@ class OrderBook extends HTMLElement {
     this.decimals = Number(this.getAttribute("decimals") ?? 2);
     this.rows = { asks: [], bids: [] };
     const list = (side) => make("div", { className: `book-side`, role: "group", ariaLabel: `${SIDES[side].words} orders` }, ...this.slots(side));
-    const head = make("div", { className: "book-head", ariaHidden: "true" }, make("span", { textContent: "Price" }), make("span", { textContent: "Shares" }), make("span", { textContent: "Total" }));
+    this.head = make("div", { className: "book-head", ariaHidden: "true" }, make("span", { textContent: "Price" }), make("span", { textContent: "Shares" }), make("span", { textContent: "Total" }));
     this.spread = make("span");
     this.middle = make("p", { className: "book-middle" }, this.spread);
     this.empty = make("p", { className: "book-empty", textContent: "No offers just now." });
-    this.replaceChildren(head, list("asks"), this.middle, list("bids"), this.empty);
+    this.replaceChildren(this.head, list("asks"), this.middle, list("bids"), this.empty);
   }
 
   /** Make the rows once; asks stand upside down, so the best prices meet in the middle. */
