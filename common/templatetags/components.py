@@ -13,6 +13,7 @@ import datetime as dt
 import zlib
 from collections.abc import Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 
 from django import template
@@ -375,7 +376,7 @@ def demo_mode() -> bool:
 
 @register.simple_tag(takes_context=True)
 def here(context: Context, names: str) -> SafeString:
-    """Mark a link as the current page if the view is one of these, names apart by spaces."""
+    """Mark a link as the current page if the view is one of these: "kyc:* users:settings"."""
     match = getattr(context.get("request"), "resolver_match", None)
-    at = match is not None and match.view_name in names.split()
+    at = match is not None and any(fnmatchcase(match.view_name, name) for name in names.split())
     return SafeString(' aria-current="page"' if at else "")
