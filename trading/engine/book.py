@@ -148,12 +148,13 @@ class Watch:
 class Book:
     """An instrument, its two ladders, and the reduced fraction that turns ticks * base into USD."""
 
-    __slots__ = ("asks", "bids", "by_last", "by_mark", "den", "num", "open", "state")
+    __slots__ = ("asks", "bids", "by_last", "by_mark", "den", "named", "num", "open", "state")
 
     def __init__(self, state: InstrumentState) -> None:
         self.state = state
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
+        self.named = frozenset({state.id})
         self.by_last = Watch()
         self.by_mark = Watch()
         self.rescale()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from trading.engine import amend, deadlines, instruments, orders, quotes, triggers
+from trading.engine import amend, deadlines, instruments, orders, plain, quotes
 from trading.engine.book import Book, Entry, QuoteLevel
 from trading.engine.commands import (
     Amend,
@@ -57,6 +57,11 @@ HANDLERS: dict[type[Command], Handler] = {
     Unreadable: orders.reject,
 }
 
+PLAIN: dict[type[Command], Callable[[Shard, Any], Outcome | None]] = {
+    OrderState: plain.place,
+    Cancel: plain.cancel,
+}
+
 
 class Engine:
     """The order books of one shard, a pure function of the commands applied to them."""
@@ -87,15 +92,15 @@ class Engine:
         shard.at = at
         if shard.due and shard.due[0][0] <= at:
             deadlines.pass_time(shard)
+        elif (plainly := PLAIN.get(type(command))) is not None:
+            outcome = plainly(shard, command)
+            if outcome is not None:
+                return outcome
         try:
             reason = HANDLERS[type(command)](shard, command)
         except Refused as refused:
             reason = str(refused)
-        if shard.moves:
-            triggers.fire(shard)
-        if shard.instruments:
-            deadlines.watch_bands(shard)
-        return shard.outcome(reason)
+        return deadlines.conclude(shard, reason)
 
     def next_due(self) -> int | None:
         """Return when something happens by itself next, in microseconds since the epoch."""

@@ -3,7 +3,7 @@
 from trading.engine.book import Book
 from trading.engine.commands import CancelAllAfter
 from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, Shard
-from trading.engine.state import ParticipantState
+from trading.engine.state import Outcome, ParticipantState
 from trading.engine.triggers import fire, look_again
 
 PPM = 1_000_000
@@ -38,6 +38,15 @@ def pass_time(shard: Shard) -> None:
         elif kind == PAUSE:
             pause(shard, shard.books[id_], at)
         fire(shard)
+
+
+def conclude(shard: Shard, reason: str | None) -> Outcome:
+    """Let the prices of a command fire what waits for them, and return what came of it all."""
+    if shard.moves:
+        fire(shard)
+    if shard.instruments:
+        watch_bands(shard)
+    return shard.outcome(reason)
 
 
 def pause(shard: Shard, book: Book, at: int) -> None:

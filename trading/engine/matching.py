@@ -19,6 +19,7 @@ def match(shard: Shard, book: Book, taker: OrderState) -> str | None:
     ladder = book.asks if buying else book.bids
     reach = (taker.price or 0) * ladder.sign
     keys = ladder.keys
+    shard.shown.add(taker.instrument)
     while keys and keys[-1] >= reach:
         level = ladder.levels[keys[-1]]
         rate = level.price * book.num
@@ -36,7 +37,6 @@ def match(shard: Shard, book: Book, taker: OrderState) -> str | None:
         if cost == 0:
             return "dust" if taker.remaining is not None else "spent"
         trade(shard, book, taker, maker, level.price, quantity, cost)
-        shard.shown.add(taker.instrument)
         level.visible -= quantity
         settle_maker(shard, book, ladder, maker, quantity)
         if quantity == wanted:
@@ -73,52 +73,56 @@ def trade(
     waiting = maker.order if isinstance(maker, QuoteLevel) else maker
     taker_fee = fee_of(cost, taker.taker_ppm)
     maker_fee = fee_of(cost, waiting.maker_ppm)
-    record(shard, taker, quantity, cost, taker_fee)
-    record(shard, waiting, quantity, cost, maker_fee)
     if taker.side == "buy":
-        buy, sell, buy_fee, sell_fee = taker.id, waiting.id, taker_fee, maker_fee
+        buy, sell, buy_fee, sell_fee = taker, waiting, taker_fee, maker_fee
     else:
-        buy, sell, buy_fee, sell_fee = waiting.id, taker.id, maker_fee, taker_fee
-    state = book.state
+        buy, sell, buy_fee, sell_fee = waiting, taker, maker_fee, taker_fee
+    buy.budget -= cost + buy_fee if buy_fee > 0 else cost
+    sell.budget -= quantity
+    record(shard, buy, quantity, cost, buy_fee)
+    record(shard, sell, quantity, cost, sell_fee)
+    state, side = book.state, waiting.side
     shard.trades.append(
         Fill(
             state.id,
             waiting.id,
             taker.id,
-            buy,
-            sell,
+            buy.id,
+            sell.id,
             price,
             quantity,
             cost,
             buy_fee,
             sell_fee,
-            waiting.side,
+            side,
             state.multiplier_e18,
         )
     )
-    if price != state.last:
-        state.last = price
-        shard.instruments[state.id] = state
-        if book.by_last:
-            shard.moves.append((book, book.by_last, price))
-    elif state.band_ppm is not None:
-        shard.instruments[state.id] = state
+    if price != state.last or state.band_ppm is not None:
+        tell_price(shard, book, price)
 
 
 def record(shard: Shard, order: OrderState, quantity: int, cost: int, fee: int) -> None:
     """Write a fill into one of its orders: what it got, what it paid, what is left."""
     order.filled += quantity
     order.cost += cost
-    order.fee += fee
-    if order.side == "sell":
-        order.budget -= quantity
-    else:
-        order.budget -= cost + fee if fee > 0 else cost
+    if fee:
+        order.fee += fee
     if order.remaining is not None:
         order.remaining -= quantity
     if order.remaining_notional is not None:
         order.remaining_notional -= cost
     shard.touched.append(order)
+
+
+def tell_price(shard: Shard, book: Book, price: int) -> None:
+    """Keep the price of a trade, and note it for those who wait for one."""
+    state = book.state
+    shard.instruments[state.id] = state
+    if price != state.last:
+        state.last = price
+        if book.by_last:
+            shard.moves.append((book, book.by_last, price))
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:

@@ -1,5 +1,6 @@
 """The commands of customers: place, cancel, cancel all."""
 
+from trading.engine.book import Book
 from trading.engine.commands import Cancel, CancelAll, Unreadable
 from trading.engine.entry import enter, refusal
 from trading.engine.shard import Refused, Shard
@@ -24,13 +25,15 @@ def place(shard: Shard, order: OrderState) -> str | None:
     if order.type in TRIGGERED:
         arm(shard, book, order)
         return None
+    return enter_new(shard, book, order)
+
+
+def enter_new(shard: Shard, book: Book, order: OrderState) -> str | None:
+    """Bring a new order to the book; it is rejected where nothing came of it for anybody."""
     touched = len(shard.touched)
     stop = enter(shard, book, order)
-    return None if stop is None else end_new(shard, order, stop, touched)
-
-
-def end_new(shard: Shard, order: OrderState, stop: str, touched: int) -> str | None:
-    """End a new order that may not rest: rejected where nothing came of it for anybody."""
+    if stop is None:
+        return None
     if len(shard.touched) > touched:
         shard.finish(order, "cancelled", stop)
         return None
