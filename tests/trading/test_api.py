@@ -6,7 +6,7 @@ from rest_framework.test import APIClient
 
 from tests import world
 from tests.trading.floor import Floor
-from trading.models import Order
+from trading.models import Command, Order
 from users.models import User
 
 LIMIT_BUY = {
@@ -307,3 +307,17 @@ class TestCancellingAll:
     ) -> None:
         assert wrong_fields(api.delete("/api/v1/orders?instrument=NOPE")) == {"instrument"}
         assert wrong_fields(api.delete("/api/v1/orders?symbol=AAPLx")) == {"symbol"}
+
+
+class TestCancelAllAfter:
+    def test_arms_and_disarms(self, floor: Floor, api: APIClient) -> None:
+        armed = post(api, "orders/cancel-all-after", {"timeout_s": 60})
+        assert armed.status_code == 202
+        assert armed.json()["cancels_at"]
+        assert post(api, "orders/cancel-all-after", {"timeout_s": 0}).json() == {"cancels_at": None}
+        assert Command.objects.filter(kind="cancel_all_after").count() == 2
+
+    def test_names_a_time_that_makes_no_sense(self, floor: Floor, api: APIClient) -> None:
+        for timeout in (-1, "soon", 10**9, None):
+            answer = post(api, "orders/cancel-all-after", {"timeout_s": timeout})
+            assert wrong_fields(answer) == {"timeout_s"}

@@ -200,6 +200,27 @@ class TestTheDay:
         assert order.status == Order.Status.PENDING
 
 
+class TestCancelOrdersAfter:
+    def test_cancels_what_is_open_when_it_is_not_renewed(
+        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        order = floor.place(alice, "buy", quantity="1", limit_price="100")
+        trading.operations.cancel_orders_after(customer=alice, timeout_s=60, now=world.NOW)
+        floor.run()
+        floor.engine = trading.operations.Engine("main")  # the deadline outlives a restart
+        floor.run()
+        order.refresh_from_db()
+        assert order.status == Order.Status.OPEN
+        later = floor.engine._now_us() + 61_000_000
+        monkeypatch.setattr(floor.engine, "_now_us", lambda: later)
+        floor.run()
+        order.refresh_from_db()
+        assert (order.status, order.reason) == (Order.Status.CANCELLED, "cancel_all_after")
+        assert balance(alice, "USD")[1] == 0
+
+
 class TestSettingAside:
     def test_a_command_that_cannot_be_written_blocks_nobody(
         self, floor: "Floor", monkeypatch: pytest.MonkeyPatch

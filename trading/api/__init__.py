@@ -19,6 +19,8 @@ from trading.api.serializers import (
     AmendRequest,
     BatchAnswer,
     BatchRequest,
+    CancelAllAfterAnswer,
+    CancelAllAfterRequest,
     CancelAllAnswer,
     CancelFilter,
     OrderAnswer,
@@ -118,6 +120,20 @@ class OrdersView(IdempotentPost, ListAPIView[Order]):
             customer=customer_of(request), instrument=asked.get("instrument"), now=clock.now()
         )
         return Response({"cancelling": count}, status=status.HTTP_202_ACCEPTED)
+
+
+class CancelAllAfterView(APIView):
+    """A dead-man switch for programs that trade."""
+
+    @extend_schema(request=CancelAllAfterRequest, responses={202: CancelAllAfterAnswer})
+    def post(self, request: Request) -> Response:
+        """Cancel all open orders after so many seconds, unless asked again; 0 disarms."""
+        asked = read(CancelAllAfterRequest, request.data)
+        at = operations.cancel_orders_after(
+            customer=customer_of(request), timeout_s=asked["timeout_s"], now=clock.now()
+        )
+        answer = CancelAllAfterAnswer({"cancels_at": at}).data
+        return Response(answer, status=status.HTTP_202_ACCEPTED)
 
 
 class PreviewView(APIView):

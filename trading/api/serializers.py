@@ -202,6 +202,18 @@ class BatchAnswer(serializers.Serializer[Any]):
     results = BatchResult(many=True)
 
 
+class CancelAllAfterRequest(StrictSerializer):
+    """When to cancel everything unless this is asked again."""
+
+    timeout_s = serializers.IntegerField(min_value=0, max_value=86_400)
+
+
+class CancelAllAfterAnswer(serializers.Serializer[Any]):
+    """About when the open orders go; null where it is disarmed."""
+
+    cancels_at = serializers.DateTimeField(allow_null=True)
+
+
 class CancelAllAnswer(serializers.Serializer[Any]):
     """How many open orders are being cancelled."""
 

@@ -8,6 +8,7 @@ from trading.operations.orders import (
     amend_order,
     cancel_order,
     cancel_orders,
+    cancel_orders_after,
     place_order,
     place_orders,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "amend_order",
     "cancel_order",
     "cancel_orders",
+    "cancel_orders_after",
     "list_books",
     "place_order",
     "place_orders",

@@ -23,6 +23,7 @@ class Batch:
     releases: list[tuple[int, int, int]] = field(default_factory=list)
     orders: dict[int, OrderState] = field(default_factory=dict)
     instruments: dict[int, engine.InstrumentState] = field(default_factory=dict)
+    deadlines: dict[int, int | None] = field(default_factory=dict)  # by customer
     books: set[int] = field(default_factory=set)
 
     def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
@@ -32,6 +33,7 @@ class Batch:
         self.releases += [(sequence, freed.order, freed.amount) for freed in outcome.releases]
         self.orders |= {order.id: order for order in outcome.orders}
         self.instruments |= {state.id: state for state in outcome.instruments}
+        self.deadlines |= {one.owner: one.deadline for one in outcome.participants}
         self.books |= outcome.books
 
 
@@ -46,6 +48,7 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
     _write_releases(batch.releases)
     _write_orders(batch.orders.values(), instruments)
     _write_books(batch, instruments)
+    _write_deadlines(batch.deadlines)
     return trades
 
 
@@ -220,6 +223,22 @@ def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
                 WHERE b.instrument_id = u.id
                 """,
                 _columns(rows),
+            )
+
+
+def _write_deadlines(deadlines: dict[int, int | None]) -> None:
+    """Keep when each dead-man switch cancels a customer's orders, or that it no longer does."""
+    if deadlines:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO trading_participant (customer_id, executions, cancel_all_at_us)
+                SELECT customer_id, 0, deadline
+                FROM unnest(%s::bigint[], %s::bigint[]) AS d(customer_id, deadline)
+                ORDER BY customer_id
+                ON CONFLICT (customer_id) DO UPDATE SET cancel_all_at_us = excluded.cancel_all_at_us
+                """,
+                _columns(deadlines.items()),
             )
 
 

@@ -9,7 +9,7 @@ everything and is made anew from what the last batch wrote.
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,9 +19,10 @@ from django.db import connection, transaction
 from common import realtime
 from common.errors import DomainError
 from instruments.models import Instrument
+from market import operations as market
 from trading import engine, queries, rules
 from trading.engine import OrderState
-from trading.models import Book, Command, Order, Shard
+from trading.models import Book, Command, Order, Participant, Shard
 from trading.operations import log
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Engine:
         self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
         self.instruments = {i.pk: i for i in Instrument.objects.all()}
         self.core = engine.Engine(_load(shard.pk, self.sequence, time_us, priority))
+        self._published: dict[str, str] = {}
         self._seen: deque[tuple[float, int]] = deque()
         self._low_water = 0
         self._next_full_scan = 0.0
@@ -90,6 +92,8 @@ class Engine:
                 at = self._now_us()
                 outcome = self.core.apply(self.sequence, at, kind, payload)
                 batch.add(command_id, self.sequence, at, outcome)
+            if batch.instruments.keys() - self.instruments.keys():
+                self.instruments = {i.pk: i for i in Instrument.objects.all()}
             self._move_on(before)
             trades = log.write(batch, self.instruments)
             numbers = _number_executions(batch)
@@ -120,9 +124,10 @@ class Engine:
         return command_id
 
     def publish_all(self) -> None:
-        """Publish every book whole, as a starting engine does."""
+        """Publish every book whole and every market's state, as a starting engine does."""
         for instrument_id in self.instruments:
             self._publish_book(instrument_id)
+        self._publish_states(self.core.shard.books)
 
     def _inbox(self, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
         """Read unsequenced commands above the low-water mark; all of them once a minute."""
@@ -192,9 +197,19 @@ class Engine:
                     "time": log.moment(at).isoformat(),
                 }
             )
+        self._publish_states(batch.instruments)
         _send_executions(batch, numbers)
         if batch.fills or batch.releases:
             realtime.run_soon("trading.tasks.settle")
+
+    def _publish_states(self, instrument_ids: Iterable[int]) -> None:
+        """Publish the states of markets that differ from what was published last."""
+        for id_ in instrument_ids:
+            symbol, state = self.instruments[id_].symbol, self.core.shard.books[id_].state
+            word = "paused" if state.paused_until else state.state
+            if self._published.get(symbol, "online") != word:
+                market.publish_state(symbol=symbol, state=word)
+                self._published[symbol] = word
 
     def _publish_book(self, instrument_id: int) -> None:
         if instrument_id not in self.core.shard.books:
@@ -262,10 +277,15 @@ def _load(shard_id: int, sequence: int, time_us: int, priority: int) -> engine.S
     orders = Order.objects.filter(
         instrument__book__shard=shard_id, status__in=Order.LIVE, venue=Order.Venue.BOOK
     ).exclude(engine_state={})
+    deadlines = Participant.objects.exclude(cancel_all_at_us=None).order_by("customer_id")
     return engine.ShardState(
         sequence=sequence,
         time=time_us,
         priority=priority,
+        participants=[
+            engine.ParticipantState(owner, deadline)
+            for owner, deadline in deadlines.values_list("customer_id", "cancel_all_at_us")
+        ],
         instruments=[
             msgspec.convert(state, engine.InstrumentState)
             for state in books.values_list("engine_state", flat=True).order_by("id")

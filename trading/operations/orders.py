@@ -5,7 +5,7 @@ writes order, hold and command in one transaction. From then on the engine decid
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey, HoldRequest
 from trading import queries, rules
-from trading.models import Book, Command, Order
+from trading.models import Book, Command, Order, Shard
 from trading.operations.acceptance import (
     Conditions,
     OrderDraft,
@@ -30,6 +30,8 @@ from trading.operations.acceptance import (
     terms_of,
 )
 from users.models import User
+
+LONGEST_TIMEOUT_S = 86_400
 
 
 class OrderAlreadyDone(DomainError):
@@ -95,6 +97,24 @@ def cancel_orders(*, customer: User, instrument: Instrument | None = None, now: 
     if instrument:
         orders = orders.filter(instrument=instrument)
     return _send(list(orders), "cancel")
+
+
+@transaction.atomic
+def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> datetime | None:
+    """Set the customer's dead-man switch: all open orders go unless it is set again in time.
+
+    :param timeout_s: seconds from when the engine sequences it; 0 disarms it
+    :returns: about when it will act
+    """
+    if not 0 <= timeout_s <= LONGEST_TIMEOUT_S:
+        raise TermsContradict(f"Choose 0 to {LONGEST_TIMEOUT_S} seconds.", field="timeout_s")
+    payload = {"owner": customer.pk, "timeout_us": timeout_s * 1_000_000}
+    Command.objects.bulk_create(
+        Command(shard=shard, kind="cancel_all_after", payload=payload)
+        for shard in Shard.objects.all()
+    )
+    realtime.nudge("engine")
+    return now + timedelta(seconds=timeout_s) if timeout_s else None
 
 
 @transaction.atomic
