@@ -141,7 +141,7 @@ def next_step(user: User, whole: queries.Summary) -> Step | None:
     return None
 
 
-VERIFY = "Verify who you are"
+VERIFY = "One step before you can trade"
 DEPOSIT = "A bank transfer brings them here; you can look around meanwhile."
 BUY = "A dollar is enough, at any hour. Pick one you know."
 CARD = "A virtual card pays from your cash, and from shares you choose."
@@ -170,8 +170,6 @@ def chart_of(history: list[queries.Point]) -> dict[str, Any]:
         "line": " ".join(f"{x},{y}" for x, y in dots),
         "area": "0,200 " + " ".join(f"{x},{y}" for x, y in dots) + " 1000,200",
         "points": json.dumps(points),
-        "flat": high == low,
-        "tone": "up" if values[-1] >= values[0] else "down",
         "low": Amount(low, USD),
         "high": Amount(high, USD),
     }

@@ -163,8 +163,8 @@ def _event(body: dict[str, Any]) -> Event:
         card=_text(body["card"]),
         authorization=_text(body.get("authorization") or ""),
         amount=_units(body.get("amount")),
-        merchant=str(merchant.get("name") or "").replace("\0", "")[:100],
-        mcc=str(merchant.get("category") or "")[:4],
+        merchant=_words(merchant.get("name"))[:100],
+        mcc=_words(merchant.get("category"))[:4],
         partial_allowed=body.get("partial_allowed") is True,
         final=body.get("final") is not False,
     )
@@ -173,8 +173,13 @@ def _event(body: dict[str, Any]) -> Event:
     return event
 
 
+def _words(value: Any) -> str:
+    """Read what people wrote, without what a database cannot keep."""
+    return str(value or "").replace("\0", "").encode(errors="ignore").decode()
+
+
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 64 or "\0" in value:
+    if not isinstance(value, str) or len(value) > 64 or _words(value) != value:
         raise ValueError
     return value
 

@@ -34,7 +34,7 @@ class TestHome:
 
     def test_tells_somebody_new_to_verify(self, client):
         client.force_login(world.customer("new@demo.test"))
-        assert "Verify who you are" in page(client, "/home/")
+        assert "One step before you can trade" in page(client, "/home/")
 
     def test_tells_who_waits_that_we_are_checking(self, client):
         client.force_login(world.bob())
@@ -51,7 +51,7 @@ class TestHome:
         assert "Bought 2 AAPLx" in shown
         assert "<value-chart" in shown
 
-    @pytest.mark.parametrize("part", ["hero", "chart", "holdings", "recent"])
+    @pytest.mark.parametrize("part", ["hero", "step", "chart", "holdings", "recent"])
     def test_gives_its_parts_alone(self, client, holding, part):
         shown = page(client, f"/home/?part={part}")
         assert "<html" not in shown

@@ -205,6 +205,11 @@ class TestTheDoor:
         with pytest.raises(UnknownAuthorization):
             shop.send(gateways.CLEARED, other, authorization=asked.external_id)
 
+    def test_keeps_of_a_name_what_can_be_kept(self, card):
+        name = "Caf\0é \ud800" + "x" * 200
+        asked = shop.pending(card, "1", merchant={"name": name, "category": "58\x0014"})
+        assert (asked.merchant, asked.mcc) == (("Café " + "x" * 200)[:100], "5814")
+
     @pytest.mark.parametrize(
         "facts",
         [
@@ -215,6 +220,8 @@ class TestTheDoor:
             {"amount": None},
             {"id": ""},
             {"id": "x" * 65},
+            {"id": "nul\0"},
+            {"id": "half \ud800"},
             {"currency": "EUR"},
             {"merchant": "Blue Door"},
         ],
