@@ -78,15 +78,20 @@ class Platform:
             assert time.monotonic() < deadline, f"waited {seconds} s in vain:\n{tail}"
             time.sleep(0.1)
 
-    def pid(self, name: str) -> int:
-        """Give the process that runs as this name of the Procfile now."""
-        return int((self.home / "run" / f"{name}.pid").read_text().split()[0])
+    def pid(self, name: str) -> int | None:
+        """Give the process that runs as this name of the Procfile now, None between two."""
+        record = "postgres/postmaster.pid" if name == "postgres" else f"run/{name}.pid"
+        try:
+            return int((self.home / record).read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return None
 
     def kill(self, name: str) -> None:
         """Kill one process as a crash would, and wait until another has taken its place."""
         killed = self.pid(name)
+        assert killed
         os.kill(killed, signal.SIGKILL)
-        self.wait_for(lambda: self.pid(name) != killed)
+        self.wait_for(lambda: self.pid(name) not in {killed, None})
 
     def manage(self, *args: str) -> str:
         """Run a management command beside the platform, and give what it printed."""
