@@ -21,8 +21,7 @@ from common.errors import DomainError
 from instruments.models import Instrument
 from market import operations as market
 from trading import engine, queries, rules
-from trading.engine import OrderState
-from trading.models import Book, Command, Order, Participant, Shard
+from trading.models import Book, Command, Order, Shard
 from trading.operations import log
 
 logger = logging.getLogger(__name__)
@@ -57,16 +56,16 @@ class Engine:
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE trading_shard SET epoch = epoch + 1 WHERE id = %s"
-                " RETURNING epoch, sequence, priority, time_us",
+                " RETURNING epoch, sequence, time_us",
                 [shard.pk],
             )
-            row: tuple[int, int, int, int] = cursor.fetchone() or (0, 0, 0, 0)
-            self.epoch, self.sequence, priority, time_us = row
+            row: tuple[int, int, int] = cursor.fetchone() or (0, 0, 0)
+            self.epoch, self.sequence, time_us = row
             cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
             (anchor_us,) = cursor.fetchone() or (0,)
         self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
         self.instruments = {i.pk: i for i in Instrument.objects.all()}
-        self.core = engine.Engine(_load(shard.pk, self.sequence, time_us, priority))
+        self.core = engine.Engine(queries.persisted_state(shard.pk))
         self._published: dict[str, str] = {}
         self._seen: deque[tuple[float, int]] = deque()
         self._low_water = 0
@@ -269,32 +268,6 @@ def _try_lock(shard_id: int) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, shard_id])
         (locked,) = cursor.fetchone() or (False,)
     return bool(locked)
-
-
-def _load(shard_id: int, sequence: int, time_us: int, priority: int) -> engine.ShardState:
-    """Read what the last batch left: the books' states and the orders that are live."""
-    books = Book.objects.filter(shard=shard_id).exclude(engine_state={})
-    orders = Order.objects.filter(
-        instrument__book__shard=shard_id, status__in=Order.LIVE, venue=Order.Venue.BOOK
-    ).exclude(engine_state={})
-    deadlines = Participant.objects.exclude(cancel_all_at_us=None).order_by("customer_id")
-    return engine.ShardState(
-        sequence=sequence,
-        time=time_us,
-        priority=priority,
-        participants=[
-            engine.ParticipantState(owner, deadline)
-            for owner, deadline in deadlines.values_list("customer_id", "cancel_all_at_us")
-        ],
-        instruments=[
-            msgspec.convert(state, engine.InstrumentState)
-            for state in books.values_list("engine_state", flat=True).order_by("id")
-        ],
-        orders=[
-            msgspec.convert(state, OrderState)
-            for state in orders.values_list("engine_state", flat=True).order_by("id")
-        ],
-    )
 
 
 def _number_executions(batch: log.Batch) -> dict[int, int]:

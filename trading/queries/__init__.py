@@ -22,12 +22,14 @@ from trading.queries.orders import (
     standing_quote,
     trades_of,
 )
+from trading.queries.replay import Replay, persisted_state
 
 __all__ = [
     "CHECKS",
     "Preview",
     "PriceStale",
     "Quote",
+    "Replay",
     "average_price",
     "closed_orders_of",
     "collar",
@@ -40,6 +42,7 @@ __all__ = [
     "market_rule",
     "open_orders_of",
     "orders_of",
+    "persisted_state",
     "preview",
     "scale_of",
     "standing_quote",
