@@ -1,0 +1,61 @@
+"""The pages that belong to no app: landing, design system, errors."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.test import Client
+
+from market.models import ReferencePrice
+from tests import world
+
+
+@pytest.mark.django_db
+class TestLanding:
+    def test_shows_strangers_the_prices_of_names_they_know(self, client: Client) -> None:
+        ReferencePrice.objects.update_or_create(
+            instrument=world.instrument("AAPLx"),
+            defaults={
+                "price": Decimal("278.50"),
+                "day_open": Decimal("275.00"),
+                "simulated": True,
+                "at": world.NOW,
+            },
+        )
+        page = client.get("/").content.decode()
+        assert 'symbol="AAPLx"' in page
+        assert "+1.27%" in page
+        assert "Simulated prices" in page
+
+    def test_sends_home_who_is_signed_in(self, client: Client) -> None:
+        client.force_login(world.bob())
+        response = client.get("/")
+        assert response.status_code == 302
+        assert response["Location"] == "/home/"
+
+
+@pytest.mark.django_db
+class TestDesign:
+    def test_shows_every_component(self, client: Client) -> None:
+        page = client.get("/design/").content.decode()
+        for name in ("panel", "badge", "notice", "steps", "pay-card", "dialog", "empty", "table"):
+            assert f'class="{name}' in page
+
+
+class TestErrors:
+    @pytest.mark.parametrize("name", ["403", "403_csrf", "404", "429", "500"])
+    def test_stand_in_the_frame_even_without_a_request(self, name: str) -> None:
+        page = render_to_string(f"{name}.html")
+        assert 'class="wordmark"' in page
+        assert page.count("<h1") == 1
+
+
+class TestStyles:
+    def test_import_only_files_that_exist(self) -> None:
+        sheet = Path(str(finders.find("css/app.css"))).read_text()
+        names = re.findall(r'@import url\("([^"]+)"\)', sheet)
+        assert len(names) > 10
+        assert [name for name in names if not finders.find(f"css/{name}")] == []
