@@ -29,7 +29,7 @@ check: export KRAKAPP_DEMO := 1
 check: $(MADE)
 	@$(IN)/ruff check .
 	@$(IN)/ruff format --check .
-	@$(IN)/lint-imports
+	@$(IN)/lint-imports --no-logo
 	@$(IN)/djlint templates --check --quiet
 	@$(IN)/djlint templates --lint --quiet
 	@$(IN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
