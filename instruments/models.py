@@ -14,6 +14,9 @@ from django.db.models import Q
 from ledger.models import Asset
 
 
+CHAIN_NAMES = {"bsc": "BNB Chain", "hyperevm": "HyperEVM", "xlayer": "X Layer"}
+
+
 class Instrument(models.Model):
     """A tokenized share that customers can trade against USD."""
 
@@ -63,6 +66,11 @@ class Instrument(models.Model):
     def pair(self) -> str:
         """The market's name on the socket: AAPLx/USD."""
         return f"{self.symbol}/USD"
+
+    @property
+    def chains(self) -> list[str]:
+        """The EVM chains that carry the token, by the names people use; one address on all."""
+        return [CHAIN_NAMES.get(chain, chain.capitalize()) for chain in self.evm_chains.split()]
 
     @property
     def price_decimals(self) -> int:

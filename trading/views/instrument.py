@@ -31,6 +31,5 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
             "book": market.book_of(found.symbol, LEVELS),
             "tape": market.tape(found)[:TRADES],
             "closes": market.sparklines([found]).get(found.pk),
-            "chains": found.evm_chains.split(),
         },
     )
