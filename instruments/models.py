@@ -13,7 +13,6 @@ from django.db.models import Q
 
 from ledger.models import Asset
 
-
 CHAIN_NAMES = {"bsc": "BNB Chain", "hyperevm": "HyperEVM", "xlayer": "X Layer"}
 
 
