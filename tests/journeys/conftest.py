@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
@@ -62,6 +62,9 @@ class Platform:
         try:
             with urlopen(f"{self.base_url}/healthz", timeout=10) as answer:
                 return answer.status == 200
+        except HTTPError as answer:
+            answer.close()
+            return False
         except (URLError, OSError):
             return False
 

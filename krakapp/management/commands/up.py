@@ -160,7 +160,7 @@ def failing_parts(host: str) -> list[str]:
         with urlopen(request, timeout=5):  # noqa: S310
             return []
     except HTTPError as answer:
-        with suppress(ValueError):
+        with answer, suppress(ValueError):
             parts = json.load(answer)
             return [name for name, state in parts.items() if name != "status" and state != "ok"]
         return [f"web ({answer.code})"]
