@@ -4,13 +4,14 @@ import { live } from "./live.js";
 const LASTS_MS = 7000;
 const region = document.getElementById("toasts");
 
-/** Show a short message; `tone` is info, up, warn or down, `href` where it leads. */
-export function toast(text, { tone = "info", href = null } = {}) {
+/** Show a short message; `title` stands above it, `tone` is info, up, warn or down, `href` where it leads. */
+export function toast(text, { title = "", tone = "info", href = null } = {}) {
   const shape = document.getElementById("toast-shape")?.content.firstElementChild;
   if (!shape || !region) return;
   const node = shape.cloneNode(true);
   const line = href ? Object.assign(document.createElement("a"), { href }) : document.createElement("span");
-  line.textContent = text;
+  if (title) line.append(Object.assign(document.createElement("strong"), { textContent: title }), " ");
+  line.append(text);
   node.dataset.tone = tone;
   node.querySelector(".toast-text").replaceChildren(line);
   region.append(node);
@@ -35,8 +36,6 @@ if ("signedIn" in document.documentElement.dataset) {
   live.subscribe("notifications", {}, ({ type, data }) => {
     if (data.length) document.documentElement.dataset.unread = "";
     if (type !== "update") return;
-    for (const { title, body, text, tone, url } of data) {
-      toast([title, body ?? text].filter(Boolean).join(": "), { tone, href: url });
-    }
+    for (const { title, body, url } of data) toast(body, { title, href: url });
   });
 }
