@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from websockets.exceptions import ConnectionClosed
@@ -63,6 +63,12 @@ class Phone:
         self.platform = platform
         self.email = email
         self.http = httpx.Client(base_url=platform.base_url, timeout=20)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def sign_up(self) -> None:
         """Open an account, and prove the address by the code."""

@@ -29,7 +29,7 @@ def test_a_customers_day_in_the_browser(platform, new_page):
     with step("limit", page):
         waits_and_cancels(bob)
     with step("sell", page):
-        sells_some(bob)
+        sells_some_by_keyboard(bob)
     with step("portfolio", page):
         holds_what_the_trades_say(page)
     with step("card", page):
@@ -116,11 +116,22 @@ def waits_and_cancels(bob: Customer) -> None:
     expect(page.get_by_text("No open orders")).to_be_visible()
 
 
-def sells_some(bob: Customer) -> None:
-    bob.fill_ticket("AAPLx", amount="0.02", side="Sell", measure="Shares")
-    bob.press("Sell 0.02 AAPLx")
+def sells_some_by_keyboard(bob: Customer) -> None:
+    page = bob.page
+    page.goto("/markets/AAPLx/")
+    keys = page.keyboard
+    page.get_by_role("radio", name="Buy", exact=True).focus()
+    keys.press("ArrowRight")
+    keys.press("Tab")
+    keys.type("0.02")
+    keys.press("Tab")
+    keys.press("ArrowRight")  # from dollars to shares
+    button = page.get_by_role("button", name="Sell 0.02 AAPLx")
+    expect(button).to_be_enabled()
+    keys.press("Shift+Tab")
+    keys.press("Enter")
     bob.expect_receipt("filled")
-    expect(bob.page.locator(".order-receipt")).to_contain_text("You sold 0.02 AAPLx")
+    expect(page.locator(".order-receipt")).to_contain_text("You sold 0.02 AAPLx")
 
 
 def holds_what_the_trades_say(page: Page) -> None:

@@ -10,17 +10,17 @@ EMAIL = "bob.api@example.test"
 
 
 def test_a_customers_day_over_rest_and_sockets(platform, new_page):
-    bob = Phone(platform, EMAIL)
-    bob.sign_up()
-    is_told_at_every_door_why_not(bob)
-    is_verified(bob, new_page)
-    funds(bob)
-    watches(bob)
-    buys_for_25_dollars(bob)
-    waits_and_cancels(bob)
-    sells_some(bob)
-    holds_what_the_trades_say(bob)
-    pays_by_card(bob)
+    with Phone(platform, EMAIL) as bob:
+        bob.sign_up()
+        is_told_at_every_door_why_not(bob)
+        is_verified(bob, new_page)
+        funds(bob)
+        watches(bob)
+        buys_for_25_dollars(bob)
+        waits_and_cancels(bob)
+        sells_some(bob)
+        holds_what_the_trades_say(bob)
+        pays_by_card(bob)
     assert platform.manage("audit_books")
 
 

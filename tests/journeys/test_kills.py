@@ -77,9 +77,9 @@ def trading(phone: Phone) -> Iterator[Trader]:
 
 @pytest.fixture
 def carol(platform):
-    carol = Phone(platform, "carol@demo.test")
-    carol.sign_in()
-    return carol
+    with Phone(platform, "carol@demo.test") as carol:
+        carol.sign_in()
+        yield carol
 
 
 @pytest.mark.parametrize("name", PROCESSES)

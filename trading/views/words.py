@@ -131,7 +131,7 @@ def terms(order: Order) -> str:
         shares = queries.scale_of(order.instrument).shares(order.quantity or 0)
         asked = f"{count(shares)} {order.instrument.symbol}"
     if order.venue == Order.Venue.HOUSE:
-        return f"{asked} to the house"
+        return f"{asked} with the house"
     if order.limit_price is None:
         return f"{asked} at the market"
     return f"{asked} at {usd(order.limit_price)} or better"
