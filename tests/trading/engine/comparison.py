@@ -98,6 +98,8 @@ class Comparison:
             assert told[id_].status == order.status, said
             assert told[id_].reason == order.reason, said
             assert told[id_].closed_at == self.at, said
+        if ": cancel_all {" in said:
+            assert [o.id for o in outcome.orders if o.closed_at] == list(self.naive.ended), said
 
     def compare_books(self, said: str) -> None:
         orders = {order.id: order for order in self.engine.snapshot().orders}
