@@ -73,7 +73,7 @@ class Workload:
         self.placed += 1
         side = random.choice(("buy", "sell"))
         terms = {
-            "order": self.placed * 61 % 100_003,  # ids do not grow with the sequence
+            "order": self.placed * 40_009 % 100_003,  # ids do not grow with the sequence
             "owner": random.randint(1, 6),
             "instrument": random.choices((1, 2, 3), (80, 18, 2))[0],
             "side": side,
@@ -154,7 +154,7 @@ class Workload:
     def some_order(self, random: Random, world: NaiveExchange) -> int:
         if world.orders and random.random() < 0.95:
             return random.choice(world.orders).id
-        return random.randint(1, self.placed + 1) * 61 % 100_003
+        return random.randint(1, self.placed + 1) * 40_009 % 100_003
 
     def amend(self, random: Random, world: NaiveExchange) -> dict[str, Any]:
         command: dict[str, Any] = {"order": self.some_order(random, world)}
