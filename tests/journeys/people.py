@@ -81,7 +81,8 @@ class Customer:
         self.page.goto(f"/markets/{symbol}/")
         for choice in choices.values():
             if choice in {"Buy", "Sell", "Dollars", "Shares", "Market", "Limit"}:
-                self.page.get_by_role("radio", name=choice, exact=True).check()
+                radio = self.page.get_by_role("radio", name=choice, exact=True)
+                radio.locator("xpath=ancestor::label").click()
         if "limit_price" in choices:
             self.page.get_by_label("Limit price").fill(choices["limit_price"])
         self.page.get_by_label("Amount", exact=True).fill(amount)
