@@ -18,6 +18,11 @@ app.conf.beat_schedule = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "count what customers trade": {
+        "task": "trading.tasks.roll_up_volume",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "book the lots of settled trades": {
         "task": "portfolio.tasks.book_lots",
         "schedule": 5.0,

@@ -14,6 +14,7 @@ dollars for one whole share.
 """
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -63,7 +64,11 @@ class Book(models.Model):
 
 
 class FeeTier(models.Model):
-    """What trading costs from a date and a 30-day volume on; a negative rate is a rebate."""
+    """What trading costs from a date and a 30-day volume on; a negative rate is a rebate.
+
+    The highest tier whose volume a customer has reached counts, and of its rows the newest that is
+    in force: so each tier can be changed by itself.
+    """
 
     since = models.DateField()
     min_volume_usd = models.DecimalField(max_digits=18, decimal_places=2, default=0)
@@ -78,6 +83,24 @@ class FeeTier(models.Model):
 
     def __str__(self) -> str:
         return f"{self.maker_rate} / {self.taker_rate} from {self.min_volume_usd}"
+
+
+class DailyVolume(models.Model):
+    """What a customer bought and sold on the books in a day (UTC), in USD units."""
+
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="daily_volumes"
+    )
+    day = models.DateField()
+    volume = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "day"], name="daily_volume_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.volume} on {self.day}"
 
 
 class MarketRule(models.Model):
@@ -312,6 +335,7 @@ class Trade(models.Model):
                 name="trade_unsettled",
             ),
             models.Index(fields=["instrument", "-id"], name="trade_tape"),
+            BrinIndex(fields=["executed_at"], name="trade_by_time"),
         ]
 
     def __str__(self) -> str:

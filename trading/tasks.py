@@ -10,3 +10,9 @@ from trading import operations
 def settle() -> int:
     """Settle what is due."""
     return operations.settle_due(now=clock.now())
+
+
+@shared_task(name="trading.tasks.roll_up_volume")
+def roll_up_volume() -> int:
+    """Count what customers traded, day by day."""
+    return operations.roll_up_volume(now=clock.now())

@@ -25,5 +25,6 @@ api_urlpatterns = [
     path("orders/batch", api.BatchView.as_view()),
     path("orders/cancel-all-after", api.CancelAllAfterView.as_view()),
     path("orders/<uuid:uid>", api.OrderView.as_view()),
+    path("fees", api.FeesView.as_view()),
     path("trades", api.TradesView.as_view()),
 ]

@@ -23,6 +23,7 @@ from trading.api.serializers import (
     CancelAllAfterRequest,
     CancelAllAnswer,
     CancelFilter,
+    FeesAnswer,
     OrderAnswer,
     OrderFilter,
     OrderRequest,
@@ -202,6 +203,15 @@ class OrderView(APIView):
         """Ask for what is left of the order to be taken off the book."""
         order = operations.cancel_order(order=own_order(request, uid), now=clock.now())
         return Response(OrderAnswer(order).data, status=status.HTTP_202_ACCEPTED)
+
+
+class FeesView(APIView):
+    """What trading costs the customer."""
+
+    @extend_schema(operation_id="fees_read", responses={200: FeesAnswer})
+    def get(self, request: Request) -> Response:
+        """Show the volume of thirty days, the tier it reached, and the whole schedule."""
+        return Response(FeesAnswer(queries.fees_of(customer_of(request), clock.now())).data)
 
 
 class TradesView(ListAPIView[Any]):

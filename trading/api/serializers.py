@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from trading import queries
 from trading.api.fields import InstrumentField, PositiveDecimal, StrictSerializer, Switch
-from trading.models import Order, Trade
+from trading.models import FeeTier, Order, Trade
 from trading.operations import OrderDraft
 
 PLACEABLE = [value for value in Order.Type.values if value != Order.Type.QUOTE]
@@ -154,7 +154,33 @@ class PreviewAnswer(serializers.Serializer[queries.Preview]):
     estimated_quantity = decimal()
     estimated_cost = decimal()
     fee = decimal()
+    maker_rate = decimal()
+    taker_rate = decimal()
     worst_price = decimal()
+
+
+class FeeTierAnswer(serializers.Serializer[FeeTier]):
+    """What trading costs from a volume on; a negative rate is a rebate."""
+
+    min_volume = decimal()
+    maker_rate = decimal()
+    taker_rate = decimal()
+
+    def to_representation(self, instance: FeeTier) -> dict[str, str]:
+        """Write the volume in dollars and the rates as shares of an order's cost."""
+        return {
+            "min_volume": f"{instance.min_volume_usd:f}",
+            "maker_rate": f"{instance.maker_rate:f}",
+            "taker_rate": f"{instance.taker_rate:f}",
+        }
+
+
+class FeesAnswer(serializers.Serializer[queries.Fees]):
+    """The customer's volume of thirty days in dollars, their tier, and the schedule."""
+
+    volume_30d = decimal()
+    tier = FeeTierAnswer()
+    schedule = FeeTierAnswer(many=True)
 
 
 class TradeAnswer(serializers.Serializer[Trade]):

@@ -1,6 +1,7 @@
 """The verbs of trading: customers' orders, the engine's batches, settlement, the house."""
 
 from trading.operations.acceptance import OrderDraft, validate_order
+from trading.operations.fees import roll_up_volume
 from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
 from trading.operations.leading import Leader
 from trading.operations.matching import Engine, Fenced, NotLeader, list_books
@@ -30,6 +31,7 @@ __all__ = [
     "place_order",
     "place_orders",
     "quote_books",
+    "roll_up_volume",
     "settle_due",
     "trade_with_house",
     "validate_order",

@@ -171,7 +171,7 @@ def refusal_or(step: Any) -> Any:
 
 def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) -> Conditions:
     """Read once what holds for all drafts: fees, books, what the customer may do."""
-    tier = queries.fee_tier(now)
+    tier = queries.fee_tier(customer, now)
     books_ = Book.objects.filter(instrument__in={draft.instrument.pk for draft in drafts})
     states = {book.instrument_id: book for book in books_}
     barred = {}

@@ -1,6 +1,7 @@
 """Questions about orders, trades and what an order would cost."""
 
 from trading.queries.audit import CHECKS
+from trading.queries.fees import Fees, fee_tier, fees_of, schedule_of
 from trading.queries.orders import (
     Preview,
     PriceStale,
@@ -12,7 +13,6 @@ from trading.queries.orders import (
     describe_order,
     describe_trade,
     executions_of,
-    fee_tier,
     fresh_reference,
     market_rule,
     open_orders_of,
@@ -26,6 +26,7 @@ from trading.queries.replay import Replay, persisted_state
 
 __all__ = [
     "CHECKS",
+    "Fees",
     "Preview",
     "PriceStale",
     "Quote",
@@ -38,6 +39,7 @@ __all__ = [
     "describe_trade",
     "executions_of",
     "fee_tier",
+    "fees_of",
     "fresh_reference",
     "market_rule",
     "open_orders_of",
@@ -45,6 +47,7 @@ __all__ = [
     "persisted_state",
     "preview",
     "scale_of",
+    "schedule_of",
     "standing_quote",
     "trades_of",
 ]

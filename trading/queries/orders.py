@@ -13,7 +13,8 @@ from instruments.models import Instrument
 from market import queries as market
 from market.rules import sessions
 from trading import rules
-from trading.models import FeeTier, MarketRule, Order, Participant, Trade
+from trading.models import MarketRule, Order, Participant, Trade
+from trading.queries.fees import fee_tier
 from users.models import User
 
 
@@ -31,12 +32,17 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an order would do now: shares and dollars, estimates but for `worst_price`."""
+    """What an order would do now: shares and dollars, estimates but for `worst_price` and rates.
+
+    The fee is a taker's, or a maker's where the order only ever rests; negative is a rebate.
+    """
 
     estimated_price: Decimal
     estimated_quantity: Decimal
     estimated_cost: Decimal
     fee: Decimal
+    maker_rate: Decimal
+    taker_rate: Decimal
     worst_price: Decimal
 
 
@@ -73,12 +79,6 @@ def trades_of(user: User) -> QuerySet[Trade]:
 def scale_of(instrument: Instrument) -> rules.Scale:
     """Say how an instrument counts."""
     return rules.Scale.of(instrument.tick_size, instrument.multiplier)
-
-
-def fee_tier(now: datetime) -> FeeTier:
-    """Give the fee schedule in force for a customer without volume."""
-    tier = FeeTier.objects.filter(since__lte=now.date(), min_volume_usd=0)
-    return tier.latest("since")
 
 
 def market_rule(now: datetime) -> MarketRule:
@@ -164,7 +164,8 @@ def preview(*, draft: Any, customer: User, now: datetime) -> Preview:
     else:
         cost = Amount.parse(draft.notional, USD, field="notional").units
         base = scale.base_for(cost, ticks)
-    rate = fee_tier(now).taker_rate
+    tier = fee_tier(customer, now)
+    rate = tier.maker_rate if draft.post_only else tier.taker_rate
     shares = scale.shares(base)
     dollars = Amount(cost, USD).decimal
     return Preview(
@@ -172,6 +173,8 @@ def preview(*, draft: Any, customer: User, now: datetime) -> Preview:
         estimated_quantity=shares,
         estimated_cost=dollars,
         fee=Amount(rules.fee(cost, rate), USD).decimal,
+        maker_rate=tier.maker_rate,
+        taker_rate=tier.taker_rate,
         worst_price=worst,
     )
 
