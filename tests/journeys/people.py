@@ -68,8 +68,11 @@ class Customer:
         self._go_on()
         page.get_by_label("No, I am not").check()
         self._go_on()
-        for box in page.get_by_role("checkbox").all():
-            box.check()
+        expect(page.get_by_role("heading", name="Review and submit")).to_be_visible()
+        agreements = page.get_by_role("checkbox").all()  # asks at once, and finds what is there
+        assert agreements
+        for agreement in agreements:
+            agreement.check()
         page.get_by_role("button", name="Submit for review").click()
         expect(page.get_by_text("We are checking your details")).to_be_visible()
 

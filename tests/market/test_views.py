@@ -41,7 +41,7 @@ def order_of(html, *names):
 class TestMarkets:
     def test_shows_every_instrument_to_a_stranger(self):
         html = page()
-        assert html.count('<li class="row"><a class="row-link"') >= 79
+        assert html.count('class="row-link"') >= 79
         assert 'symbol="AAPLx"' in html
         assert html.count("Simulated prices") == 1
 
