@@ -189,6 +189,8 @@ class TestPreview:
             "estimated_quantity",
             "estimated_cost",
             "fee",
+            "maker_rate",
+            "taker_rate",
             "worst_price",
         }
         assert all(isinstance(value, str) for value in preview.values())

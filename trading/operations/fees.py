@@ -39,4 +39,4 @@ def roll_up_volume(*, now: datetime) -> int:
     since = max(oldest, counted - timedelta(days=1)) if counted else oldest
     with connection.cursor() as cursor:
         cursor.execute(ROLL_UP, {"since": datetime.combine(since, time.min, UTC)})
-        return cursor.rowcount
+        return int(cursor.rowcount)
