@@ -15,6 +15,8 @@ def by_symbol(symbol: str) -> Instrument:
 
     :raises Instrument.DoesNotExist: if nothing of that name is listed
     """
+    if not symbol.isprintable():  # a NUL, say, which no database takes
+        raise Instrument.DoesNotExist
     return listed().get(symbol__iexact=symbol.removesuffix("/USD"))
 
 

@@ -4,8 +4,11 @@ The *reference price* comes from a feed outside (simulated in the demo, and mark
 kind `reference` follow it; candles of kind `tape` are made of trades on our own book, in the
 transaction that settles them. Live prices and book views travel through Redis; these tables are
 what is left when Redis is empty.
+
+A *star* marks an instrument for a customer; their stars are their watchlist.
 """
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -102,3 +105,23 @@ class TapeTrade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} of {self.instrument_id} at {self.price}"
+
+
+class Star(models.Model):
+    """An instrument that somebody keeps an eye on; their stars together are their watchlist."""
+
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="stars"
+    )
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="stars", db_index=False
+    )
+    starred_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "instrument"], name="star_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} watches {self.instrument_id}"

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.db.models import QuerySet
 from redis import RedisError
@@ -19,10 +20,11 @@ from redis import RedisError
 from common import clock, realtime
 from common.invariants import Check
 from instruments.models import Instrument
-from market.models import Candle, ReferencePrice, TapeTrade
+from market.models import Candle, ReferencePrice, Star, TapeTrade
 from market.rules import candles as intervals
 from market.rules import checksum, sessions
 from market.rules.sessions import Session
+from users.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -230,6 +232,20 @@ def sparklines(instruments: Iterable[Instrument], points: int = 24) -> dict[int,
 def tape(instrument: Instrument) -> QuerySet[TapeTrade]:
     """List an instrument's public trades, newest first."""
     return TapeTrade.objects.filter(instrument=instrument).order_by("-at", "-id")
+
+
+def starred_by(user: User | AnonymousUser) -> set[int]:
+    """Give the ids of the instruments that somebody watches; a stranger watches none."""
+    if not user.is_authenticated:
+        return set()
+    return set(Star.objects.filter(customer=user).values_list("instrument_id", flat=True))
+
+
+def watchlist_of(user: User) -> QuerySet[Instrument]:
+    """List the instruments that a customer watches, the latest star first."""
+    return Instrument.objects.filter(stars__customer=user, listed=True).order_by(
+        "-stars__starred_at"
+    )
 
 
 def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str, Day]:

@@ -6,7 +6,10 @@ from market import api, views
 
 app_name = "market"
 
-urlpatterns = [path("markets/", views.instruments_page, name="instruments")]
+urlpatterns = [
+    path("markets/", views.instruments_page, name="instruments"),
+    path("markets/<str:symbol>/star/", views.star, name="star"),
+]
 
 api_urlpatterns = [
     path("instruments", api.InstrumentList.as_view(), name="instruments"),

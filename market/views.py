@@ -4,17 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
 
 import instruments.queries
 from common import clock
 from instruments.models import Instrument
-from market import queries
+from market import operations, queries
 from market.queries import Ticker
-from market.rules import sessions
+from market.rules import sessions, states
+from users.models import User
 
 SORTS = {"name": "Name", "gainers": "Biggest gain", "losers": "Biggest loss", "price": "Price"}
+STARRED = "starred"
 TYPES = {"": "All", "stock": "Stocks", "etf": "ETFs"}
 LAST = Decimal("Infinity")
 
@@ -26,29 +31,65 @@ class Row:
     instrument: Instrument
     ticker: Ticker
     points: list[Decimal]
+    starred: bool
+
+    @property
+    def note(self) -> str:
+        """What stands beside the symbol: the kind, or why it can't be traded."""
+        if standing := states.standing_of(self.ticker.state):
+            return standing.title
+        kind = self.instrument.get_type_display()
+        return kind if self.ticker.session == "open" else f"{kind}, closed"
 
 
 def instruments_page(request: HttpRequest) -> HttpResponse:
     """Show what can be traded; `search`, `type` and `sort` narrow and order it."""
     text = request.GET.get("search", "")
-    kind = request.GET.get("type", "")
+    kinds = TYPES | ({STARRED: "Starred"} if request.user.is_authenticated else {})
+    kind = request.GET.get("type", "") if request.GET.get("type") in kinds else ""
     sort = request.GET.get("sort", "name")
+    stars = queries.starred_by(request.user)
     found = list(instruments.queries.search(text=text, kind=kind))
+    if kind == STARRED:
+        found = [one for one in found if one.pk in stars]
     tickers = queries.tickers(found)
     lines = queries.sparklines(found)
-    rows = [Row(i, tickers[i.symbol], lines.get(i.pk, [])) for i in found]
+    rows = [Row(i, tickers[i.symbol], lines.get(i.pk, []), i.pk in stars) for i in found]
     context = {
         "rows": sorted(rows, key=_order(sort)),
         "simulated": any(row.ticker.simulated for row in rows),
         "weekday_session": sessions.session_at(sessions.WEEKDAYS, clock.now()),
         "search": text,
-        "kind": kind if kind in TYPES else "",
+        "kind": kind,
         "sort": sort if sort in SORTS else "name",
-        "types": TYPES,
+        "types": kinds,
         "sorts": SORTS,
+        "nothing_starred": kind == STARRED and not stars,
     }
     part = "#rows" if getattr(request, "htmx", False) else ""
     return render(request, f"market/instrument_list.html{part}", context)
+
+
+@require_POST
+@login_required
+def star(request: HttpRequest, symbol: str) -> HttpResponse:
+    """Put an instrument on the watchlist (`on` is "yes"), or take it off."""
+    assert isinstance(request.user, User)
+    try:
+        instrument = instruments.queries.by_symbol(symbol)
+    except Instrument.DoesNotExist as error:
+        raise Http404 from error
+    on = request.POST.get("on") == "yes"
+    if on:
+        operations.star(instrument=instrument, customer=request.user, now=clock.now())
+    else:
+        operations.unstar(instrument=instrument, customer=request.user)
+    if getattr(request, "htmx", False):
+        context = {"instrument": instrument, "starred": on}
+        return render(request, "market/instrument_star.html", context)
+    after = request.POST.get("next", "")
+    own = url_has_allowed_host_and_scheme(after, allowed_hosts={request.get_host()})
+    return redirect(after if own else "market:instruments")
 
 
 def _order(sort: str) -> Callable[[Row], tuple[Decimal, str]]:

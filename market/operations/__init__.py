@@ -1,7 +1,16 @@
-"""The verbs of the market: the tape of our own trades, and the feed of reference prices."""
+"""The verbs of the market: the tape of our own trades, the feed of reference prices, the stars."""
 
 from market.operations.feed import FeedRun, become_only_feed, start_feed
+from market.operations.stars import star, unstar
 from market.operations.states import publish_state
 from market.operations.tape import record_trades
 
-__all__ = ["FeedRun", "become_only_feed", "publish_state", "record_trades", "start_feed"]
+__all__ = [
+    "FeedRun",
+    "become_only_feed",
+    "publish_state",
+    "record_trades",
+    "star",
+    "start_feed",
+    "unstar",
+]

@@ -6,7 +6,8 @@ from django.test import Client
 
 import instruments.operations
 from instruments.models import Instrument
-from market.models import ReferencePrice
+from market.models import ReferencePrice, Star
+from tests import world
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,7 @@ class TestMarkets:
     def test_shows_every_instrument_to_a_stranger(self):
         html = page()
         assert html.count('class="row-link"') >= 79
+        assert 'class="star"' not in html
         assert 'symbol="AAPLx"' in html
         assert html.count("Simulated prices") == 1
 
@@ -75,3 +77,56 @@ class TestMarkets:
 
     def test_escapes_what_was_typed(self):
         assert "<script>alert" not in page(search="<script>alert(1)</script>")
+
+
+@pytest.fixture
+def alice():
+    return world.customer("alice@demo.test")
+
+
+@pytest.fixture
+def browser(alice):
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+class TestStars:
+    def test_stay_until_they_are_taken_back(self, alice, browser):
+        for _ in range(2):
+            browser.post("/markets/AAPLx/star/", {"on": "yes"})
+        assert [one.instrument.symbol for one in Star.objects.filter(customer=alice)] == ["AAPLx"]
+        browser.post("/markets/AAPLx/star/", {"on": "no"})
+        assert not Star.objects.exists()
+
+    def test_narrow_the_list(self, browser):
+        assert "Nothing starred yet" in browser.get("/markets/?type=starred").content.decode()
+        browser.post("/markets/AAPLx/star/", {"on": "yes"})
+        html = browser.get("/markets/?type=starred").content.decode()
+        assert ">Apple<" in html
+        assert ">Abbott<" not in html
+
+    def test_lead_back_without_scripts_but_never_away(self, browser):
+        back = {"on": "yes", "next": "/markets/?search=app"}
+        assert browser.post("/markets/AAPLx/star/", back)["Location"] == "/markets/?search=app"
+        away = {"on": "yes", "next": "https://elsewhere.test/"}
+        assert browser.post("/markets/AAPLx/star/", away)["Location"] == "/markets/"
+
+    def test_answer_with_the_star_alone(self, browser):
+        answer = browser.post(
+            "/markets/AAPLx/star/", {"on": "yes"}, headers={"HX-Request": "true"}
+        ).content.decode()
+        assert 'aria-pressed="true"' in answer
+        assert 'value="no"' in answer
+        assert "<html" not in answer
+
+    def test_are_for_who_is_signed_in_and_for_what_is_listed(self, browser):
+        assert "/accounts/login/" in Client().post("/markets/AAPLx/star/")["Location"]
+        for symbol in ("NOPEx", "%00"):
+            assert browser.post(f"/markets/{symbol}/star/", {"on": "yes"}).status_code == 404
+
+    def test_cost_one_query_whatever_their_number(self, browser, django_assert_num_queries):
+        for symbol in ("AAPLx", "ABBVx", "ABTx"):
+            browser.post(f"/markets/{symbol}/star/", {"on": "yes"})
+        with django_assert_num_queries(8):  # a stranger's five, session, customer and stars
+            browser.get("/markets/")

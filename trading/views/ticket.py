@@ -47,8 +47,6 @@ def find(symbol: str) -> Instrument:
 
     :raises Http404: if nothing of that name is listed
     """
-    if not (symbol.isascii() and symbol.replace(".", "").isalnum()):
-        raise Http404
     try:
         return instruments.by_symbol(symbol)
     except Instrument.DoesNotExist as error:
