@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import JSONField, Value
 from django.http import Http404
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -32,6 +32,10 @@ else:
 logger = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+
+# What the database refuses for no fault of the request: it is away or full, somebody else's lock
+# came first, time ran out. The same request may well succeed in a moment.
+PASSING = (OperationalError, InterfaceError, InternalError)
 
 
 class ExactEncoder(JSONEncoder):
@@ -86,6 +90,12 @@ class StillRunning(DomainError):
     status = 409
 
 
+class Unavailable(DomainError):
+    """This could not be done just now; ask again in a moment, with the same Idempotency-Key."""
+
+    status = 503
+
+
 class NewestFirst(CursorPagination):
     """Cursor pages, newest first, `limit` up to 500."""
 
@@ -129,6 +139,10 @@ def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn every anticipated failure into problem+json; anything else is a bug and rises."""
     request_id = request_id_of(context["request"])
+    if isinstance(error, PASSING):
+        logger.warning("request %s failed for now: %s", request_id, error)
+        body = problem_of(Unavailable(), request_id=request_id)
+        return _respond(body, headers={"Retry-After": "1"})
     if isinstance(error, DomainError):
         return _respond(problem_of(error, request_id=request_id))
     if isinstance(error, Http404):
@@ -193,11 +207,14 @@ class IdempotentPost(View):
         if request.method == "POST" and request.headers.get("Idempotency-Key"):
             # Read now: the check against forged forms would consume the stream of an upload.
             self._digest = hashlib.sha256(request.body).hexdigest()
-            with transaction.atomic():
-                response = super().dispatch(request, *args, **kwargs)
-                if response.status_code >= 400:
-                    transaction.set_rollback(True)
-                return response
+            try:
+                with transaction.atomic():
+                    response = super().dispatch(request, *args, **kwargs)
+                    if response.status_code >= 400:
+                        transaction.set_rollback(True)
+                    return response
+            except PASSING as failure:  # of the COMMIT: done or not, the key will tell
+                return self.finalize_response(self.request, self.handle_exception(failure))
         return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

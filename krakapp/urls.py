@@ -17,6 +17,8 @@ from krakapp import views
 # The admin's own form knows no second factor; ours does.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+handler500 = views.server_error
+
 APPS = ("portfolio", "spending", "trading", "payments", "market", "kyc", "users")
 API = (portfolio.urls, spending.urls, trading.urls, payments.urls, market.urls, kyc.urls)
 

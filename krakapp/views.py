@@ -1,10 +1,14 @@
 """The pages that belong to no app."""
 
 import math
+import sys
 from typing import Any
 
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.template import loader
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -24,6 +28,17 @@ def healthz(request: HttpRequest) -> JsonResponse:
     answer.status_code = 200 if well else 503
     answer._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - asked often
     return answer
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that it broke, or with 503 that it works again soon: the database is away or busy.
+
+    The page is rendered without the request, so it asks the database nothing.
+    """
+    if not isinstance(sys.exception(), OperationalError | InterfaceError | InternalError):
+        return defaults.server_error(request)
+    page = loader.get_template("503.html").render()
+    return HttpResponse(page, status=503, headers={"Retry-After": "1"})
 
 
 FEATURED = ("AAPLx", "NVDAx", "TSLAx", "SPYx", "GOOGLx", "MCDx")

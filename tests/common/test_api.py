@@ -10,7 +10,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.http import Http404
 from django.test import Client
 from django.urls import path
@@ -60,6 +60,9 @@ class EffectView(IdempotentPost, APIView):
                 raise Http404
             case "nothing":
                 return Response(status=status.HTTP_204_NO_CONTENT)
+            case "fail":
+                say = f"RAISE EXCEPTION 'so' USING ERRCODE = '{request.data['sqlstate']}'"
+                connection.cursor().execute(f"DO $$ BEGIN {say}; END $$")
             case "wait":
                 self.begun.set()
                 self.go.wait(timeout=60)
@@ -237,6 +240,28 @@ class TestProblems:
         assert answer.json()["code"] == "Malformed"
         fields = [error["field"] for error in answer.json()["errors"]]
         assert fields == ["items[0].amount", "note"]
+
+    @pytest.mark.parametrize(
+        "sqlstate",
+        [
+            pytest.param("40P01", id="a deadlock"),
+            pytest.param("40001", id="a serialization failure"),
+            pytest.param("55P03", id="a lock not had in time"),
+            pytest.param("25P04", id="a transaction that took too long"),
+            pytest.param("53100", id="a full disk"),
+            pytest.param("53300", id="too many connections"),
+            pytest.param("57P03", id="a database that starts up"),
+        ],
+    )
+    def test_what_the_database_cannot_do_just_now_is_503_and_may_be_asked_again(
+        self, alice: Client, sqlstate: str
+    ) -> None:
+        answer = post(alice, do="fail", sqlstate=sqlstate)
+        assert (answer.status_code, answer.json()["code"]) == (503, "Unavailable")
+        assert answer.headers["Content-Type"] == PROBLEM
+        assert answer.headers["Retry-After"] == "1"
+        assert effects() == 0
+        assert post(alice).status_code == 201
 
     def test_what_is_not_there_is_404_and_a_bug_rises(self, alice: Client) -> None:
         assert post(alice, None, do="lose").json()["code"] == "NotFound"

@@ -1,7 +1,8 @@
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from common import realtime
+from krakapp import views
 
 
 @pytest.mark.django_db
@@ -42,3 +43,21 @@ class TestHealthz:
         answer = client.get("/healthz")
         assert answer.status_code == 503
         assert (answer.json()["redis"], answer.json()["engine"]) == ("failed", "unknown")
+
+
+@pytest.mark.django_db
+class TestServerError:
+    @pytest.mark.parametrize(
+        ("trouble", "status"), [(OperationalError, 503), (InterfaceError, 503), (ValueError, 500)]
+    )
+    def test_tells_a_database_that_is_away_from_a_mistake(
+        self, client, monkeypatch, trouble, status
+    ):
+        def fail():
+            raise trouble
+
+        monkeypatch.setattr(views, "featured", fail)
+        client.raise_request_exception = False
+        answer = client.get("/")
+        assert answer.status_code == status
+        assert (answer.headers.get("Retry-After") == "1") == (status == 503)

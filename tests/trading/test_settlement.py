@@ -2,7 +2,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 import trading.operations
 from common.invariants import find_breaks
@@ -61,6 +61,21 @@ class TestSettleDue:
         monkeypatch.undo()
         Trade.objects.filter(pk=culprit.pk).update(held_back="")
         trading.operations.settle_due(now=world.NOW)
+        assert not Trade.objects.filter(settled_at=None).exists()
+
+    def test_blames_no_trade_for_the_database_being_away(
+        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trade_often(floor, 2)
+
+        def away(**_: object) -> None:
+            raise OperationalError("the connection is lost")
+
+        monkeypatch.setattr(settlement.ledger, "post", away)
+        with pytest.raises(OperationalError):
+            trading.operations.settle_due(now=world.NOW)
+        monkeypatch.undo()
+        assert trading.operations.settle_due(now=world.NOW) == 4
         assert not Trade.objects.filter(settled_at=None).exists()
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
 
 from common.errors import DomainError
 from ledger import operations as ledger
@@ -27,6 +27,10 @@ BATCH = 500
 Due = Callable[[], Iterable[int]]
 Settle = Callable[[list[int], datetime], int | None]
 LOCK = 7_002  # of pg_try_advisory_xact_lock: one settler
+PASSING = (
+    OperationalError,
+    InternalError,
+)  # the database's trouble, for which no trade is to blame
 
 
 def settle_due(*, now: datetime) -> int:
@@ -59,12 +63,15 @@ def _unconsumed() -> Iterable[int]:
 
 
 def _halving(ids: list[int], settle: Settle, now: datetime) -> int | None:
-    """Settle a batch; where it fails, its halves, down to the one that is to blame."""
+    """Settle a batch; where it fails, its halves, down to the one that is to blame.
+
+    :raises DatabaseError: if the database can't settle just now; the rows stay due
+    """
     try:
         return settle(ids, now)
     except (DatabaseError, DomainError) as failure:
         if len(ids) == 1:
-            if settle is not _settle_trades:
+            if settle is not _settle_trades or isinstance(failure, PASSING):
                 raise  # a release beyond its hold is a broken promise, not an accident
             return _hold_back(ids[0], failure)
         logger.warning("settlement of %s rows failed, halving: %s", len(ids), failure)
