@@ -169,7 +169,8 @@ class Book:
 
     def reopen(self) -> None:
         """Take anew from the instrument whether trading is unrestricted."""
-        self.open = self.state.state == "online" and self.state.paused_until is None
+        state = self.state
+        self.open = state.state == "online" and state.paused_until is None and not state.closed
 
     def watch(self, order: OrderState) -> "Watch":
         """Return where an order with a trigger waits."""

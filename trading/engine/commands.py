@@ -16,6 +16,7 @@ from trading.engine.state import (
     Freed,
     InstrumentState,
     MarketState,
+    Multiplier,
     OrderState,
     Positive,
     Rate,
@@ -23,6 +24,7 @@ from trading.engine.state import (
 
 PPM = 1_000_000
 YEAR_US = 366 * 86_400 * PPM
+MOST_SPANS = 100
 MOST_TIPS = 15  # an iceberg is at most this many times what it shows
 PLAIN = frozenset({"market", "limit"})
 AT_MARKET = frozenset({"market", "stop-loss", "take-profit", "trailing-stop"})
@@ -30,7 +32,6 @@ TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
 
 Reason = Annotated[str, Meta(max_length=40)]
 Span = Annotated[int, Meta(ge=0, le=YEAR_US)]
-Multiplier = Annotated[int, Meta(ge=1)]
 
 
 class Cancel(Struct, gc=False):
@@ -66,7 +67,10 @@ class Amend(Struct, gc=False):
 
 
 class Quote(Struct, gc=False):
-    """New levels, best first, as (ticks, base units), and what is added to either hold."""
+    """New levels, best first, as (ticks, base units), and what is added to either hold.
+
+    Where `multiplier_e18` is given, the levels count by it and are refused under another one.
+    """
 
     instrument: int
     bid_order: Positive
@@ -77,6 +81,7 @@ class Quote(Struct, gc=False):
     ask_budget_increase: Count = 0
     owner: int = 0
     maker_ppm: Rate = 0
+    multiplier_e18: Multiplier | None = None
 
 
 class SetState(Struct, gc=False):
@@ -99,6 +104,13 @@ class SetBand(Struct, gc=False):
     band_ppm: Positive | None = None
     band_after_us: Span = 15_000_000
     pause_us: Annotated[int, Meta(ge=1, le=YEAR_US)] = 300_000_000
+
+
+class SetHours(Struct, gc=False):
+    """When instruments trade: spans (opens, closes), oldest first; None is at any hour."""
+
+    instruments: list[int]
+    spans: Annotated[list[tuple[Positive, Positive]], Meta(max_length=MOST_SPANS)] | None = None
 
 
 class SetMultiplier(Struct, gc=False):
@@ -131,6 +143,7 @@ Command = (
     | SetState
     | Mark
     | SetBand
+    | SetHours
     | SetMultiplier
     | Clock
     | Unreadable
@@ -147,6 +160,7 @@ RECORDS: dict[str, type[Command]] = {
     "state": SetState,
     "mark": Mark,
     "band": SetBand,
+    "hours": SetHours,
     "multiplier": SetMultiplier,
     "clock": Clock,
 }
@@ -168,7 +182,7 @@ def read(kind: str, payload: dict[str, Any] | str | bytes) -> Command:
             command = DECODERS[kind].decode(payload)
         else:
             command = msgspec.convert(payload, record)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return unreadable(kind, payload)
     if isinstance(command, OrderState):
         begin_life(command)
@@ -182,7 +196,7 @@ def unreadable(kind: str, payload: dict[str, Any] | str | bytes) -> Unreadable:
     if isinstance(payload, str | bytes):
         try:
             payload = msgspec.json.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             payload = {}
     named = payload if isinstance(payload, dict) else {}
     if kind == "place":

@@ -18,6 +18,7 @@ from trading.engine.commands import (
     Mark,
     Quote,
     SetBand,
+    SetHours,
     SetMultiplier,
     SetState,
     Unreadable,
@@ -52,6 +53,7 @@ HANDLERS: dict[type[Command], Handler] = {
     SetState: instruments.set_state,
     Mark: instruments.mark,
     SetBand: instruments.set_band,
+    SetHours: instruments.set_hours,
     SetMultiplier: instruments.set_multiplier,
     Clock: clock,
     Unreadable: orders.reject,
@@ -107,6 +109,10 @@ class Engine:
         due = self.shard.next_due()
         return due[0] if due else None
 
+    def marks_wanted(self, prices: dict[int, int]) -> dict[int, int]:
+        """Choose from reference prices in ticks those that a `mark` should carry."""
+        return instruments.marks_wanted(self.shard, prices)
+
     def book(self, instrument: int, depth: int) -> BookView:
         """Return an instrument's visible book, at most `depth` prices a side.
 
@@ -137,7 +143,7 @@ def load(state: ShardState) -> Shard:
     shard.sequence, shard.at, shard.priority = state.sequence, state.time, state.priority
     for instrument in state.instruments:
         shard.books[instrument.id] = Book(instrument.__copy__())
-        schedule_pauses(shard, instrument)
+        schedule_changes(shard, instrument)
     for participant in state.participants:
         if participant.deadline is not None:
             shard.deadlines[participant.owner] = participant.deadline
@@ -157,8 +163,9 @@ def load(state: ShardState) -> Shard:
     return shard
 
 
-def schedule_pauses(shard: Shard, state: InstrumentState) -> None:
-    """Schedule the end of a pause, or its begin, of a loaded instrument."""
+def schedule_changes(shard: Shard, state: InstrumentState) -> None:
+    """Schedule when a loaded instrument's pause begins or ends, and its session."""
+    deadlines.schedule_turn(shard, state)
     if state.paused_until is not None:
         shard.schedule(state.paused_until, RESUME, state.id)
     if state.band_since is not None:

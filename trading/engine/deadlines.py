@@ -1,9 +1,9 @@
-"""What happens by itself when its time has come: expiries, dead-man switches, pauses, bands."""
+"""What happens by itself when its time has come: expiries, dead-man switches, pauses, sessions."""
 
 from trading.engine.book import Book
 from trading.engine.commands import CancelAllAfter
-from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, Shard
-from trading.engine.state import Outcome, ParticipantState
+from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, TURN, Shard, next_turn
+from trading.engine.state import InstrumentState, Outcome, ParticipantState
 from trading.engine.triggers import fire, look_again
 
 PPM = 1_000_000
@@ -37,6 +37,8 @@ def pass_time(shard: Shard) -> None:
             resume(shard, shard.books[id_])
         elif kind == PAUSE:
             pause(shard, shard.books[id_], at)
+        elif kind == TURN:
+            turn(shard, shard.books[id_])
         fire(shard)
 
 
@@ -62,9 +64,32 @@ def pause(shard: Shard, book: Book, at: int) -> None:
 def resume(shard: Shard, book: Book) -> None:
     """Let trading go on after a pause."""
     book.state.paused_until = None
+    reopen(shard, book)
+
+
+def turn(shard: Shard, book: Book) -> None:
+    """Open an instrument's session, or close it and wait for the next; its orders rest."""
+    state = book.state
+    state.closed = not state.closed
+    if state.closed:
+        state.hours = (state.hours or [])[1:]
+    schedule_turn(shard, state)
+    reopen(shard, book)
+
+
+def schedule_turn(shard: Shard, state: InstrumentState) -> None:
+    """Schedule when an instrument's session opens or closes next."""
+    at = next_turn(state)
+    if at is not None:
+        shard.schedule(at, TURN, state.id)
+
+
+def reopen(shard: Shard, book: Book) -> None:
+    """Let trading begin where nothing restricts it any more, and look at its prices then."""
+    was_open = book.open
     book.reopen()
     shard.instruments[book.state.id] = book.state
-    if book.open:
+    if book.open and not was_open:
         look_again(shard, book)
 
 
@@ -73,11 +98,15 @@ def watch_bands(shard: Shard) -> None:
     for state in shard.instruments.values():
         if state.paused_until is not None or (state.band_ppm is None and state.band_since is None):
             continue
-        outside = False
-        if state.band_ppm is not None and state.mark is not None and state.last is not None:
-            outside = abs(state.last - state.mark) * PPM > state.band_ppm * state.mark
-        if not outside:
+        if not is_outside(state, state.mark):
             state.band_since = None
         elif state.band_since is None and any(f.instrument == state.id for f in shard.trades):
             state.band_since = shard.at
             shard.schedule(shard.at + state.band_after_us, PAUSE, state.id)
+
+
+def is_outside(state: InstrumentState, mark: int | None) -> bool:
+    """Tell whether the last trade was farther from a reference price than the band allows."""
+    if state.band_ppm is None or state.last is None or mark is None:
+        return False
+    return abs(state.last - mark) * PPM > state.band_ppm * mark

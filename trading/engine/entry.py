@@ -2,7 +2,7 @@
 
 from trading.engine.arithmetic import affordable, covers, quantity_within
 from trading.engine.book import Book
-from trading.engine.commands import AT_MARKET, never_rests
+from trading.engine.commands import AT_MARKET, Quote, never_rests
 from trading.engine.matching import fillable, match
 from trading.engine.shard import Shard
 from trading.engine.state import TRIGGERED, OrderState
@@ -17,6 +17,8 @@ def refusal(shard: Shard, book: Book, order: OrderState) -> str | None:
     if order.reduce_only and order.side == "buy":
         return "reduce_only"
     reason = (None if book.open else market_refusal(book, order)) or budget_refusal(book, order)
+    if reason is None and is_miscounted(book, order):
+        return "multiplier_changed"
     if reason is None and (order.post_only or order.tif == "fok") and order.type not in TRIGGERED:
         reason = liquidity_refusal(book, order)
     return reason
@@ -40,8 +42,16 @@ def market_refusal(book: Book, order: OrderState) -> str | None:
         or (state == "limit_only" and order.type not in AT_MARKET)
         or (state == "reduce_only" and order.side == "sell")
     ):
-        return None if book.state.paused_until is None else "instrument_paused"
+        if book.state.paused_until is not None:
+            return "instrument_paused"
+        return "instrument_closed" if book.state.closed else None
     return f"instrument_{state}"
+
+
+def is_miscounted(book: Book, command: OrderState | Quote) -> bool:
+    """Tell whether base units were counted by a multiplier that is no longer in force."""
+    counted_by = command.multiplier_e18
+    return counted_by is not None and counted_by != book.state.multiplier_e18
 
 
 def budget_refusal(book: Book, order: OrderState) -> str | None:

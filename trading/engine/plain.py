@@ -8,6 +8,7 @@ changed nothing, and leave the command to those.
 from trading.engine.arithmetic import covers
 from trading.engine.commands import Cancel
 from trading.engine.deadlines import conclude
+from trading.engine.entry import is_miscounted
 from trading.engine.orders import enter_new
 from trading.engine.shard import Shard
 from trading.engine.state import Freed, OrderState, Outcome
@@ -30,7 +31,7 @@ def place(shard: Shard, order: OrderState) -> Outcome | None:
     else:
         own, other = book.asks, book.bids
         covered = order.budget >= quantity
-    if not covered or quantity * price * book.num < book.den:
+    if not covered or quantity * price * book.num < book.den or is_miscounted(book, order):
         return None
     order.opened_at = shard.at
     shard.orders[order.id] = order

@@ -3,6 +3,7 @@
 from trading.engine.arithmetic import affordable, buy_need
 from trading.engine.book import Book, QuoteLevel
 from trading.engine.commands import Quote
+from trading.engine.entry import is_miscounted
 from trading.engine.shard import Refused, Shard
 from trading.engine.state import BIGGEST, Freed, OrderState, Side
 
@@ -50,6 +51,8 @@ def refusal(shard: Shard, command: Quote) -> str | None:
         return "poisonous"
     if bids and asks and bids[0] >= asks[0]:
         return "crossed_quote"
+    if is_miscounted(book, command):
+        return "multiplier_changed"
     return side_refusal(
         shard, command, command.bid_order, "buy", command.bid_budget_increase
     ) or side_refusal(shard, command, command.ask_order, "sell", command.ask_budget_increase)

@@ -20,11 +20,16 @@ from trading.engine.state import (
 )
 
 # What falls due at the same moment happens in this order.
-EXPIRE, DEAD_MAN, RESUME, PAUSE = range(4)
+EXPIRE, DEAD_MAN, RESUME, PAUSE, TURN = range(5)
 
 
 class Refused(Exception):
     """A command cannot be carried out; nothing has been changed yet. Its argument is the reason."""
+
+
+def next_turn(state: InstrumentState) -> int | None:
+    """Return when an instrument's session opens or closes next, if that is known."""
+    return state.hours[0][0 if state.closed else 1] if state.hours else None
 
 
 class Shard:
@@ -197,6 +202,8 @@ class Shard:
         state = self.books[id_].state
         if kind == RESUME:
             return state.paused_until == at
+        if kind == TURN:
+            return next_turn(state) == at
         return state.band_since is not None and state.band_since + state.band_after_us == at
 
     def next_due(self) -> tuple[int, int, int] | None:

@@ -15,6 +15,7 @@ BIGGEST_MULTIPLIER_E18 = 10**29
 Count = Annotated[int, Meta(ge=0, le=BIGGEST)]
 Positive = Annotated[int, Meta(ge=1, le=BIGGEST)]
 Rate = Annotated[int, Meta(gt=-1_000_000, lt=1_000_000)]
+Multiplier = Annotated[int, Meta(ge=1)]
 
 Side = Literal["buy", "sell"]
 OrderType = Literal[
@@ -69,7 +70,8 @@ class OrderState(Record, gc=False):
     order with a trigger waits for it outside the book, and one with `take_profit_price` besides
     has two, of which the first ends the other. `trail` is in `trail_unit`; a trailing-stop-limit
     gets its limit `limit_offset` ticks from where it fires, but never worse than `price`.
-    `display` is what an iceberg shows at a time.
+    `display` is what an iceberg shows at a time. An order whose base units were counted by another
+    multiplier than `multiplier_e18` is refused.
 
     `remaining` is what may still trade in base units; it is None while an order by notional has
     not come to rest, and `remaining_notional` counts then. `budget` is what is left of the order's
@@ -101,6 +103,7 @@ class OrderState(Record, gc=False):
     display: Positive | None = None
     close: dict[str, Any] | None = None
     deadline: Positive | None = None
+    multiplier_e18: Multiplier | None = None
     budget: Count = 0
 
     status: OrderStatus = "open"
@@ -124,14 +127,15 @@ class InstrumentState(Record, gc=False):
 
     A tick is `tick_num / tick_den` USD per share; a share is 10^`base_scale` base units times
     `multiplier_e18` / 10^18. When trades have been more than `band_ppm` of the mark away from it
-    for `band_after_us`, trading pauses for `pause_us`.
+    for `band_after_us`, trading pauses for `pause_us`. Where `hours` are given, it trades in these
+    spans (opens, closes) only: the present or next one comes first, and `closed` says which it is.
     """
 
     id: int = field(name="instrument")
     tick_num: Positive
     tick_den: Positive
     base_scale: Annotated[int, Meta(ge=0, le=18)] = 8
-    multiplier_e18: Annotated[int, Meta(ge=1)] = 10**18
+    multiplier_e18: Multiplier = 10**18
     state: MarketState = "online"
     last: int | None = None
     mark: int | None = None
@@ -141,6 +145,8 @@ class InstrumentState(Record, gc=False):
     pause_us: Positive = 300_000_000
     band_since: int | None = None
     paused_until: int | None = None
+    hours: list[list[int]] | None = None
+    closed: bool = False
 
 
 class ParticipantState(Record, gc=False):

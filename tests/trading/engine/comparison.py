@@ -38,6 +38,7 @@ class Comparison:
         self.received: dict[int, int] = {}
         self.taken: dict[int, int] = {}
         self.trades = 0
+        self.met: set[str] = set()
         for kind, payload in self.workload.opening():
             self.apply(kind, payload)
 
@@ -54,6 +55,8 @@ class Comparison:
         expected = self.naive.apply(self.at, kind, payload)
         outcome = self.engine.apply(self.sequence, self.at, kind, payload)
         said = f"{self.sequence}: {kind} {payload}"
+        self.met |= {kind, *(order.reason or order.status for order in outcome.orders)}
+        self.met |= {str(word) for name, word in payload.items() if name in {"type", "tif", "stp"}}
         assert outcome.reason == expected, said
         assert (outcome.result == "rejected") == (expected is not None), said
         self.compare_story(outcome, said)
@@ -111,9 +114,10 @@ class Comparison:
         assert self.engine.shard.deadlines == self.naive.deadlines, said
         for instrument, market in self.naive.markets.items():
             state = self.engine.shard.books[instrument].state
-            prices = (state.last, state.mark, state.band_since, state.paused_until)
-            told = (market.last, market.mark, market.band_since, market.paused_until)
-            assert prices == told, said
+            shown = (state.last, state.mark, state.band_since, state.paused_until, state.closed)
+            told = (market.last, market.mark, market.band_since, market.paused_until, market.closed)
+            assert shown == told, said
+            assert state.closed != market.in_session(self.at), said
             view = self.engine.book(instrument, 1000)
             assert view.asks == self.visible(instrument, "buy"), said
             assert view.bids == self.visible(instrument, "sell"), said

@@ -29,6 +29,8 @@ class Resting:
     taker_ppm: int = 0
     tif: str = "gtc"
     expires_at: int | None = None
+    deadline: int | None = None
+    multiplier_e18: int | None = None
     post_only: bool = False
     stp: str = "cancel_newest"
     trigger: str = "last"
@@ -80,10 +82,15 @@ class Market:
     pause: int = 0
     band_since: int | None = None
     paused_until: int | None = None
+    hours: list[list[int]] | None = None
+    closed: bool = False
 
     @property
     def open(self) -> bool:
-        return self.state == "online" and self.paused_until is None
+        return self.state == "online" and self.paused_until is None and not self.closed
+
+    def in_session(self, at: int) -> bool:
+        return self.hours is None or any(opens <= at < closes for opens, closes in self.hours)
 
 
 class Refusal(Exception):
@@ -112,6 +119,8 @@ class NaiveExchange:
                 due.append((market.paused_until, 2, id_))
             if market.band_since is not None:
                 due.append((market.band_since + market.band_after, 3, id_))
+            turns = [at for span in market.hours or () for at in span]
+            due += [(at, 4, id_) for at in turns if market.in_session(at) == market.closed][:1]
         return sorted(due)
 
     def apply(self, at: int, kind: str, payload: dict[str, Any]) -> str | None:
@@ -140,6 +149,10 @@ class NaiveExchange:
                     self.end(order, "cancelled", "cancel_all_after")
         elif kind == 2:
             self.markets[id_].paused_until = None
+            self.reopened(id_)
+        elif kind == 4:
+            self.markets[id_].closed = not self.markets[id_].closed
+            self.markets[id_].hours = [span for span in self.markets[id_].hours if span[1] > at]
             self.reopened(id_)
         else:
             self.markets[id_].band_since = None
@@ -249,6 +262,15 @@ class NaiveExchange:
         market.band, market.band_after, market.pause = band_ppm, band_after_us, pause_us
         market.band_since = None
 
+    def hours(self, instruments: list[int], spans: list[list[int]] | None) -> None:
+        for id_ in set(instruments) & set(self.markets):
+            market = self.markets[id_]
+            was_open = market.open
+            market.hours = spans and [span for span in spans if span[1] > self.at]
+            market.closed = not market.in_session(self.at)
+            if not was_open:
+                self.reopened(id_)
+
     def cancel_all_after(self, owner: int, timeout_us: int) -> None:
         self.deadlines.pop(owner, None)
         if timeout_us:
@@ -341,6 +363,7 @@ class NaiveExchange:
         asks: list[tuple[int, int]],
         bid_budget_increase: int = 0,
         ask_budget_increase: int = 0,
+        multiplier_e18: int | None = None,
     ) -> None:
         market = self.markets.get(instrument)
         refused = "unknown_instrument" if market is None else None
@@ -348,6 +371,8 @@ class NaiveExchange:
             refused = f"instrument_{market.state}"
         elif bids and asks and bids[0][0] >= asks[0][0]:
             refused = refused or "crossed_quote"
+        elif market is not None and multiplier_e18 not in {None, market.multiplier}:
+            refused = "multiplier_changed"
         if refused:
             self.free(bid_order, bid_budget_increase)
             self.free(ask_order, ask_budget_increase)
@@ -411,11 +436,15 @@ class NaiveExchange:
         market = self.markets.get(new.instrument)
         if market is None:
             return "unknown_instrument"
+        if new.deadline is not None and new.deadline < self.at:
+            return "deadline"
         if new.expires_at is not None and new.expires_at <= self.at:
             return "expired"
         if reduce_only and new.side == "buy":
             return "reduce_only"
         refused = self.market_refuses(new) or self.size_refuses(new)
+        if not refused and new.multiplier_e18 not in {None, market.multiplier}:
+            refused = "multiplier_changed"
         return refused or (None if new.armed else self.book_refuses(new))
 
     def market_refuses(self, new: Resting) -> str | None:
@@ -429,7 +458,9 @@ class NaiveExchange:
         }
         if not allowed.get(state, False):
             return f"instrument_{state}"
-        return None if market.paused_until is None else "instrument_paused"
+        if market.paused_until is not None:
+            return "instrument_paused"
+        return "instrument_closed" if market.closed else None
 
     def size_refuses(self, new: Resting) -> str | None:
         size = new.remaining

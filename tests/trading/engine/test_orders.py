@@ -273,6 +273,19 @@ class TestBadCommands:
         assert outcome.reason
         assert venue.engine.snapshot().orders == before
 
+    @pytest.mark.parametrize("kind", ["place", "cancel", "amend", "quote", "hours", "mark"])
+    @pytest.mark.parametrize(
+        "text",
+        ['{"close":' + "[" * 9_000 + "]" * 9_000 + "}", '{"order":' + "9" * 9_000 + "}", "["],
+    )
+    def test_json_that_no_reader_survives_is_rejected_too(self, venue, kind, text):
+        outcome = venue.engine.apply(9, 9, kind, text)
+        assert (outcome.result, outcome.reason) == ("rejected", "poisonous")
+
+    def test_a_mark_of_an_impossible_instrument_is_passed_over(self, venue):
+        outcome = venue.apply("mark", prices={"9" * 5_000: 1, "one": 1, "²": 1, "1": 1000})
+        assert [state.mark for state in outcome.instruments] == [1000]
+
     def test_a_rejected_place_frees_its_whole_budget(self, venue):
         outcome = venue.buy(1, 1000, instrument=7)
         assert (outcome.reason, frees(outcome)) == ("unknown_instrument", [(1, 10_000_000)])

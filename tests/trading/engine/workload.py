@@ -42,16 +42,25 @@ class Workload:
         if roll < 0.80:
             return "amend", self.amend(random, world)
         if roll < 0.88:
-            return "quote", self.quote(random)
+            return "quote", self.quote(random, world)
         if roll < 0.94:
             named = str(random.choice((1, 1, 2, 3)))
             return "mark", {"prices": {named: MIDDLE + random.randint(-8, 8)}}
-        return self.rare(random)
+        return self.rare(random, world)
 
-    def rare(self, random: Random) -> tuple[str, dict[str, Any]]:
+    def rare(self, random: Random, world: NaiveExchange) -> tuple[str, dict[str, Any]]:
         instrument = random.choice((1, 2))
-        kinds = ("cancel_all", "state", "clock", "multiplier", "again", "cancel_all_after", "band")
-        kind = random.choices(kinds, (15, 30, 15, 5, 5, 20, 15))[0]
+        kinds = {
+            "cancel_all": 15,
+            "state": 30,
+            "clock": 15,
+            "multiplier": 5,
+            "again": 5,
+            "cancel_all_after": 20,
+            "band": 15,
+            "hours": 15,
+        }
+        kind = random.choices(list(kinds), list(kinds.values()))[0]
         owner = random.randint(1, 6)
         payloads: dict[str, dict[str, Any]] = {
             "cancel_all": {"owner": owner, "instrument": random.choice((None, 1, 2))},
@@ -65,9 +74,21 @@ class Workload:
                 "band_after_us": 4,
                 "pause_us": 20,
             },
+            "hours": {"instruments": [instrument, 3], "spans": self.spans(random, world)},
             "clock": {},
         }
         return "instrument" if kind == "again" else kind, payloads[kind]
+
+    def spans(self, random: Random, world: NaiveExchange) -> list[list[int]] | None:
+        """Return an hour or two of trading with little between, some of it past, or any hour."""
+        if random.random() < 0.5:
+            return None
+        turns = [world.at + random.randint(-60, 5)]
+        for most in (80, 10, 80, 10, 80)[: random.choice((1, 3, 5))]:
+            turns.append(turns[-1] + random.randint(1, most))
+        return [
+            [max(1, a), max(2, b)] for a, b in zip(turns[::2], turns[1::2], strict=True) if b > 1
+        ]
 
     def place(self, random: Random, world: NaiveExchange) -> dict[str, Any]:
         self.placed += 1
@@ -89,6 +110,10 @@ class Workload:
                 0
             ](random, terms)
         terms |= self.size(random, world, terms)
+        if random.random() < 0.2:
+            terms["deadline"] = max(1, world.at + random.randint(-1, 9))
+        if random.random() < 0.2:
+            terms["multiplier_e18"] = self.counted_by(random, world, terms["instrument"])
         if terms["type"] == "iceberg":
             terms["display"] = -(-terms["quantity"] // random.randint(1, 15))
         return terms
@@ -151,6 +176,12 @@ class Workload:
             budget = max(0, budget - random.randint(1, 1000))
         return size | {"budget": budget}
 
+    def counted_by(self, random: Random, world: NaiveExchange, instrument: int) -> int:
+        """Return the multiplier in force, mostly."""
+        if instrument in world.markets and random.random() < 0.9:
+            return world.markets[instrument].multiplier
+        return random.choice(MULTIPLIERS)
+
     def some_order(self, random: Random, world: NaiveExchange) -> int:
         if world.orders and random.random() < 0.95:
             return random.choice(world.orders).id
@@ -171,7 +202,7 @@ class Workload:
             command["budget_increase"] = random.randint(0, 10**8)
         return command
 
-    def quote(self, random: Random) -> dict[str, Any]:
+    def quote(self, random: Random, world: NaiveExchange) -> dict[str, Any]:
         instrument = random.choice((1, 1, 2))
         middle = MIDDLE + random.randint(-4, 4)
         bid, ask = HOUSE[instrument]
@@ -182,6 +213,8 @@ class Workload:
                 price += sign * random.randint(1, 3)
                 levels.append([price, random.randint(1, 40) * 10 ** random.choice((0, 6, 6))])
             command[name] = levels
+        if random.random() < 0.2:
+            command["multiplier_e18"] = self.counted_by(random, world, instrument)
         if random.random() < 0.5:
             command["bid_budget_increase"] = random.randint(0, 10**9)
             command["ask_budget_increase"] = random.randint(0, 10**8)
