@@ -125,7 +125,8 @@ def problem(
 
 def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:
     """Describe a domain error."""
-    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
+    field = {"field": error.field, "code": error.code, "detail": error.detail}
+    errors = [field] if error.field else None
     return problem(
         status=error.status,
         code=error.code,
@@ -160,13 +161,13 @@ def request_id_of(request: Request) -> str:
 
 
 def _respond_to_drf(error: exceptions.APIException, request_id: str) -> Response:
-    malformed = isinstance(error, exceptions.ValidationError)
+    errors = None
+    code, detail = type(error).__name__, str(error.detail)
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_fields(error.detail))
+        code, detail = _name_of(errors)
     body = problem(
-        status=error.status_code,
-        code="Malformed" if malformed else type(error).__name__,
-        detail="Some fields need another look." if malformed else str(error.detail),
-        request_id=request_id,
-        errors=list(_fields(error.detail)) if malformed else None,
+        status=error.status_code, code=code, detail=detail, request_id=request_id, errors=errors
     )
     headers = {}
     if wait := getattr(error, "wait", None):
@@ -174,6 +175,13 @@ def _respond_to_drf(error: exceptions.APIException, request_id: str) -> Response
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
     return _respond(body, headers=headers)
+
+
+def _name_of(errors: list[dict[str, Any]]) -> tuple[str, str]:
+    """Name what is wrong with a body: the one error of ours by its own name, or many things."""
+    if len(errors) == 1 and errors[0]["code"][:1].isupper():
+        return errors[0]["code"], errors[0]["detail"]
+    return "Malformed", "Some fields need another look."
 
 
 def _fields(detail: Any, prefix: str = "") -> Any:
@@ -188,7 +196,8 @@ def _fields(detail: Any, prefix: str = "") -> Any:
             yield from _fields(inner, f"{prefix}[{index}]")
     else:
         for sentence in detail if isinstance(detail, list) else [detail]:
-            yield {"field": prefix or None, "detail": str(sentence)}
+            code = getattr(sentence, "code", "invalid")
+            yield {"field": prefix or None, "code": code, "detail": str(sentence)}
 
 
 def _respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

@@ -125,6 +125,14 @@ class MarketRule(models.Model):
         return f"from {self.since}"
 
 
+# The types of orders by what they need. A triggered one waits for a price before it meets the book.
+LIMITED = ("limit", "stop-loss-limit", "take-profit-limit", "iceberg")
+STOPPING = ("stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit")
+TRAILING = ("trailing-stop", "trailing-stop-limit")
+TRIGGERED = (*STOPPING, *TRAILING)
+AT_MARKET = ("market", "stop-loss", "take-profit", "trailing-stop")
+
+
 class Order(models.Model):
     """An order of a customer, or a standing quote of the house (`customer` is null)."""
 
@@ -159,6 +167,12 @@ class Order(models.Model):
         FOK = "fok"
         GTD = "gtd"
 
+    class Trigger(models.TextChoices):
+        """Which price a waiting order looks at: the last trade's, or the reference."""
+
+        LAST = "last"
+        INDEX = "index"
+
     class Venue(models.TextChoices):
         BOOK = "book"
         HOUSE = "house"
@@ -177,9 +191,23 @@ class Order(models.Model):
     quantity = models.BigIntegerField(null=True)  # base units
     notional = models.BigIntegerField(null=True)  # USD units
     limit_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
-    worst_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # the collar
+    worst_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # limit or collar
+    trigger = models.CharField(max_length=5, choices=Trigger, blank=True)
+    trigger_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
+    take_profit_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
+    trail = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # dollars
+    trail_percent = models.DecimalField(max_digits=6, decimal_places=4, null=True)
+    limit_offset = models.DecimalField(
+        max_digits=16, decimal_places=6, null=True
+    )  # dollars, signed
+    display_quantity = models.BigIntegerField(null=True)  # base units
+    close = models.JSONField(null=True)  # what sells each fill again; prices are decimal strings
+    closes = models.OneToOneField(  # the trade whose purchase this order sells again
+        "Trade", null=True, on_delete=models.PROTECT, related_name="close_order"
+    )
     time_in_force = models.CharField(max_length=3, choices=TimeInForce, default=TimeInForce.GTC)
     expires_at = models.DateTimeField(null=True)
+    deadline = models.DateTimeField(null=True)  # the engine refuses it later than this
     post_only = models.BooleanField(default=False)
     reduce_only = models.BooleanField(default=False)
     self_trade_prevention = models.CharField(max_length=13, default="cancel_newest")
@@ -218,6 +246,55 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(notional__isnull=True) | Q(notional__gt=0),
                 name="order_notional_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(type__in=LIMITED, limit_price__isnull=False)
+                | Q(type="trailing-stop-limit")
+                | Q(type__in=["quote", *AT_MARKET], limit_price__isnull=True),
+                name="order_limit_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(type__in=STOPPING, trigger_price__isnull=False)
+                | Q(~Q(type__in=STOPPING), trigger_price__isnull=True),
+                name="order_trigger_price_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(type__in=TRIGGERED, trigger__in=["last", "index"])
+                | Q(~Q(type__in=TRIGGERED), trigger=""),
+                name="order_trigger_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(take_profit_price__isnull=True)
+                | Q(type__in=["stop-loss", "stop-loss-limit"]),
+                name="order_take_profit_beside_a_stop",
+            ),
+            models.CheckConstraint(
+                condition=Q(type__in=TRAILING, trail__gt=0, trail_percent__isnull=True)
+                | Q(type__in=TRAILING, trail__isnull=True, trail_percent__gt=0)
+                | Q(~Q(type__in=TRAILING), trail__isnull=True, trail_percent__isnull=True),
+                name="order_trail_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(type="trailing-stop-limit", limit_offset__isnull=False)
+                | Q(~Q(type="trailing-stop-limit"), limit_offset__isnull=True),
+                name="order_limit_offset_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(type="iceberg", display_quantity__gt=0)
+                | Q(~Q(type="iceberg"), display_quantity__isnull=True),
+                name="order_display_by_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(time_in_force="gtd", expires_at__isnull=False)
+                | Q(~Q(time_in_force="gtd"), expires_at__isnull=True),
+                name="order_expires_iff_gtd",
+            ),
+            models.CheckConstraint(
+                condition=Q(close__isnull=True) | Q(side="buy"), name="order_close_of_a_buy"
+            ),
+            models.CheckConstraint(
+                condition=Q(closes__isnull=True, reduce_only=False) | Q(side="sell"),
+                name="order_reduces_by_selling",
             ),
             models.CheckConstraint(
                 condition=Q(filled__gte=0) & Q(cost__gte=0) & Q(budget__gte=0),

@@ -76,21 +76,31 @@ class Scale:
             raise TooLarge(field=field)
         return int(ticks)
 
+    def signed_ticks(self, distance: Decimal, *, field: str) -> int:
+        """Count a distance between prices in ticks, either way.
+
+        :raises PriceOffTick: if it is not a whole number of ticks
+        """
+        if not distance:
+            return 0
+        ticks = self.ticks(abs(distance), field=field)
+        return ticks if distance > 0 else -ticks
+
     def price(self, ticks: int) -> Decimal:
         """Give the price of so many ticks."""
         return self.tick * ticks
 
-    def base(self, shares: Decimal) -> int:
+    def base(self, shares: Decimal, *, field: str = "quantity") -> int:
         """Count shares in base units.
 
         :raises QuantityOffStep: if a share has more than eight decimals here
         """
         units = shares.scaleb(SHARE_SCALE, EXACT)
         if units != int(units):
-            raise QuantityOffStep
+            raise QuantityOffStep(field=field)
         base = int(Fraction(int(units)) / Fraction(self.multiplier))
         if not 0 < base <= MAX_UNITS:
-            raise TooLarge(field="quantity") if base else BelowMinimum(field="quantity")
+            raise TooLarge(field=field) if base else BelowMinimum(field=field)
         return base
 
     def shares(self, base: int) -> Decimal:

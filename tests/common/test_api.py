@@ -231,7 +231,13 @@ class TestProblems:
             "detail": "That was too bold; try something smaller.",
             "code": "TooBold",
             "limit": "5.00",
-            "errors": [{"field": "amount", "detail": "That was too bold; try something smaller."}],
+            "errors": [
+                {
+                    "field": "amount",
+                    "code": "TooBold",
+                    "detail": "That was too bold; try something smaller.",
+                }
+            ],
         }
 
     def test_a_malformed_body_names_each_field(self, alice: Client) -> None:

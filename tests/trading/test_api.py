@@ -100,13 +100,31 @@ class TestPlacing:
     def test_without_signing_in_is_401(self, floor: Floor) -> None:
         assert post(APIClient(), "orders", LIMIT_BUY).status_code == 401
 
-    def test_an_order_type_not_there_yet_is_refused_by_name(
-        self, floor: Floor, api: APIClient
+    @pytest.mark.parametrize(
+        ("kind", "terms"),
+        [
+            ("stop-loss", {"trigger_price": "300.00", "trigger": "index"}),
+            ("stop-loss-limit", {"trigger_price": "300.00", "limit_price": "301.00"}),
+            ("take-profit", {"trigger_price": "250.00"}),
+            ("take-profit-limit", {"trigger_price": "250.00", "limit_price": "251.00"}),
+            ("trailing-stop", {"trail": "1.5%"}),
+            ("trailing-stop-limit", {"trail": "2.50", "limit_offset": "-0.50"}),
+            ("iceberg", {"limit_price": "250.00", "display_quantity": "0.10000000"}),
+        ],
+    )
+    def test_every_type_comes_back_as_it_was_asked_for(
+        self, floor: Floor, api: APIClient, kind: str, terms: dict[str, str]
     ) -> None:
-        body = {**MARKET_BUY, "type": "stop-loss", "trigger_price": "250"}
+        body = {"instrument": "AAPLx", "side": "buy", "type": kind, "quantity": "0.5", **terms}
         answer = post(api, "orders", body)
-        assert answer.status_code == 422
-        assert answer.json()["code"] == "UnsupportedOrderType"
+        assert answer.status_code == 201, answer.json()
+        order = answer.json()
+        assert {name: order[name] for name in terms} == terms
+        floor.run()
+        now = api.get(f"/api/v1/orders/{order['id']}").json()
+        assert now["status"] == "open", now
+        assert {name: now[name] for name in terms} == terms
+        assert now.get("triggered") == (None if kind == "iceberg" else False)
 
     def test_validate_only_places_nothing(self, floor: Floor, api: APIClient) -> None:
         answer = post(api, "orders", {**MARKET_BUY, "validate_only": True})

@@ -14,7 +14,8 @@ from tests import world
 from trading import queries
 from trading.models import Command, Order, Trade
 from trading.operations import OrderDraft, log
-from trading.operations.acceptance import DuplicateClientOrderId, TermsContradict
+from trading.operations.acceptance import DuplicateClientOrderId
+from trading.operations.drafts import TermsContradict
 from trading.operations.orders import OrderAlreadyDone
 from users.models import User
 

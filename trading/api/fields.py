@@ -37,11 +37,12 @@ class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
     """
 
     default_error_messages = {
-        "string": 'Write it as a string, like "12.50": a JSON number may lose digits.',
-        "decimal": 'Give a plain positive decimal, like "12.50".',
-        "positive": "Give more than zero.",
-        "decimals": "Give at most {decimals} decimals.",
-        "big": "That is more than can be traded here.",
+        "NotAString": 'Write it as a string, like "12.50": a JSON number may lose digits.',
+        "NotADecimal": 'Give a plain positive decimal, like "12.50".',
+        "NotPositive": "Give more than zero.",
+        "TooManyDigits": "Give fewer digits.",
+        "TooManyDecimals": "Give at most {decimals} decimals.",
+        "TooLarge": "That is more than can be traded here.",
     }
 
     def __init__(self, *, decimals: int, **options: Any) -> None:
@@ -51,21 +52,26 @@ class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
 
     def to_internal_value(self, data: Any) -> Decimal:
         """Read it exactly; whole JSON numbers pass, since they are exact too."""
+        value = self.number(data)
+        if value <= 0:
+            self.fail("NotPositive")
+        return value
+
+    def number(self, data: Any) -> Decimal:
+        """Read it, whatever its sign."""
         if isinstance(data, bool) or not isinstance(data, str | int):
-            self.fail("string")
+            self.fail("NotAString")
         text = str(data)
         if not PLAIN.fullmatch(text.removeprefix("-")):
-            self.fail("decimal")
+            self.fail("NotADecimal")
         try:
             value = parse_decimal(text)
         except AmountInvalid:
-            self.fail("decimal")
-        if value <= 0:
-            self.fail("positive")
-        if value >= BIGGEST:
-            self.fail("big")
+            self.fail("TooManyDigits")
+        if abs(value) >= BIGGEST:
+            self.fail("TooLarge")
         if value != value.quantize(Decimal(1).scaleb(-self.decimals), None, EXACT):
-            self.fail("decimals", decimals=self.decimals)
+            self.fail("TooManyDecimals", decimals=self.decimals)
         return value
 
     def to_representation(self, value: Decimal) -> str:
@@ -73,24 +79,56 @@ class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
         return f"{value:f}"
 
 
+@extend_schema_field(OpenApiTypes.DECIMAL)
+class SignedDecimal(PositiveDecimal):
+    """A decimal of either sign, written as a string."""
+
+    default_error_messages = {"NotADecimal": 'Give a plain decimal, like "-0.50".'}
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Read it exactly."""
+        return self.number(data)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class TrailField(PositiveDecimal):
+    """How far a trailing order follows: dollars, like "2.50", or a part of the price, like "1.5%".
+
+    Read as a pair of which one is None: (dollars, percent).
+    """
+
+    default_error_messages = {"NotADecimal": 'Give dollars like "2.50" or percent like "1.5%".'}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read it exactly."""
+        if isinstance(data, str) and data.endswith("%"):
+            return None, super().to_internal_value(data[:-1])
+        return super().to_internal_value(data), None
+
+    def to_representation(self, value: Any) -> str:
+        """Write it as it is said."""
+        return str(value)
+
+
 @extend_schema_field(OpenApiTypes.STR)
 class InstrumentField(serializers.Field[Instrument, Any, str, Any]):
     """A listed instrument by its symbol; each is looked up once a request."""
 
     default_error_messages = {
-        "unknown": "There is no instrument of this symbol; GET /api/v1/instruments lists them.",
+        "UnknownInstrument": "There is no instrument of this symbol;"
+        " GET /api/v1/instruments lists them.",
     }
 
     def to_internal_value(self, data: Any) -> Instrument:
         """Find it."""
         if not isinstance(data, str) or not SYMBOL.fullmatch(data):
-            self.fail("unknown")
+            self.fail("UnknownInstrument")
         known: dict[str, Instrument] = self.context["instruments"]
         if data not in known:
             try:
                 known[data] = instruments.by_symbol(data)
             except Instrument.DoesNotExist:
-                self.fail("unknown")
+                self.fail("UnknownInstrument")
         return known[data]
 
     def to_representation(self, value: Instrument) -> str:

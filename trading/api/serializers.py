@@ -5,12 +5,21 @@ from dataclasses import fields
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from trading import queries
-from trading.api.fields import InstrumentField, PositiveDecimal, StrictSerializer, Switch
+from trading.api.fields import (
+    InstrumentField,
+    PositiveDecimal,
+    SignedDecimal,
+    StrictSerializer,
+    Switch,
+    TrailField,
+)
 from trading.models import FeeTier, Order, Trade
-from trading.operations import OrderDraft
+from trading.operations import Close, OrderDraft, contradictions
 
+SELF_TRADE = ["cancel_newest", "cancel_oldest", "cancel_both"]
 PLACEABLE = [value for value in Order.Type.values if value != Order.Type.QUOTE]
 
 
@@ -19,14 +28,16 @@ def decimal(*, required: bool = True) -> serializers.DecimalField:
     return serializers.DecimalField(None, None, required=required)
 
 
-NEEDS_LIMIT = {
-    Order.Type.LIMIT,
-    Order.Type.STOP_LOSS_LIMIT,
-    Order.Type.TAKE_PROFIT_LIMIT,
-    Order.Type.ICEBERG,
-}
-LATER = ("trigger_price", "trigger", "trail", "display_quantity", "close")
-NO_LIMIT = {Order.Type.MARKET, Order.Type.STOP_LOSS, Order.Type.TAKE_PROFIT}
+class CloseRequest(StrictSerializer):
+    """What sells each fill again: below `stop_loss`, above `take_profit`, whichever comes first.
+
+    Without a `limit_price` it sells at market once it is triggered.
+    """
+
+    stop_loss = PositiveDecimal(decimals=6, required=False, allow_null=True)
+    take_profit = PositiveDecimal(decimals=6, required=False, allow_null=True)
+    trigger = serializers.ChoiceField(choices=Order.Trigger.values, required=False)
+    limit_price = PositiveDecimal(decimals=6, required=False, allow_null=True)
 
 
 class OrderRequest(StrictSerializer):
@@ -39,17 +50,40 @@ class OrderRequest(StrictSerializer):
     notional = PositiveDecimal(decimals=6, required=False, allow_null=True)
     limit_price = PositiveDecimal(decimals=6, required=False, allow_null=True)
     trigger_price = PositiveDecimal(decimals=6, required=False, allow_null=True)
-    trigger = serializers.ChoiceField(choices=["last", "index"], required=False, allow_null=True)
-    trail = PositiveDecimal(decimals=6, required=False, allow_null=True)
+    take_profit_price = PositiveDecimal(
+        decimals=6,
+        required=False,
+        allow_null=True,
+        help_text="A second trigger of a stop-loss: the first to come ends the other.",
+    )
+    trigger = serializers.ChoiceField(
+        choices=Order.Trigger.values,
+        required=False,
+        allow_null=True,
+        help_text="Which price a triggered order looks at; last unless said otherwise.",
+    )
+    trail = TrailField(
+        decimals=6,
+        required=False,
+        allow_null=True,
+        help_text='Dollars, like "2.50", or percent, like "1.5%".',
+    )
+    limit_offset = SignedDecimal(
+        decimals=6,
+        required=False,
+        allow_null=True,
+        help_text="Dollars from where a trailing-stop-limit fires to its limit.",
+    )
     display_quantity = PositiveDecimal(decimals=8, required=False, allow_null=True)
     time_in_force = serializers.ChoiceField(choices=Order.TimeInForce.values, required=False)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    deadline = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="The engine refuses the order after this."
+    )
     post_only = Switch(required=False)
     reduce_only = Switch(required=False)
-    self_trade_prevention = serializers.ChoiceField(
-        choices=["cancel_newest", "cancel_oldest", "cancel_both"], required=False
-    )
-    close = serializers.DictField(required=False, allow_null=True)
+    self_trade_prevention = serializers.ChoiceField(choices=SELF_TRADE, required=False)
+    close = CloseRequest(required=False, allow_null=True)
     client_order_id = serializers.CharField(
         max_length=64, required=False, allow_null=True, allow_blank=False
     )
@@ -57,37 +91,26 @@ class OrderRequest(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Hold the fields against each other, and name every one that does not fit."""
-        wrong = dict(misfits(attrs))
+        wrong: dict[str, list[ErrorDetail]] = {}
+        for error in contradictions(draft_of(attrs)):
+            wrong.setdefault(error.field or "type", []).append(
+                ErrorDetail(error.detail, code=error.code)
+            )
         if wrong:
             raise serializers.ValidationError(wrong)
         return attrs
 
 
-def misfits(asked: Mapping[str, Any]) -> Any:
-    """Yield (field, sentence) for what contradicts itself in an order."""
-    if (asked.get("quantity") is None) == (asked.get("notional") is None):
-        yield "quantity", "Give either quantity (shares) or notional (dollars), one of the two."
-    kind, limit = asked["type"], asked.get("limit_price")
-    if kind in NEEDS_LIMIT and limit is None:
-        yield "limit_price", f"A {kind} order needs a limit_price."
-    if kind in NO_LIMIT and limit is not None:
-        yield "limit_price", f"A {kind} order takes no limit_price; leave it out."
-    if kind in {Order.Type.MARKET, Order.Type.LIMIT}:
-        for field in LATER:
-            if asked.get(field) is not None:
-                yield field, f"A {kind} order takes no {field} here; leave it out."
-    until, force = asked.get("expires_at"), asked.get("time_in_force")
-    if (until is None) == (force == Order.TimeInForce.GTD):
-        yield (
-            "expires_at",
-            "expires_at and time_in_force gtd belong together; give both or neither.",
-        )
-
-
 def draft_of(asked: Mapping[str, Any]) -> OrderDraft:
     """Turn a validated request into what the operations take."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    if "trail" in given:
+        given["trail"], given["trail_percent"] = given["trail"]
+    if "close" in given:
+        said = {name: value for name, value in given["close"].items() if value is not None}
+        given["close"] = Close(**said)
     known = {field.name for field in fields(OrderDraft)}
-    return OrderDraft(**{name: value for name, value in asked.items() if name in known and value})
+    return OrderDraft(**{name: value for name, value in given.items() if name in known})
 
 
 class BatchRequest(StrictSerializer):
@@ -136,9 +159,21 @@ class OrderAnswer(serializers.Serializer[Order]):
     filled_quantity = decimal()
     average_price = decimal(required=False)
     limit_price = decimal(required=False)
+    trigger = serializers.ChoiceField(choices=Order.Trigger.values, required=False)
+    trigger_price = decimal(required=False)
+    take_profit_price = decimal(required=False)
+    trail = serializers.CharField(required=False)
+    limit_offset = decimal(required=False)
+    triggered = serializers.BooleanField(required=False)
+    display_quantity = decimal(required=False)
+    close = CloseRequest(required=False)
     fee = decimal()
     time_in_force = serializers.ChoiceField(choices=Order.TimeInForce.values)
+    expires_at = serializers.DateTimeField(required=False)
+    deadline = serializers.DateTimeField(required=False)
     post_only = serializers.BooleanField()
+    reduce_only = serializers.BooleanField()
+    self_trade_prevention = serializers.ChoiceField(choices=SELF_TRADE)
     placed_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(required=False)
 

@@ -1,6 +1,7 @@
 """The verbs of trading: customers' orders, the engine's batches, settlement, the house."""
 
-from trading.operations.acceptance import OrderDraft, validate_order
+from trading.operations.acceptance import validate_order
+from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
 from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
 from trading.operations.leading import Leader
@@ -16,6 +17,7 @@ from trading.operations.orders import (
 from trading.operations.settlement import settle_due
 
 __all__ = [
+    "Close",
     "Desk",
     "Engine",
     "Fenced",
@@ -27,6 +29,7 @@ __all__ = [
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",
+    "contradictions",
     "list_books",
     "place_order",
     "place_orders",

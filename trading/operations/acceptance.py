@@ -12,28 +12,17 @@ from typing import Any
 
 from common.errors import DomainError
 from common.money import MAX_UNITS, USD, Amount
-from instruments.models import Instrument
 from kyc import queries as kyc
 from ledger import queries as books
 from ledger.operations import InsufficientFunds
 from market import queries as market
 from trading import queries, rules
-from trading.models import Book, Order
+from trading.engine.commands import MOST_TIPS
+from trading.models import AT_MARKET, STOPPING, TRIGGERED, Book, Order
+from trading.operations.drafts import OrderDraft, contradictions
 from users.models import User
 
 CENT = Decimal("0.01")
-
-
-class UnsupportedOrderType(DomainError):
-    """This market takes market and limit orders."""
-
-    field = "type"
-
-
-class TermsContradict(DomainError):
-    """The order's terms contradict each other."""
-
-    status = 400
 
 
 class MarketClosed(DomainError):
@@ -55,27 +44,37 @@ class DuplicateClientOrderId(DomainError):
     field = "client_order_id"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderDraft:
-    """What a customer asks for: shares or dollars, prices in dollars for one share."""
+class DeadlinePassed(DomainError):
+    """That deadline has passed; nothing was placed."""
 
-    instrument: Instrument
-    side: str
-    type: str
-    quantity: Decimal | None = None
-    notional: Decimal | None = None
-    limit_price: Decimal | None = None
-    time_in_force: str = Order.TimeInForce.GTC
-    expires_at: datetime | None = None
-    post_only: bool = False
-    reduce_only: bool = False
-    self_trade_prevention: str = "cancel_newest"
-    client_order_id: str | None = None
+    field = "deadline"
+
+
+class ExpiryPassed(DomainError):
+    """That time has passed; choose a later expires_at."""
+
+    status = 400
+    field = "expires_at"
+
+
+class TriggersAtOnce(DomainError):
+    """The price is past that trigger already, so the order would fire at once."""
+
+    field = "trigger_price"
+
+
+class DisplayOutOfBounds(DomainError):
+    """An iceberg order shows at least a fifteenth of itself, and at most all of it."""
+
+    field = "display_quantity"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A draft as the engine will see it: ticks, base units, USD units, and what to hold."""
+    """A draft as the engine will see it: ticks, base units, USD units, and what to hold.
+
+    `special` is what it waits for or shows, named as in the engine's place command.
+    """
 
     draft: OrderDraft
     ticks: int
@@ -83,6 +82,7 @@ class Terms:
     base: int | None
     notional: int | None
     budget: int
+    special: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Conditions:
     maker_rate: Decimal
     taker_rate: Decimal
     states: dict[int, Book]
+    prices: queries.Prices
     barred: dict[str, DomainError]  # by side: why this customer may not
 
 
@@ -121,7 +122,7 @@ def admit(
     """Refuse what is not covered, named twice, or one too many; the accounts are locked."""
     usd = next(iter(accounts.values()))
     available = {account: balance.available for account, balance in balances.items()}
-    room = queries.market_rule(conditions.now).max_open_orders
+    room = conditions.prices.rule.max_open_orders
     room -= queries.open_orders_of(customer).count()
     named = {r.draft.client_order_id for r in results if isinstance(r, Terms)} - {None}
     taken = set(
@@ -170,17 +171,25 @@ def refusal_or(step: Any) -> Any:
 
 
 def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) -> Conditions:
-    """Read once what holds for all drafts: fees, books, what the customer may do."""
+    """Read once what holds for all drafts: fees, books, prices, what the customer may do."""
     tier = queries.fee_tier(customer, now)
     books_ = Book.objects.filter(instrument__in={draft.instrument.pk for draft in drafts})
     states = {book.instrument_id: book for book in books_}
+    lasts = {pk: book.last_price for pk, book in states.items() if book.last_price is not None}
+    priced = {draft.instrument.pk: draft.instrument for draft in drafts if needs_prices(draft)}
+    prices = queries.prices_of(list(priced.values()), now=now, lasts=lasts)
     barred = {}
     for side in {draft.side for draft in drafts}:
         action = "trade" if side == Order.Side.BUY else "close"
         refusal = refusal_or(lambda action=action: kyc.require(customer, action))
         if isinstance(refusal, DomainError):
             barred[side] = refusal
-    return Conditions(now, tier.maker_rate, tier.taker_rate, states, barred)
+    return Conditions(now, tier.maker_rate, tier.taker_rate, states, prices, barred)
+
+
+def needs_prices(draft: OrderDraft) -> bool:
+    """Tell whether a draft is measured by what others pay, and not by its limit alone."""
+    return draft.type not in {Order.Type.LIMIT, Order.Type.ICEBERG} or draft.close is not None
 
 
 def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
@@ -193,7 +202,9 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     _check_words(draft, conditions.now)
     _check_market(draft, conditions)
     scale = queries.scale_of(draft.instrument)
-    price = _worst_price(draft, conditions.now)
+    special = _special(draft, scale)
+    _check_triggers(draft, conditions.prices)
+    price = queries.worst_price(draft, conditions.prices)
     ticks = scale.ticks(price, field="limit_price")
     notional = None
     base = None if draft.quantity is None else scale.base(draft.quantity)
@@ -202,12 +213,13 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
         cost = notional
     else:
         cost = scale.cost(ticks, base)
+        check_display(base, special.get("display"))
     field = "quantity" if notional is None else "notional"
     rules.check_minimum(cost, draft.instrument.min_notional, field=field)
     budget = _budget(draft, scale, ticks, base, notional, conditions)
     if budget > MAX_UNITS:
         raise rules.TooLarge(field=field)
-    return Terms(draft, ticks, price, base, notional, budget)
+    return Terms(draft, ticks, price, base, notional, budget, special)
 
 
 def _budget(
@@ -227,50 +239,89 @@ def _budget(
     return rules.hold_for_notional(notional or 0, taker)
 
 
+def _special(draft: OrderDraft, scale: rules.Scale) -> dict[str, Any]:
+    """Say what an order waits for, or shows, as the engine's place command names it.
+
+    :raises PriceOffTick: for a price between two ticks, naming the field
+    """
+    distances = ("trigger_price", "take_profit_price", "trail")
+    given = {field: getattr(draft, field) for field in distances}
+    special: dict[str, Any] = {
+        field: scale.ticks(price, field=field) for field, price in given.items() if price
+    }
+    if draft.trail_percent is not None:
+        special |= {"trail": int(draft.trail_percent * 10_000), "trail_unit": "ppm"}
+    if draft.limit_offset is not None:
+        special["limit_offset"] = scale.signed_ticks(draft.limit_offset, field="limit_offset")
+    if draft.type in TRIGGERED:
+        special["trigger"] = "mark" if draft.trigger == Order.Trigger.INDEX else "last"
+    if draft.display_quantity is not None:
+        special["display"] = scale.base(draft.display_quantity, field="display_quantity")
+    if draft.close is not None:
+        for field, price in draft.close.prices():
+            scale.ticks(price, field=f"close.{field}")
+        special["close"] = draft.close.as_said()
+    return special
+
+
+def check_display(base: int, display: int | None) -> None:
+    """Refuse an iceberg that shows too little of itself, or more than there is.
+
+    :raises DisplayOutOfBounds: naming the bounds
+    """
+    if display is not None and not display <= base <= display * MOST_TIPS:
+        raise DisplayOutOfBounds
+
+
+def _check_triggers(draft: OrderDraft, prices: queries.Prices) -> None:
+    """Refuse what would fire at once: that is a market order under another name.
+
+    :raises TriggersAtOnce: naming the trigger
+    """
+    price = prices.watched(draft.instrument, draft.trigger)
+    if draft.type in STOPPING and price is not None and draft.trigger_price is not None:
+        takes_profit = draft.type in {Order.Type.TAKE_PROFIT, Order.Type.TAKE_PROFIT_LIMIT}
+        rising = takes_profit == (draft.side == Order.Side.SELL)
+        _refuse_reached(draft.trigger_price, price, rising=rising, field="trigger_price")
+        if draft.take_profit_price is not None:
+            _refuse_reached(
+                draft.take_profit_price, price, rising=not rising, field="take_profit_price"
+            )
+    if draft.close is None:
+        return
+    entry = draft.limit_price or draft.trigger_price or price
+    if entry is not None:
+        for field, rising in (("stop_loss", False), ("take_profit", True)):
+            trigger = getattr(draft.close, field)
+            if trigger is not None:
+                _refuse_reached(trigger, entry, rising=rising, field=f"close.{field}")
+
+
+def _refuse_reached(trigger: Decimal, price: Decimal, *, rising: bool, field: str) -> None:
+    """Refuse a trigger that waits for the price to come to where it is.
+
+    :param rising: whether it fires at or above its price, else at or below
+    """
+    if price >= trigger if rising else price <= trigger:
+        side = "above" if rising else "below"
+        raise TriggersAtOnce(
+            f"This would fire at once: choose a price {side} ${price.normalize():f}.", field=field
+        )
+
+
 def _check_words(draft: OrderDraft, now: datetime) -> None:
-    """Refuse terms that contradict each other.
+    """Refuse terms that contradict each other, or come too late.
 
     :raises TermsContradict: naming the field
+    :raises ExpiryPassed: if it would expire before it is placed
+    :raises DeadlinePassed: if the engine could only refuse it
     """
-    if draft.type not in {Order.Type.MARKET, Order.Type.LIMIT}:
-        raise UnsupportedOrderType
-    limit = draft.type == Order.Type.LIMIT
-    resting = limit and draft.time_in_force in {Order.TimeInForce.GTC, Order.TimeInForce.GTD}
-    gtd = draft.time_in_force == Order.TimeInForce.GTD
-    complaints = {
-        "quantity": (
-            (draft.quantity is None) == (draft.notional is None),
-            "Give either a quantity or a notional, not both.",
-        ),
-        "limit_price": (
-            limit == (draft.limit_price is None),
-            "A limit order needs a limit price, and a market order takes none.",
-        ),
-        "expires_at": (
-            gtd != (draft.expires_at is not None),
-            "A good-till-date order needs expires_at, and no other takes it.",
-        ),
-        "post_only": (
-            draft.post_only and not resting,
-            "Only an order that may rest on the book can be post-only.",
-        ),
-        "reduce_only": (
-            draft.reduce_only and draft.side == Order.Side.BUY,
-            "A buy never reduces a position here.",
-        ),
-    }
-    for field, (wrong, sentence) in complaints.items():
-        if wrong:
-            raise TermsContradict(sentence, field=field)
-    if (draft.client_order_id or "").startswith("house:"):
-        raise TermsContradict(
-            "Names that begin with house: are the house's.", field="client_order_id"
-        )
+    for contradiction in contradictions(draft):
+        raise contradiction
     if draft.expires_at and draft.expires_at <= now:
-        raise TermsContradict("That time has passed.", field="expires_at")
-    for field, value in (("quantity", draft.quantity), ("notional", draft.notional)):
-        if value is not None and value <= 0:
-            raise TermsContradict("Choose more than nothing.", field=field)
+        raise ExpiryPassed
+    if draft.deadline and draft.deadline <= now:
+        raise DeadlinePassed
 
 
 def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
@@ -290,21 +341,11 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
     allowed = {
         Book.State.ONLINE: True,
         Book.State.POST_ONLY: draft.post_only,
-        Book.State.LIMIT_ONLY: draft.type == Order.Type.LIMIT,
+        Book.State.LIMIT_ONLY: draft.type not in AT_MARKET,
         Book.State.REDUCE_ONLY: draft.side == Order.Side.SELL,
     }
     if not allowed.get(Book.State(state), False):
         raise MarketHalted(state=state)
-
-
-def _worst_price(draft: OrderDraft, now: datetime) -> Decimal:
-    """Give the limit, or the collar a market order gets now.
-
-    :raises PriceStale: for a market order without a fresh reference price
-    """
-    if draft.limit_price is None:
-        return queries.collar(draft.instrument, draft.side, now=now)
-    return draft.limit_price
 
 
 def _standing_balances(

@@ -12,6 +12,7 @@ from django.db import connection
 from instruments.models import Instrument
 from trading import engine
 from trading.engine import Fill, OrderState, Outcome
+from trading.models import LIMITED
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrumen
             state.fee,
             state.budget,
             state.quantity,
-            _limit_price(state, instruments),
+            *_prices(state, instruments),
             moment(state.closed_at) if state.closed_at else None,
             msgspec.json.encode(state).decode(),
         )
@@ -174,23 +175,32 @@ def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrumen
                 UPDATE trading_order o
                 SET status = u.status, reason = u.reason, filled = u.filled, cost = u.cost,
                     fee = u.fee, budget = u.budget, quantity = coalesce(u.quantity, o.quantity),
-                    limit_price = coalesce(u.limit_price, o.limit_price), closed_at = u.closed_at,
-                    engine_state = u.state::jsonb
+                    limit_price = coalesce(u.limit_price, o.limit_price),
+                    worst_price = coalesce(u.worst_price, o.worst_price),
+                    trigger_price = coalesce(u.trigger_price, o.trigger_price),
+                    closed_at = u.closed_at, engine_state = u.state::jsonb
                 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::timestamptz[],
-                    %s::text[])
+                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::numeric[],
+                    %s::numeric[], %s::timestamptz[], %s::text[])
                     AS u(id, status, reason, filled, cost, fee, budget, quantity, limit_price,
-                         closed_at, state)
+                         worst_price, trigger_price, closed_at, state)
                 WHERE o.id = u.id
                 """,
                 _columns(rows),
             )
 
 
-def _limit_price(state: OrderState, instruments: dict[int, Instrument]) -> Decimal | None:
-    if state.type != "limit" or state.price is None:
-        return None
-    return instruments[state.instrument].tick_size * state.price
+def _prices(
+    state: OrderState, instruments: dict[int, Instrument]
+) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """Give the limit, the worst price and the trigger of an order as they are now."""
+    if state.price is None:
+        return None, None, None
+    tick = instruments[state.instrument].tick_size
+    worst = tick * state.price
+    found = state.type == "trailing-stop-limit" and state.triggered
+    trigger = None if state.trigger_price is None else tick * state.trigger_price
+    return (worst if state.type in LIMITED or found else None), worst, trigger
 
 
 def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:

@@ -5,7 +5,7 @@ writes order, hold and command in one transaction. From then on the engine decid
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,20 +18,20 @@ from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey, HoldRequest
 from trading import queries, rules
-from trading.models import Book, Command, Order, Shard
+from trading.models import TRIGGERED, Book, Command, Order, Shard
 from trading.operations.acceptance import (
     Conditions,
-    OrderDraft,
     Terms,
-    TermsContradict,
     admit,
     conditions_for,
     refusal_or,
     terms_of,
 )
+from trading.operations.drafts import OrderDraft, TermsContradict
 from users.models import User
 
 LONGEST_TIMEOUT_S = 86_400
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OrderAlreadyDone(DomainError):
@@ -234,8 +234,17 @@ def _order(
         notional=terms.notional,
         limit_price=draft.limit_price,
         worst_price=terms.price,
+        trigger=draft.trigger if draft.type in TRIGGERED else "",
+        trigger_price=draft.trigger_price,
+        take_profit_price=draft.take_profit_price,
+        trail=draft.trail,
+        trail_percent=draft.trail_percent,
+        limit_offset=draft.limit_offset,
+        display_quantity=terms.special.get("display"),
+        close=terms.special.get("close"),
         time_in_force=draft.time_in_force,
         expires_at=draft.expires_at,
+        deadline=draft.deadline,
         post_only=draft.post_only,
         reduce_only=draft.reduce_only,
         self_trade_prevention=draft.self_trade_prevention,
@@ -251,7 +260,6 @@ def _order(
 
 def _payload(order: Order, terms: Terms) -> dict[str, Any]:
     """Say an order to the engine: integers only, and complete, so that the log replays alone."""
-    expires_at = order.expires_at
     return {
         "order": order.pk,
         "owner": order.customer_id,
@@ -265,8 +273,15 @@ def _payload(order: Order, terms: Terms) -> dict[str, Any]:
         "maker_ppm": rules.ppm(order.maker_rate),
         "taker_ppm": rules.ppm(order.taker_rate),
         "tif": order.time_in_force,
-        "expires_at": int(expires_at.timestamp() * 1_000_000) if expires_at else None,
+        "expires_at": microseconds(order.expires_at),
+        "deadline": microseconds(order.deadline),
         "post_only": order.post_only,
         "reduce_only": order.reduce_only,
         "stp": order.self_trade_prevention,
+        **terms.special,
     }
+
+
+def microseconds(moment: datetime | None) -> int | None:
+    """Give a time as the engine counts it."""
+    return None if moment is None else (moment - EPOCH) // timedelta(microseconds=1)

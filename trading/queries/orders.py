@@ -1,49 +1,16 @@
-"""Questions about orders, trades and what an order would cost."""
+"""Questions about orders and trades, and how the API says them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from common.errors import DomainError
 from common.money import USD, Amount
-from instruments.models import Instrument
-from market import queries as market
-from market.rules import sessions
 from trading import rules
-from trading.models import MarketRule, Order, Participant, Trade
-from trading.queries.fees import fee_tier
+from trading.models import TRIGGERED, Order, Participant, Trade
+from trading.queries.pricing import scale_of
 from users.models import User
-
-
-class PriceStale(DomainError):
-    """There is no fresh price for this just now; a limit order still works."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The house's standing quote on one side: (price, base units), best first."""
-
-    order_id: int
-    levels: list[tuple[Decimal, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What an order would do now: shares and dollars, estimates but for `worst_price` and rates.
-
-    The fee is a taker's, or a maker's where the order only ever rests; negative is a rebate.
-    """
-
-    estimated_price: Decimal
-    estimated_quantity: Decimal
-    estimated_cost: Decimal
-    fee: Decimal
-    maker_rate: Decimal
-    taker_rate: Decimal
-    worst_price: Decimal
 
 
 def orders_of(user: User) -> QuerySet[Order]:
@@ -76,121 +43,6 @@ def trades_of(user: User) -> QuerySet[Trade]:
     )
 
 
-def scale_of(instrument: Instrument) -> rules.Scale:
-    """Say how an instrument counts."""
-    return rules.Scale.of(instrument.tick_size, instrument.multiplier)
-
-
-def market_rule(now: datetime) -> MarketRule:
-    """Give the market's bounds in force."""
-    return MarketRule.objects.filter(since__lte=now.date()).latest("since")
-
-
-def fresh_reference(instrument: Instrument, *, now: datetime) -> Decimal:
-    """Give the reference price.
-
-    :raises PriceStale: if the feed has given none for longer than the market's rule allows
-    """
-    reference = market.reference_price(instrument)
-    oldest = market_rule(now).reference_max_age_s
-    if reference is None or (now - reference.at).total_seconds() > oldest:
-        raise PriceStale
-    return reference.price
-
-
-def collar_width(now: datetime) -> Decimal:
-    """Give how far from the reference a market order may go, as a share of it."""
-    rule = market_rule(now)
-    return rule.collar_open if sessions.primary_is_open(now) else rule.collar_closed
-
-
-def collar(instrument: Instrument, side: str, *, now: datetime) -> Decimal:
-    """Give the worst price a market order may get.
-
-    :raises PriceStale: if there is no fresh reference price
-    """
-    return rules.collar(
-        fresh_reference(instrument, now=now),
-        side=side,
-        width=collar_width(now),
-        tick=scale_of(instrument).tick,
-    )
-
-
-def standing_quote(instrument: Instrument, side: str, *, now: datetime) -> Quote | None:
-    """Give the house's quote on a side, or None where it must not be relied upon.
-
-    It is relied upon while the reference price is fresh and only as far as the collar around it.
-
-    :param side: what the house does: `buy` is what a seller meets
-    """
-    order = Order.objects.filter(instrument=instrument, side=side, type=Order.Type.QUOTE).first()
-    if order is None:
-        return None
-    try:
-        worst = collar(instrument, "sell" if side == "buy" else "buy", now=now)
-    except PriceStale:
-        return None
-    scale = scale_of(instrument)
-    levels = [
-        (scale.price(ticks), base) for ticks, base, *_ in order.engine_state.get("levels") or []
-    ]
-    inside = [(p, base) for p, base in levels if (p >= worst if side == "buy" else p <= worst)]
-    return Quote(order.pk, inside) if inside else None
-
-
-def preview(*, draft: Any, customer: User, now: datetime) -> Preview:
-    """Say what an order would do just now, walking the house's quote up to its worst price.
-
-    Where it would not trade at once (a resting limit order), the estimate is at its limit.
-
-    :param draft: a `trading.operations.OrderDraft`
-    :raises PriceStale: for a market order without a fresh reference price
-    """
-    instrument: Instrument = draft.instrument
-    scale = scale_of(instrument)
-    worst = draft.limit_price or collar(instrument, draft.side, now=now)
-    quote = standing_quote(instrument, "sell" if draft.side == "buy" else "buy", now=now)
-    reach = [
-        (price, base)
-        for price, base in (quote.levels if quote else [])
-        if (price <= worst if draft.side == "buy" else price >= worst)
-    ]
-    price = reach[0][0] if reach else worst
-    ticks = int(price / scale.tick)
-    if draft.quantity is not None:
-        base = scale.base(draft.quantity)
-        cost = _walk(scale, reach, base) or scale.cost(ticks, base)
-    else:
-        cost = Amount.parse(draft.notional, USD, field="notional").units
-        base = scale.base_for(cost, ticks)
-    tier = fee_tier(customer, now)
-    rate = tier.maker_rate if draft.post_only else tier.taker_rate
-    shares = scale.shares(base)
-    dollars = Amount(cost, USD).decimal
-    return Preview(
-        estimated_price=(dollars / shares).quantize(scale.tick) if shares else price,
-        estimated_quantity=shares,
-        estimated_cost=dollars,
-        fee=Amount(rules.fee(cost, rate), USD).decimal,
-        maker_rate=tier.maker_rate,
-        taker_rate=tier.taker_rate,
-        worst_price=worst,
-    )
-
-
-def _walk(scale: rules.Scale, levels: list[tuple[Decimal, int]], base: int) -> int:
-    """Give the cost of so much through the levels, or 0 where they do not reach."""
-    cost = 0
-    for price, size in levels:
-        taken = min(size, base)
-        cost += scale.cost(int(price / scale.tick), taken)
-        base -= taken
-        if not base:
-            return cost
-    return 0
-
-
 def describe_order(order: Order) -> dict[str, Any]:
     """Say an order as the API does: decimal strings, ids, no nulls that mean nothing."""
     scale = scale_of(order.instrument)
@@ -201,20 +53,44 @@ def describe_order(order: Order) -> dict[str, Any]:
         "side": order.side,
         "type": order.type,
         "status": order.status,
-        "reason": order.reason or None,
-        "quantity": _text(order.quantity, scale),
-        "notional": None if order.notional is None else str(Amount(order.notional, USD)),
         "filled_quantity": _text(order.filled, scale),
-        "average_price": None if not order.filled else f"{average_price(order, scale):f}",
-        "limit_price": None if order.limit_price is None else _dollars(order.limit_price, scale),
         "fee": str(Amount(order.fee, USD)),
         "time_in_force": order.time_in_force,
         "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "self_trade_prevention": order.self_trade_prevention,
         "placed_at": order.placed_at.isoformat(),
-        "closed_at": order.closed_at.isoformat() if order.closed_at else None,
     }
-    optional = ("reason", "quantity", "notional", "average_price", "limit_price", "closed_at")
-    return {name: fact for name, fact in facts.items() if name not in optional or fact is not None}
+    optional = {
+        "reason": order.reason or None,
+        "quantity": _text(order.quantity, scale),
+        "notional": None if order.notional is None else str(Amount(order.notional, USD)),
+        "average_price": f"{average_price(order, scale):f}" if order.filled else None,
+        "limit_price": _dollars(order.limit_price, scale),
+        **_waiting(order, scale),
+        "close": order.close,
+        "expires_at": _time(order.expires_at),
+        "deadline": _time(order.deadline),
+        "closed_at": _time(order.closed_at),
+    }
+    return facts | {name: fact for name, fact in optional.items() if fact is not None}
+
+
+def _waiting(order: Order, scale: rules.Scale) -> dict[str, Any]:
+    """Say what an order waits for, and how much of it shows."""
+    triggered = order.type in TRIGGERED
+    trail = _dollars(order.trail, scale)
+    if order.trail_percent is not None:
+        trail = f"{order.trail_percent.normalize():f}%"
+    return {
+        "trigger": order.trigger or None,
+        "trigger_price": _dollars(order.trigger_price, scale),
+        "take_profit_price": _dollars(order.take_profit_price, scale),
+        "trail": trail,
+        "limit_offset": _dollars(order.limit_offset, scale),
+        "triggered": order.engine_state.get("triggered", False) if triggered else None,
+        "display_quantity": _text(order.display_quantity, scale),
+    }
 
 
 def average_price(order: Order, scale: rules.Scale) -> Decimal:
@@ -248,8 +124,12 @@ def describe_trade(trade: Trade, user: User) -> dict[str, Any]:
     return facts
 
 
-def _dollars(price: Decimal, scale: rules.Scale) -> str:
-    return f"{price.quantize(scale.tick):f}"
+def _dollars(price: Decimal | None, scale: rules.Scale) -> str | None:
+    return None if price is None else f"{price.quantize(scale.tick):f}"
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _text(base: int | None, scale: rules.Scale) -> str | None:
