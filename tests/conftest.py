@@ -13,7 +13,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
 os.environ["KRAKAPP_DEMO"] = "1"
 os.environ["ACCOUNT_RATE_LIMITS"] = "0"
 os.environ["SECRET_KEY"] = "only for tests"
-os.environ.setdefault("KRAKAPP_HOME", str(ROOT / "var/test"))
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # tests side by side share no server
+os.environ["KRAKAPP_HOME"] = os.environ.get("KRAKAPP_HOME", str(ROOT / "var/test")) + WORKER
 sys.path.insert(0, str(ROOT))
 
 import socket  # noqa: E402
@@ -41,10 +42,25 @@ settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let no worker inherit this: it would read the settings before it has a home of its own."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let whatever runs the whole platform run one after the other; the rest goes on beside it."""
+    for item in items:
+        if "platform" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("platform"))
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[None]:
     """Run PostgreSQL and Valkey for the session, unless the environment names others."""
     needed: list[embedded.Server] = []
+    if WORKER and not (settings.EMBEDDED_POSTGRES and settings.EMBEDDED_VALKEY):
+        raise pytest.UsageError("Servers of your own are shared: run the tests with -n 0.")
     if settings.EMBEDDED_POSTGRES:
         fast = {"fsync": "off", "max_connections": "120"}  # it dies with the tests, machine and all
         needed.append(embedded.Postgres(settings.HOME, settings.RUN, fast))
