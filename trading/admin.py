@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
 from common.money import USD, Amount
-from trading.models import Book, Command, FeeTier, Order, Release, Shard, Trade
+from trading.models import Book, Command, FeeTier, HousePolicy, Order, Release, Shard, Trade
 
 
 class TradingAdmin(ReadOnlyTable):
@@ -322,7 +322,15 @@ class ShardAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(FeeTier)
 class FeeTierAdmin(ModelAdmin):
-    """What trading costs: the one thing here that staff set."""
+    """What trading costs; staff add dated rows."""
 
     list_display = ("since", "min_volume_usd", "maker_rate", "taker_rate")
     ordering = ("-since", "min_volume_usd")
+
+
+@admin.register(HousePolicy)
+class HousePolicyAdmin(ModelAdmin):
+    """How the house quotes and hedges; staff add dated rows."""
+
+    list_display = ("since", "floor_bp", "extended_bp", "weekend_bp", "sizes_usd", "skew")
+    ordering = ("-since",)

@@ -14,6 +14,7 @@ dollars for one whole share.
 """
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
@@ -131,6 +132,48 @@ STOPPING = ("stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit")
 TRAILING = ("trailing-stop", "trailing-stop-limit")
 TRIGGERED = (*STOPPING, *TRAILING)
 AT_MARKET = ("market", "stop-loss", "take-profit", "trailing-stop")
+
+
+class HousePolicy(models.Model):
+    """How the house quotes, and what it does with what it is left with, from a date on.
+
+    Distances are basis points of the reference price, one for each level, best first, and one size
+    each. Quotes lean against the house's position by `skew` of the first distance at most, so no
+    bid is ever above the reference and no ask below.
+    """
+
+    since = models.DateField(unique=True)
+    floor_bp = ArrayField(models.PositiveSmallIntegerField())  # while New York's floor is open
+    extended_bp = ArrayField(models.PositiveSmallIntegerField())  # at other hours of the week
+    weekend_bp = ArrayField(models.PositiveSmallIntegerField())
+    sizes_usd = ArrayField(models.PositiveIntegerField())
+    requote_bp = models.PositiveSmallIntegerField()  # how far the reference moves until then
+    skew = models.DecimalField(max_digits=3, decimal_places=2)
+    inventory_usd = models.PositiveIntegerField()  # the position that is leant against in full
+    jump_bp = models.PositiveSmallIntegerField()  # a price that leaps further is not believed
+    jump_calm_s = models.PositiveSmallIntegerField()  # until it has held for so long
+    hedge_usd = models.PositiveIntegerField()  # the dealer hedges a position worth more
+
+    class Meta:
+        verbose_name_plural = "house policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(skew__gte=0, skew__lt=1), name="house_skew_within_spread"
+            ),
+            models.CheckConstraint(
+                condition=Q(floor_bp__len=F("sizes_usd__len"))
+                & Q(extended_bp__len=F("sizes_usd__len"))
+                & Q(weekend_bp__len=F("sizes_usd__len")),
+                name="house_each_level_a_size",
+            ),
+            models.CheckConstraint(
+                condition=Q(inventory_usd__gt=0, hedge_usd__gt=0, requote_bp__gt=0, jump_bp__gt=0),
+                name="house_bounds_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"from {self.since}"
 
 
 class Order(models.Model):
@@ -326,6 +369,11 @@ class Order(models.Model):
                 fields=["instrument"],
                 condition=Q(status__in=["pending", "open", "partially_filled"]),
                 name="order_live",
+            ),
+            models.Index(
+                fields=["instrument", "side", "status", "filled"],
+                condition=Q(customer__isnull=True) & ~Q(type="quote"),
+                name="order_of_dealer",
             ),
         ]
 

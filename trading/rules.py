@@ -4,7 +4,9 @@ Prices are dollars for one whole share. Holds round up, once; what a customer is
 estimate rounds toward zero.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 
@@ -13,9 +15,7 @@ from common.money import EXACT, MAX_UNITS, USD
 from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
 
 SHARE_SCALE = 8
-NARROW = (3, 6, 10, 16, 25)  # basis points from the reference, level by level
-WIDE = (8, 12, 18, 25, 35)
-SIZES = (5_000, 10_000, 20_000, 30_000, 40_000)  # dollars
+BP = Decimal("0.0001")
 
 
 class PriceOffTick(DomainError):
@@ -161,19 +161,36 @@ def check_minimum(cost: int, minimum: Decimal, *, field: str) -> None:
         raise BelowMinimum(f"The smallest order is ${minimum:.2f}.", field=field)
 
 
-def house_levels(
-    reference: Decimal, *, tick: Decimal, wide: bool
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Give the house's five levels a side around a price: (ticks, USD units), best first.
+def lean(position_usd: Decimal, *, full_usd: int, skew: Decimal, first_bp: int) -> Decimal:
+    """Give how far the house's quotes move against its position, in basis points.
 
-    :param wide: while the primary market is closed and the risk is ours alone
+    A long house asks less and bids less. The move grows with the position and stays within `skew`
+    of the first level's distance.
+    """
+    share = max(min(position_usd / full_usd, Decimal(1)), Decimal(-1))
+    return -share * skew * first_bp
+
+
+def house_levels(
+    reference: Decimal,
+    *,
+    tick: Decimal,
+    away_bp: Sequence[int],
+    sizes_usd: Sequence[int],
+    lean_bp: Decimal = Decimal(0),
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Give the house's levels a side around a price: (ticks, USD units), best first.
+
+    :param away_bp: each level's distance from the reference, in basis points
+    :param lean_bp: how far both sides are moved
     """
     bids: list[tuple[int, int]] = []
     asks: list[tuple[int, int]] = []
-    for basis_points, dollars in zip(WIDE if wide else NARROW, SIZES, strict=True):
-        away = reference * basis_points / 10_000
-        bid = int(((reference - away) / tick).to_integral_value(ROUND_FLOOR))
-        ask = int(((reference + away) / tick).to_integral_value(ROUND_CEILING))
+    for basis_points, dollars in zip(away_bp, sizes_usd, strict=True):
+        below = reference * (1 + (lean_bp - basis_points) * BP)
+        above = reference * (1 + (lean_bp + basis_points) * BP)
+        bid = int((below / tick).to_integral_value(ROUND_FLOOR))
+        ask = int((above / tick).to_integral_value(ROUND_CEILING))
         if bids and bid >= bids[-1][0]:
             bid = bids[-1][0] - 1
         if asks and ask <= asks[-1][0]:
@@ -182,3 +199,38 @@ def house_levels(
             bids.append((bid, dollars * 10**USD.scale))
         asks.append((ask, dollars * 10**USD.scale))
     return bids, asks
+
+
+class PriceGuard:
+    """Believes a price that moves as prices do, and one that leapt only when it has stayed.
+
+    This is the house's kill switch against an absurd feed: a decimal point that slipped, another
+    share's price. What it does not believe, the house does not quote.
+    """
+
+    def __init__(self) -> None:
+        """Begin by believing each first price."""
+        self._believed: dict[int, Decimal] = {}
+        self._doubted: dict[int, tuple[Decimal, datetime]] = {}
+
+    def believes(
+        self, key: int, price: Decimal, *, jump_bp: int, calm_s: int, now: datetime
+    ) -> bool:
+        """Tell whether a price is within reach of the last one believed, or has held long enough.
+
+        :param jump_bp: how far it may be from the last one, in basis points
+        :param calm_s: how long a leapt price must stay within that reach of itself
+        """
+        if price <= 0:
+            return False
+        last = self._believed.get(key, price)
+        if abs(price - last) > last * jump_bp * BP:
+            leapt, since = self._doubted.get(key, (price, now))
+            if abs(price - leapt) > leapt * jump_bp * BP:
+                leapt, since = price, now
+            self._doubted[key] = leapt, since
+            if (now - since).total_seconds() < calm_s:
+                return False
+        self._doubted.pop(key, None)
+        self._believed[key] = price
+        return True

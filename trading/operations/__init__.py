@@ -3,7 +3,8 @@
 from trading.operations.acceptance import validate_order
 from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
-from trading.operations.house import Desk, HouseQuote, quote_books, trade_with_house
+from trading.operations.hedging import hedge_dealer
+from trading.operations.house import trade_with_house
 from trading.operations.leading import Leader
 from trading.operations.matching import Engine, Fenced, NotLeader, list_books
 from trading.operations.orders import (
@@ -14,6 +15,7 @@ from trading.operations.orders import (
     place_order,
     place_orders,
 )
+from trading.operations.quoting import Desk, HouseQuote, quote_books
 from trading.operations.settlement import settle_due
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "cancel_orders",
     "cancel_orders_after",
     "contradictions",
+    "hedge_dealer",
     "list_books",
     "place_order",
     "place_orders",

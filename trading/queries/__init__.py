@@ -2,6 +2,12 @@
 
 from trading.queries.audit import CHECKS
 from trading.queries.fees import Fees, fee_tier, fees_of, schedule_of
+from trading.queries.house import (
+    dealer_positions,
+    house_distances,
+    house_policy,
+    house_positions,
+)
 from trading.queries.orders import (
     average_price,
     closed_orders_of,
@@ -42,6 +48,7 @@ __all__ = [
     "closed_orders_of",
     "collar",
     "collar_width",
+    "dealer_positions",
     "describe_order",
     "describe_trade",
     "executions_of",
@@ -49,6 +56,9 @@ __all__ = [
     "fees_of",
     "fires_at",
     "fresh_reference",
+    "house_distances",
+    "house_policy",
+    "house_positions",
     "market_rule",
     "open_orders_of",
     "orders_of",

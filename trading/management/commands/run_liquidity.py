@@ -1,6 +1,7 @@
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -13,10 +14,11 @@ from trading import operations
 logger = logging.getLogger(__name__)
 
 STEP_S = 1.0
+HEDGE_S = 30.0
 
 
 class Command(BaseCommand):
-    """Keep the house's standing quotes around the reference prices."""
+    """Keep the house's standing quotes around the reference prices, and hedge its dealer."""
 
     help = "Run the house's liquidity on every book."
     requires_system_checks = ()  # `prepare` made them
@@ -26,11 +28,14 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        desk = None
+        desk, next_hedge = None, 0.0
         while not stopping.wait(STEP_S):
             try:
                 desk = desk or operations.Desk()
                 desk.step(now=clock.now())
+                if time.monotonic() >= next_hedge:
+                    operations.hedge_dealer(now=clock.now())
+                    next_hedge = time.monotonic() + HEDGE_S
                 realtime.beat("liquidity")
             except (DatabaseError, InterfaceError, DomainError):
                 logger.exception("the house stops quoting until its books answer again")
