@@ -11,7 +11,6 @@ from ledger import queries as books
 from ledger.models import Account, Hold
 from ledger.operations import InsufficientFunds
 from tests import world
-from trading import queries
 from trading.models import Command, Order, Trade
 from trading.operations import OrderDraft, log
 from trading.operations.acceptance import DuplicateClientOrderId
@@ -272,29 +271,3 @@ class TestTradeWithHouse:
         assert trade.settled_at
         assert balance(alice, "USD") == (278_400_000, 0)
         assert balance(alice, "AAPLx") == (10**8, 0)
-
-
-class TestQuotes:
-    def test_the_desk_quotes_requotes_on_a_fill_and_withdraws_without_a_price(
-        self, floor: "Floor"
-    ) -> None:
-        world.stock_house(floor.instrument)
-        alice = world.alice()
-        world.fund(alice, "100000")
-        desk = trading.operations.Desk()
-        assert desk.step(now=world.NOW) >= 1
-        floor.run()
-        assert desk.step(now=world.NOW) == 0
-        quote = queries.standing_quote(floor.instrument, "sell", now=world.NOW)
-        assert quote
-        assert len(quote.levels) == 5
-        assert quote.levels[0][0] == Decimal("278.59")
-        order = floor.place(alice, "buy", quantity="30")
-        floor.run()
-        order.refresh_from_db()
-        assert order.status == Order.Status.FILLED
-        assert desk.step(now=world.NOW) == 1
-        floor.run()
-        again = queries.standing_quote(floor.instrument, "sell", now=world.NOW)
-        assert again
-        assert again.levels == quote.levels

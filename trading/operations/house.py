@@ -15,7 +15,7 @@ from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey, Entry, Leg
-from trading import queries, rules
+from trading import queries
 from trading.models import Order, Trade
 from trading.operations.settlement import mark_settled
 from users.models import User

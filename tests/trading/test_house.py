@@ -1,0 +1,260 @@
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from django.forms.models import model_to_dict
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trading.operations
+from common.invariants import find_breaks
+from instruments.models import Instrument
+from market.models import ReferencePrice
+from tests import world
+from trading import queries, rules
+from trading.models import HousePolicy, Order, Trade
+from trading.operations import hedging
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+FIRST_ASK = Decimal("278.73")  # 8 basis points above 278.50, on the next tick
+
+
+def refer(price: str, at: datetime = world.NOW) -> None:
+    """Let the feed say a price."""
+    ReferencePrice.objects.update(price=Decimal(price), at=at)
+
+
+def set_policy(**changes: object) -> None:
+    """Make a new house policy, as staff do in the admin."""
+    terms = model_to_dict(HousePolicy.objects.latest("since"), exclude=["id"])
+    HousePolicy.objects.create(**{**terms, "since": date(2026, 11, 1), **changes})
+
+
+def best(instrument: Instrument, side: str) -> Decimal | None:
+    quote = queries.standing_quote(instrument, side, now=world.NOW)
+    return quote.levels[0][0] if quote else None
+
+
+@pytest.fixture
+def desk(floor: "Floor") -> trading.operations.Desk:
+    """Have the house quote the floor's instrument."""
+    Instrument.objects.exclude(pk=floor.instrument.pk).update(listed=False)
+    world.stock_house(floor.instrument, shares="10000", dollars="5000000")
+    desk = trading.operations.Desk()
+    desk.step(now=world.NOW)
+    floor.run()
+    return desk
+
+
+class TestQuotes:
+    def test_stand_five_deep_on_both_sides(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        for side in ("buy", "sell"):
+            quote = queries.standing_quote(floor.instrument, side, now=world.NOW)
+            assert quote
+            assert len(quote.levels) == 5
+        assert best(floor.instrument, "sell") == FIRST_ASK
+        assert best(floor.instrument, "buy") == Decimal("278.27")
+
+    def test_are_renewed_on_a_fill_and_a_drift_only(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "100000")
+        assert desk.step(now=world.NOW) == 0
+        refer("278.60")  # 4 basis points: not yet
+        assert desk.step(now=world.NOW) == 0
+        floor.place(alice, "buy", quantity="30")
+        floor.run()
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        refer("278.80")  # 7 more
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        assert best(floor.instrument, "sell") == Decimal("279.03")
+
+    def test_a_fill_is_not_forgotten_while_a_quote_still_waits(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "100000")
+        floor.place(alice, "buy", quantity="30")
+        refer("279.50")
+        assert desk.step(now=world.NOW) == 1  # and the engine is slow
+        floor.engine.run_batch(limit=1)
+        assert desk.step(now=world.NOW) == 0
+        floor.run()
+        assert desk.step(now=world.NOW) == 1
+
+    def test_lean_against_what_the_house_has_sold(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        set_policy(inventory_usd=10_000)
+        alice = world.alice()
+        world.fund(alice, "100000")
+        floor.place(alice, "buy", quantity="18")  # $5,013: half of it
+        floor.run()
+        desk.step(now=world.NOW)
+        floor.run()
+        assert queries.house_positions([floor.instrument]) == {floor.instrument.pk: -18 * 10**8}
+        assert best(floor.instrument, "sell") == Decimal("278.81")  # 3 basis points higher
+        assert best(floor.instrument, "buy") == Decimal("278.36")
+
+    def test_are_withdrawn_from_a_stale_price_and_come_back(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        late = world.NOW + timedelta(seconds=31)
+        assert desk.step(now=late) == 1
+        floor.run()
+        assert Order.objects.get(type="quote", side="buy").engine_state["levels"] == []
+        refer("278.50", at=late)
+        assert desk.step(now=late) == 1
+
+    def test_are_withdrawn_from_an_absurd_price_until_it_has_held(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        refer("27850.00")
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        assert best(floor.instrument, "sell") is None
+        soon, calm = (world.NOW + timedelta(seconds=s) for s in (59, 60))
+        refer("27851.00", at=calm)
+        assert desk.step(now=soon) == 0
+        assert desk.step(now=calm) == 1
+
+    @pytest.mark.parametrize(
+        ("at", "first"),
+        [
+            (datetime(2026, 11, 20, 15, tzinfo=UTC), 8),  # New York's floor
+            (datetime(2026, 11, 20, 3, tzinfo=UTC), 12),  # the night before
+            (datetime(2026, 11, 21, 15, tzinfo=UTC), 20),  # Saturday
+        ],
+    )
+    def test_are_wider_the_less_is_known(self, db: None, at: datetime, first: int) -> None:
+        assert queries.house_distances(queries.house_policy(at), at)[0] == first
+
+
+class TestHedges:
+    @pytest.fixture(autouse=True)
+    def _lasting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let hedges stand: the engine's clock is not stopped, as the desk's is."""
+        monkeypatch.setattr(hedging, "STANDS_FOR", timedelta(days=3650))
+
+    def sell_to_dealer(self, floor: "Floor", shares: int) -> None:
+        """Let Carol's card sell shares to the dealer."""
+        carol = world.carol()
+        world.give(carol, floor.instrument, str(shares))
+        trading.operations.trade_with_house(
+            customer=carol,
+            instrument=floor.instrument,
+            side="sell",
+            quantity=shares * 10**8,
+            price=Decimal("278.20"),
+            now=world.NOW,
+            key=f"card:{shares}",
+        )
+
+    def test_what_cards_sold_is_offered_inside_the_houses_spread(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 40)
+        assert trading.operations.hedge_dealer(now=world.NOW) == 1
+        floor.run()
+        alice = world.alice()
+        world.fund(alice, "100000")
+        floor.place(alice, "buy", quantity="40")
+        floor.run()
+        trade = Trade.objects.get(venue="book")
+        assert (trade.price, trade.quantity) == (Decimal("278.50"), 40 * 10**8)
+        assert trade.sell_order.customer is None
+        assert queries.dealer_positions() == {}
+        assert list(find_breaks(queries.CHECKS)) == []
+
+    def test_one_at_a_time_until_it_expires(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 40)
+        trading.operations.hedge_dealer(now=world.NOW)
+        assert trading.operations.hedge_dealer(now=world.NOW) == 0
+        floor.run()
+        hedge = Order.objects.latest("id")
+        trading.operations.cancel_order(order=hedge, now=world.NOW)
+        floor.run()
+        assert trading.operations.hedge_dealer(now=world.NOW) == 1
+
+    def test_never_meet_the_houses_own_quotes(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 40)
+        refer("270.00")  # far below the bids that still stand
+        trading.operations.hedge_dealer(now=world.NOW)
+        floor.run()
+        assert not Trade.objects.filter(venue="book").exists()
+        assert Order.objects.latest("id").reason == "self_trade"
+
+    def test_small_positions_and_stale_prices_are_left(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 10)  # $2,785
+        assert trading.operations.hedge_dealer(now=world.NOW) == 0
+        self.sell_to_dealer(floor, 30)
+        assert trading.operations.hedge_dealer(now=world.NOW + timedelta(minutes=1)) == 0
+        assert trading.operations.hedge_dealer(now=world.NOW) == 1
+
+
+class TestRules:
+    @given(
+        position=st.decimals(-(10**7), 10**7, places=2),
+        more=st.decimals(0, 10**6, places=2),
+        reference=st.decimals(Decimal("0.5"), 5000, places=2),
+    )
+    def test_leaning_never_puts_a_bid_above_the_reference_or_an_ask_below(
+        self, position: Decimal, more: Decimal, reference: Decimal
+    ) -> None:
+        def levels(held: Decimal) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+            lean = rules.lean(held, full_usd=500_000, skew=Decimal("0.75"), first_bp=8)
+            return rules.house_levels(
+                reference,
+                tick=Decimal("0.01"),
+                away_bp=[8, 12, 18],
+                sizes_usd=[10, 20, 30],
+                lean_bp=lean,
+            )
+
+        bids, asks = levels(position)
+        longer_bids, longer_asks = levels(position + more)
+        assert asks[0][0] * Decimal("0.01") >= reference
+        assert not bids or bids[0][0] * Decimal("0.01") <= reference
+        assert longer_asks[0] <= asks[0]
+        assert not longer_bids or longer_bids[0] <= bids[0]
+        assert [t for t, _ in asks] == sorted({t for t, _ in asks})
+        assert [t for t, _ in bids] == sorted({t for t, _ in bids}, reverse=True)
+
+    def test_a_leap_is_believed_only_where_it_stays(self) -> None:
+        guard = rules.PriceGuard()
+        told = [
+            (0, "100"),
+            (1, "109"),
+            (2, "10900"),
+            (3, "109"),
+            (4, "50"),
+            (20, "200"),
+            (49, "51"),
+        ]
+        believed = [
+            guard.believes(
+                1,
+                Decimal(price),
+                jump_bp=1_000,
+                calm_s=30,
+                now=world.NOW + timedelta(seconds=second),
+            )
+            for second, price in told
+        ]
+        assert believed == [True, True, False, True, False, False, False]
+        for price in ("0", "-1"):
+            assert not guard.believes(1, Decimal(price), jump_bp=1_000, calm_s=30, now=world.NOW)
