@@ -4,6 +4,8 @@ from django.db.models import Q, QuerySet
 
 from instruments.models import Instrument
 
+ISSUER = "Backed Assets (JE) Limited, Jersey"  # of everything in xstocks.csv
+
 
 def listed() -> QuerySet[Instrument]:
     """List what can be traded or watched, by symbol."""

@@ -6,6 +6,7 @@ import { live } from "./live.js";
 import { figure, make, shares } from "./live-figures.js";
 
 const DEPTH = 10;
+const NEAR = 5; // what phones show of them
 const SIDES = {
   asks: { words: "Sell", taker: "buy", better: (a, b) => a - b },
   bids: { words: "Buy", taker: "sell", better: (a, b) => b - a },
@@ -69,11 +70,12 @@ class OrderBook extends HTMLElement {
 
   /** Make the rows once; asks stand upside down, so the best prices meet in the middle. */
   slots(side) {
-    const rows = Array.from({ length: DEPTH }, () => {
+    const rows = Array.from({ length: DEPTH }, (_, index) => {
       const [price, quantity, total] = [0, 1, 2].map(() => make("span"));
       const bar = make("span", { className: "book-bar", ariaHidden: "true" });
       const row = make("button", { type: "button", className: "book-row", hidden: true, tabIndex: -1 }, bar, price, quantity, total);
       row.dataset.side = side;
+      row.toggleAttribute("data-far", index >= NEAR);
       return { row, bar, price, quantity, total };
     });
     this.rows[side] = rows;

@@ -1,11 +1,12 @@
 /**
- * `<price-chart symbol="AAPLx" name="Apple" decimals="2" range="1d">`: past prices by REST, the forming
- * candle by the channel `ohlc`. Drawn by TradingView's Lightweight Charts, which it credits; says where
- * prices are simulated, and puts what the picture shows into one sentence for screen readers.
+ * `<price-chart symbol="AAPLx" name="Apple" decimals="2" range="1d" sprite="…/sprite.svg">`: past prices by
+ * REST, the forming candle by the channel `ohlc`, own trades from the list of them on the same page. Says
+ * where prices are simulated, and puts what the picture shows into one sentence for screen readers; the
+ * arrow keys read it bar by bar.
  */
-import { AreaSeries, CandlestickSeries, createChart } from "../vendor/lightweight-charts/lightweight-charts.mjs";
+import { ChartPicture } from "./chart-picture.js";
 import { live } from "./live.js";
-import { figure, make } from "./live-figures.js";
+import { figure, make, shares } from "./live-figures.js";
 
 const RANGES = {
   "1h": { label: "1H", words: "1 hour", interval: "1m", minutes: 1, bars: 60 },
@@ -14,56 +15,68 @@ const RANGES = {
   "1m": { label: "1M", words: "1 month", interval: "4h", minutes: 240, bars: 186 },
   "1y": { label: "1Y", words: "1 year", interval: "1d", minutes: 1440, bars: 366 },
 };
-const KINDS = { line: "Line", candles: "Candles" };
-let count = 0;
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -12, PageUp: 12, Home: -Infinity, End: Infinity };
+const FILLS = "[data-own-fill]";
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const seconds = (time) => Math.floor(Date.parse(time) / 1000);
-const number = ({ open, high, low, close }) => ({ open: +open, high: +high, low: +low, close: +close });
+const known = (bar, time) => ({ time, open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close, volume: +(bar.volume ?? 0) });
 
 class PriceChart extends HTMLElement {
   connectedCallback() {
     this.symbol = this.getAttribute("symbol");
     this.decimals = Number(this.getAttribute("decimals") ?? 2);
     this.bars = new Map();
+    this.fills = [];
     this.kind = "line";
     this.build();
-    this.recolor = () => this.paint();
-    document.documentElement.addEventListener("theme", this.recolor);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.recolor);
+    this.settled = (event) => event.target.querySelector?.(FILLS) && this.mark();
+    document.addEventListener("htmx:afterSettle", this.settled);
     this.show(RANGES[this.getAttribute("range")] ? this.getAttribute("range") : "1d");
   }
 
   disconnectedCallback() {
     this.stop?.();
     this.loading?.abort();
-    this.chart?.remove();
-    document.documentElement.removeEventListener("theme", this.recolor);
-    matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", this.recolor);
+    this.picture?.remove();
+    document.removeEventListener("htmx:afterSettle", this.settled);
   }
 
   build() {
-    this.canvas = make("div", { className: "chart-canvas", role: "img", ariaLabel: "Price chart, loading" });
+    this.canvas = make("div", { className: "chart-canvas skeleton", tabIndex: 0, role: "slider", ariaLabel: "Price chart, loading" });
+    this.canvas.dataset.stale = "";
+    this.readout = make("p", { className: "chart-readout", ariaHidden: "true" });
     this.note = make("span", { textContent: "Simulated prices", hidden: true });
+    this.traded = make("span", { textContent: "Bars: shares traded here", hidden: true });
     this.problem = make("p", { className: "chart-problem", role: "status" });
     const credit = make("a", { href: "https://www.tradingview.com/", rel: "noopener", target: "_blank", textContent: "Charts by TradingView" });
-    const tools = make("div", { className: "chart-tools" }, this.choice("Range", RANGES, (range) => this.show(range)), this.choice("Kind", KINDS, (kind) => this.redraw(kind)));
-    this.replaceChildren(tools, this.canvas, this.problem, make("p", { className: "chart-foot" }, this.note, credit));
-    const layout = { attributionLogo: false }; // its style would break the page's policy: the credit stands below
-    this.chart = createChart(this.canvas, { autoSize: true, layout, handleScroll: { vertTouchDrag: false } });
-    this.paint();
+    const tools = make("div", { className: "chart-tools" }, this.ranges(), this.candles());
+    this.replaceChildren(tools, this.canvas, this.readout, this.problem, make("p", { className: "chart-foot" }, this.note, this.traded, credit));
+    this.picture = new ChartPicture(this.canvas, this.decimals, (bar) => this.read(bar));
+    this.canvas.addEventListener("keydown", (event) => this.step(event));
+    this.canvas.addEventListener("blur", () => this.rest());
   }
 
-  choice(label, options, choose) {
-    const name = `chart-${++count}`;
-    const radios = Object.entries(options).map(([value, option]) => {
-      const input = make("input", { type: "radio", name, value });
-      input.checked = value === (label === "Kind" ? this.kind : (this.getAttribute("range") ?? "1d"));
-      return make("label", {}, input, make("span", { textContent: option.label ?? option }));
+  ranges() {
+    const radios = Object.entries(RANGES).map(([value, { label, words }]) => {
+      const input = make("input", { type: "radio", name: `range-${this.symbol}`, value, ariaLabel: words });
+      input.checked = value === (this.getAttribute("range") ?? "1d");
+      return make("label", {}, input, make("span", { textContent: label }));
     });
-    const set = make("fieldset", { className: "segments" }, make("legend", { className: "sr-only", textContent: label }), ...radios);
-    set.addEventListener("change", (event) => choose(event.target.value));
+    const set = make("fieldset", { className: "segments" }, make("legend", { className: "sr-only", textContent: "Range" }), ...radios);
+    set.addEventListener("change", (event) => this.show(event.target.value));
     return set;
+  }
+
+  candles() {
+    const button = make("button", { type: "button", className: "icon-button", title: "Candles", ariaLabel: "Candles", ariaPressed: "false" });
+    button.innerHTML = '<svg class="icon" aria-hidden="true"><use></use></svg>';
+    button.querySelector("use").setAttribute("href", `${this.getAttribute("sprite")}#chart-candlestick`);
+    button.addEventListener("click", () => {
+      this.kind = this.kind === "line" ? "candles" : "line";
+      button.ariaPressed = String(this.kind === "candles");
+      this.redraw();
+    });
+    return button;
   }
 
   async show(range) {
@@ -77,79 +90,94 @@ class PriceChart extends HTMLElement {
       const response = await fetch(url, { signal: this.loading.signal });
       if (!response.ok) throw new Error(response.statusText);
       const { results } = await response.json();
-      this.bars = new Map(results.map((bar) => [seconds(bar.time), { time: seconds(bar.time), ...number(bar) }]));
+      this.bars = new Map(results.map((bar) => [seconds(bar.time), known(bar, seconds(bar.time))]));
       this.note.hidden = !results.some((bar) => bar.simulated);
       this.problem.textContent = results.length ? "" : "There are no prices for this time yet.";
     } catch (error) {
       if (error.name === "AbortError") return;
       this.problem.textContent = "The past prices did not arrive. Choose the range again to try once more.";
     }
-    this.redraw(this.kind);
+    this.canvas.classList.remove("skeleton");
+    this.redraw();
     this.stop = live.subscribe("ohlc", { symbol: [`${this.symbol}/USD`], interval: minutes }, (message) => this.hear(message));
   }
 
   hear({ type, data }) {
     for (const bar of data) {
       if (bar.interval !== this.range.minutes) continue;
-      const time = seconds(bar.interval_begin);
-      const known = { time, ...number(bar) };
-      this.bars.set(time, known);
-      if (type === "update" && time >= (this.newest ?? 0)) this.draw(known);
+      const one = known(bar, seconds(bar.interval_begin));
+      this.bars.set(one.time, one);
+      if (type !== "update" || one.time < (this.newest ?? 0)) continue;
+      this.newest = one.time;
+      this.picture.update(one);
     }
-    if (type === "snapshot") this.redraw(this.kind);
+    if (type === "snapshot") this.redraw();
+    else this.describe();
   }
 
-  draw(bar) {
-    this.newest = bar.time;
-    this.series.update(this.kind === "line" ? { time: bar.time, value: bar.close } : bar);
-    this.describe();
+  get shown() {
+    return [...this.bars.values()].sort((a, b) => a.time - b.time).slice(-this.range.bars);
   }
 
-  redraw(kind) {
-    this.kind = kind;
-    if (this.series) this.chart.removeSeries(this.series);
-    const format = { type: "price", precision: this.decimals, minMove: 10 ** -this.decimals };
-    this.series = this.chart.addSeries(kind === "line" ? AreaSeries : CandlestickSeries, { priceFormat: format, priceLineVisible: false });
-    const bars = [...this.bars.values()].sort((a, b) => a.time - b.time).slice(-this.range.bars);
+  redraw() {
+    const bars = this.shown;
     this.newest = bars.at(-1)?.time;
-    this.series.setData(kind === "line" ? bars.map(({ time, close }) => ({ time, value: close })) : bars);
-    this.chart.timeScale().applyOptions({ timeVisible: this.range.minutes < 1440 });
-    this.chart.timeScale().fitContent();
-    this.paint();
+    this.traded.hidden = !bars.some((bar) => bar.volume);
+    this.picture.draw(this.kind, bars, this.range.minutes);
+    this.mark();
+  }
+
+  /** Own trades stand in a list on the page, which follows the customer's executions; here they get arrows. */
+  mark() {
+    this.fills = [...document.querySelectorAll(FILLS)].map(({ dataset }) => ({ time: seconds(dataset.ownFill), side: dataset.side }));
+    this.picture.mark(this.fills);
     this.describe();
   }
 
-  /** Take the colors of the theme. */
-  paint() {
-    const [ink, line, up, down, accent] = ["--ink-faint", "--line", "--up", "--down", "--accent"].map(color);
-    const grid = { vertLines: { visible: false }, horzLines: { color: line } };
-    this.chart.applyOptions({
-      layout: { background: { color: "transparent" }, textColor: ink, fontFamily: getComputedStyle(this).fontFamily, attributionLogo: false },
-      grid,
-      rightPriceScale: { borderVisible: false },
-      timeScale: { borderVisible: false },
-    });
-    const candles = { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false };
-    this.series?.applyOptions(this.kind === "line" ? { lineColor: accent, topColor: tint(accent, 0.28), bottomColor: tint(accent, 0), lineWidth: 2 } : candles);
+  step(event) {
+    const step = STEPS[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const last = this.shown.length - 1;
+    this.at = Math.min(last, Math.max(0, (this.at ?? last) + step));
+    this.read(this.shown[this.at]);
+    this.picture.point(this.shown[this.at]);
   }
 
-  /** Say what the picture shows. */
+  rest() {
+    this.at = undefined;
+    this.picture.point(null);
+    this.read(null);
+  }
+
+  /** Say one bar in figures; without one, nothing. */
+  read(bar) {
+    const when = bar && this.picture.moment(bar.time);
+    const volume = bar?.volume ? `, ${shares(bar.volume)} traded` : "";
+    const words = bar ? `${when}: ${this.dollars(bar.close)}, low ${this.dollars(bar.low)}, high ${this.dollars(bar.high)}${volume}` : "";
+    this.readout.textContent = words;
+    this.canvas.ariaValueText = words || this.sentence;
+  }
+
+  dollars(value) {
+    return `$${figure(value, this.decimals)}`;
+  }
+
+  /** Say what the whole picture shows. */
   describe() {
-    const bars = [...this.bars.values()].slice(-this.range.bars);
+    const bars = this.shown;
     if (!bars.length) return;
     const [first, last] = [bars[0].open, bars.at(-1).close];
     const pct = ((last - first) / first) * 100;
-    const dollars = (value) => `$${figure(value, this.decimals)}`;
-    const extremes = `lowest ${dollars(Math.min(...bars.map((bar) => bar.low)))}, highest ${dollars(Math.max(...bars.map((bar) => bar.high)))}`;
-    const name = this.getAttribute("name") ?? this.symbol;
-    this.canvas.ariaLabel = `${name}, ${this.range.words}: from ${dollars(first)} to ${dollars(last)}, ${pct < 0 ? "down" : "up"} ${figure(Math.abs(pct))}%, ${extremes}`;
+    const extremes = `lowest ${this.dollars(Math.min(...bars.map((bar) => bar.low)))}, highest ${this.dollars(Math.max(...bars.map((bar) => bar.high)))}`;
+    const mine = this.fills.filter((fill) => fill.time >= bars[0].time).length;
+    this.sentence = `${this.range.words}: from ${this.dollars(first)} to ${this.dollars(last)}, ${pct < 0 ? "down" : "up"} ${figure(Math.abs(pct))}%, ${extremes}${mine ? `, with ${mine} of your trades` : ""}`;
+    this.canvas.ariaLabel = `${this.getAttribute("name") ?? this.symbol}, price chart`;
+    this.canvas.ariaValueMin = "0";
+    this.canvas.ariaValueMax = String(bars.length - 1);
+    this.canvas.ariaValueNow = String(this.at ?? bars.length - 1);
+    if (this.at === undefined) this.canvas.ariaValueText = this.sentence;
   }
-}
-
-/** Give a color of the theme with some transparency; registered tokens arrive as rgb(). */
-function tint(value, alpha) {
-  const parts = value.match(/[\d.]+/g);
-  return value.startsWith("rgb") && parts ? `rgba(${parts.slice(0, 3).join(", ")}, ${alpha})` : "transparent";
 }
 
 customElements.define("price-chart", PriceChart);

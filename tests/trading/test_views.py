@@ -1,13 +1,15 @@
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from common import clock
 from tests import world
 from tests.trading.floor import Floor
-from trading.models import Order
+from trading.models import Book, Order
 from users.models import User
 
 HTMX = {"HX-Request": "true"}
@@ -66,6 +68,45 @@ class TestInstrumentPage:
     def test_of_something_unknown_is_not_there(self, floor: Floor) -> None:
         for symbol in ("NOPEx", "%00", "A" * 300):
             assert Client().get(f"/markets/{symbol}/").status_code == 404
+
+    def test_says_that_prices_are_simulated_and_who_issues(self, floor: Floor) -> None:
+        said = text(Client().get("/markets/AAPLx/"))
+        assert "Simulated prices" in said
+        assert "Backed Assets" in said
+
+    def test_says_that_a_halted_market_is_halted(self, floor: Floor) -> None:
+        Book.objects.filter(instrument=floor.instrument).update(state="cancel_only")
+        said = text(Client().get("/markets/AAPLx/", headers=HTMX))
+        assert "Halted" in said
+        assert "you can cancel them" in said
+        assert "Order book" not in said  # the part that asked, alone
+
+    def test_says_when_a_paused_market_goes_on(self, floor: Floor) -> None:
+        Book.objects.filter(instrument=floor.instrument).update(
+            engine_state={"paused_until": 1_795_000_000_000_000}
+        )
+        assert "It goes on at 11:06:40 UTC" in text(Client().get("/markets/AAPLx/"))
+
+    def test_says_when_a_closed_market_opens(
+        self, floor: Floor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(clock, "now", lambda: world.NOW + timedelta(days=1))
+        said = text(Client().get("/markets/ABTx/"))
+        assert "Market closed" in said
+        assert "Monday, 23 November, 01:00 UTC" in said
+
+    def test_asks_no_more_queries_for_more_trades(
+        self, floor: Floor, browser: Client, django_assert_num_queries: Any
+    ) -> None:
+        floor.offer()
+        for number in range(3):
+            browser.post("/markets/AAPLx/place/", {**TICKET, "client_order_id": f"t{number}"})
+        floor.run()
+        with django_assert_num_queries(14):
+            browser.get("/markets/AAPLx/")
+        with django_assert_num_queries(6):
+            said = browser.get("/markets/AAPLx/orders/", headers=HTMX)
+        assert said.content.count(b"data-own-fill") == 3
 
     def test_has_no_inline_script_or_style(self, browser: Client) -> None:
         html = browser.get("/markets/AAPLx/").content.decode()

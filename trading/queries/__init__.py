@@ -8,6 +8,7 @@ from trading.queries.house import (
     house_policy,
     house_positions,
 )
+from trading.queries.markets import MarketState, market_state
 from trading.queries.orders import (
     average_price,
     closed_orders_of,
@@ -39,6 +40,7 @@ from trading.queries.replay import Replay, persisted_state
 __all__ = [
     "CHECKS",
     "Fees",
+    "MarketState",
     "Preview",
     "PriceStale",
     "Prices",
@@ -60,6 +62,7 @@ __all__ = [
     "house_policy",
     "house_positions",
     "market_rule",
+    "market_state",
     "open_orders_of",
     "orders_of",
     "persisted_state",

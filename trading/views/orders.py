@@ -21,6 +21,8 @@ from trading.views import words
 from trading.views.ticket import customer_of, find
 
 PAGE = 50
+FILLS = 200  # trades that the chart marks
+RECENT = ":10"  # of them, those that the page lists
 
 
 def own(request: HttpRequest, uid: UUID) -> Order:
@@ -70,12 +72,19 @@ def narrowed(found: QuerySet[Order], asked: Any, *, history: bool) -> QuerySet[O
 @never_cache
 @login_required
 def instrument_orders(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Give the customer's open and latest orders of one instrument, for its page."""
+    """Give the customer's open and latest orders and trades of one instrument, for its page."""
     instrument = find(symbol)
-    mine = queries.orders_of(customer_of(request)).filter(instrument=instrument)
+    customer = customer_of(request)
+    mine = queries.orders_of(customer).filter(instrument=instrument)
     live = list(mine.filter(closed_at=None).order_by("-id")[:PAGE])
     done = list(mine.exclude(closed_at=None).order_by("-id")[:5])
-    context = {"instrument": instrument, "lines": [words.line(order) for order in live + done]}
+    trades = queries.trades_of(customer).filter(instrument=instrument)[:FILLS]
+    context = {
+        "instrument": instrument,
+        "lines": [words.line(order) for order in live + done],
+        "fills": [queries.describe_trade(t, customer) | {"at": t.executed_at} for t in trades],
+        "recent": RECENT,
+    }
     return render(request, "trading/order_list.html#own", context)
 
 

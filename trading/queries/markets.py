@@ -1,0 +1,25 @@
+"""Questions about the state of a market."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from instruments.models import Instrument
+from trading.models import Book
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """Which orders a market takes now; a paused one goes on by itself."""
+
+    word: str
+    resumes_at: datetime | None
+
+
+def market_state(instrument: Instrument) -> MarketState:
+    """Give the state of an instrument's market, as the engine has last written it."""
+    book = Book.objects.filter(instrument=instrument).first()
+    if book is None:
+        return MarketState(Book.State.MAINTENANCE, None)
+    if until_us := book.engine_state.get("paused_until"):
+        return MarketState("paused", datetime.fromtimestamp(until_us / 1_000_000, tz=UTC))
+    return MarketState(book.state, None)
