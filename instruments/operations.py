@@ -52,6 +52,12 @@ def load_instruments(*, path: Path = LIST) -> int:
     return len(rows)
 
 
+def set_multipliers(*, multipliers: dict[int, Decimal]) -> None:
+    """Set what base units stand for, by instrument id; the caller's transaction makes it so."""
+    for instrument_id, multiplier in multipliers.items():
+        Instrument.objects.filter(pk=instrument_id).update(multiplier=multiplier)
+
+
 def _read(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
     for line in lines:
         always = line.pop("kraken_pro_24_7") == "1"

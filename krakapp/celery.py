@@ -23,6 +23,11 @@ app.conf.beat_schedule = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "steer the markets": {
+        "task": "trading.tasks.steer_markets",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "book the lots of settled trades": {
         "task": "portfolio.tasks.book_lots",
         "schedule": 5.0,

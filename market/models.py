@@ -30,6 +30,26 @@ class ReferencePrice(models.Model):
         return f"{self.instrument_id} {self.price}"
 
 
+class ExchangeDay(models.Model):
+    """A day of the shares' own exchange (XNYS), with its hours; none where it stays closed."""
+
+    date = models.DateField(primary_key=True)  # in New York
+    opens_at = models.DateTimeField(null=True)
+    closes_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(opens_at__isnull=True, closes_at__isnull=True)
+                | Q(opens_at__lt=F("closes_at")),
+                name="exchange_day_hours",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date}"
+
+
 class Candle(models.Model):
     """Open, high, low and close of one interval; volume in shares, from the tape only."""
 

@@ -4,17 +4,34 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 
+from common import clock
 from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
+from common.errors import DomainError
 from common.money import USD, Amount
-from trading.models import Book, Command, FeeTier, HousePolicy, Order, Release, Shard, Trade
+from trading import operations
+from trading.forms import MultiplierForm, StateForm, TierForm
+from trading.models import (
+    BandRule,
+    Book,
+    Command,
+    FeeTier,
+    HousePolicy,
+    Order,
+    Release,
+    Shard,
+    Snapshot,
+    Trade,
+)
 
 
 class TradingAdmin(ReadOnlyTable):
@@ -305,11 +322,79 @@ class CommandAdmin(TradingAdmin):
 class BookAdmin(ReadOnly, ModelAdmin):
     """The state of each market."""
 
-    list_display = ("instrument", "shard", "state", "last_price", "last_trade_at")
-    list_filter = ("state", "shard")
+    list_display = ("instrument", "shard", "state", "tier", "last_price", "last_trade_at")
+    list_filter = ("state", "tier", "shard")
     list_select_related = ("instrument", "shard")
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument__symbol",)
+    actions = None
+    actions_detail = ("change_state", "change_tier", "change_multiplier")
+
+    def has_steer_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may halt markets and carry out corporate actions."""
+        return request.user.has_perm("trading.steer_market")
+
+    @action(description="Change state", url_path="state", permissions=["steer"])  # type: ignore[untyped-decorator]
+    def change_state(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Open, restrict or close the market."""
+        return self._steer(request, object_id, StateForm, operations.change_state)
+
+    @action(description="Change tier", url_path="tier", permissions=["steer"])  # type: ignore[untyped-decorator]
+    def change_tier(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Give the market another width of price bands."""
+        return self._steer(request, object_id, TierForm, operations.change_tier)
+
+    @action(description="Change multiplier", url_path="multiplier", permissions=["steer"])  # type: ignore[untyped-decorator]
+    def change_multiplier(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Carry out a corporate action."""
+        return self._steer(request, object_id, MultiplierForm, operations.change_multiplier)
+
+    def _steer(self, request: HttpRequest, object_id: int, kind: Any, verb: Any) -> HttpResponse:
+        """Ask how and why, and do it."""
+        book = get_object_or_404(Book.objects.select_related("instrument"), pk=object_id)
+        standing = {
+            "state": book.state,
+            "tier": book.tier,
+            "multiplier": f"{book.instrument.multiplier.normalize():f}",
+        }
+        form = kind(request.POST or None, initial=standing)
+        if form.is_valid():
+            try:
+                verb(book=book, actor=request.user, now=clock.now(), **form.cleaned_data)
+            except DomainError as error:
+                messages.error(request, error.detail)
+            else:
+                messages.success(request, form.done)
+            return redirect(reverse("admin:trading_book_change", args=[object_id]))
+        page = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "book": book,
+            "opts": self.model._meta,  # noqa: SLF001 - what the admin's templates ask for
+            "title": form.title,
+        }
+        return render(request, "trading/book_steer.html", page)
+
+
+@admin.register(BandRule)
+class BandRuleAdmin(ModelAdmin):
+    """How far trades may be from the reference price: dated rows, and none is deleted."""
+
+    list_display = ("since", "tier", "below_usd", "width", "after_s", "pause_s")
+    ordering = ("-since", "tier", "below_usd")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes policy: it says what was in force when a market paused."""
+        return False
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyTable):
+    """The moments from which the engine's log can be run again."""
+
+    list_display = ("taken_at", "shard", "sequence", "engine_version", "state_hash")
+    list_select_related = ("shard",)
+    exclude = ("state",)
 
 
 @admin.register(Shard)

@@ -6,6 +6,10 @@ from django.apps import AppConfig
 class TradingConfig(AppConfig):
     name = "trading"
     default_auto_field = "django.db.models.BigAutoField"
+    staff_permissions = {
+        "Support": ["steer_market"],
+        "Compliance": ["steer_market", "add_bandrule", "change_bandrule"],
+    }
 
     def ready(self) -> None:
         """Register what answers new subscribers."""

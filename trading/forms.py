@@ -1,14 +1,19 @@
-"""What the ticket and the amend form take from a browser."""
+"""What the ticket, the amend form and the admin take from a browser."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 from uuid_utils.compat import uuid7
 
 from common.money import EXACT, AmountInvalid, parse_decimal
 from instruments.models import Instrument
-from trading.models import Order
+from trading.models import Book, Order
 from trading.operations import OrderDraft
 
 BIGGEST = Decimal("1e10")  # what the columns can keep
@@ -113,3 +118,46 @@ class AmendForm(forms.Form):
         if not asked and not self.errors:
             raise forms.ValidationError("Give another quantity, another price, or both.")
         return asked
+
+
+class SteeringForm(forms.Form):
+    """What staff say when they steer a market; the reason goes into the audit trail."""
+
+    title: ClassVar[str]
+    done: ClassVar[str]
+    reason = forms.CharField(
+        help_text="For the audit trail.", widget=UnfoldAdminTextareaWidget({"rows": 3})
+    )
+    field_order = ("state", "tier", "multiplier", "reason")
+
+
+class StateForm(SteeringForm):
+    """Which orders a market takes."""
+
+    title = "Change the market's state"
+    done = "The engine has been told; the state follows as soon as it has."
+    state = forms.ChoiceField(choices=Book.State.choices, widget=UnfoldAdminSelectWidget)
+
+
+class TierForm(SteeringForm):
+    """How wide a market's price band is."""
+
+    title = "Change the tier of price bands"
+    done = "The market has another tier."
+    tier = forms.TypedChoiceField(
+        choices=Book.Tier.choices, coerce=int, widget=UnfoldAdminSelectWidget
+    )
+
+
+class MultiplierForm(SteeringForm):
+    """A corporate action."""
+
+    title = "Change the multiplier"
+    done = "The engine has been told; it cancels every open order first."
+    multiplier = forms.DecimalField(
+        min_value=Decimal("1e-18"),
+        max_digits=30,
+        decimal_places=18,
+        help_text="Shares for one base share from now on, whole: a 4:1 split of 1 makes 4.",
+        widget=UnfoldAdminTextInputWidget,
+    )

@@ -28,7 +28,8 @@ from ledger.models import Account, Hold, HoldEntry
 class Shard(models.Model):
     """The books one engine writes: its place in the command log, its clock, and its fence.
 
-    A starting engine takes the next `epoch`; a batch of an older epoch changes no row.
+    A starting engine takes the next `epoch`; a batch of an older epoch changes no row. Commands up
+    to `purged_sequence`, given until `purged_at`, have been let go: a snapshot stands for them.
     """
 
     name = models.CharField(max_length=32, unique=True)
@@ -36,9 +37,36 @@ class Shard(models.Model):
     sequence = models.BigIntegerField(default=0)
     priority = models.BigIntegerField(default=0)
     time_us = models.BigIntegerField(default=0)  # engine time, microseconds since the epoch
+    purged_sequence = models.BigIntegerField(default=0)
+    purged_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name
+
+
+class Snapshot(models.Model):
+    """A shard as it was after one command: a replay may begin here.
+
+    `state` is the engine's ShardState as compressed JSON, `state_hash` the engine's own hash of it,
+    and `engine_version` names the code that made it, for another may match otherwise.
+    """
+
+    shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="snapshots")
+    sequence = models.BigIntegerField()
+    engine_version = models.CharField(max_length=12)
+    state_hash = models.CharField(max_length=64)
+    state = models.BinaryField()
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shard", "sequence", "engine_version"], name="snapshot_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.shard_id} after {self.sequence}"
 
 
 class Book(models.Model):
@@ -53,12 +81,20 @@ class Book(models.Model):
         MAINTENANCE = "maintenance"
         DELISTED = "delisted"
 
+    class Tier(models.IntegerChoices):
+        TIER_1 = 1
+        TIER_2 = 2
+
     instrument = models.OneToOneField(Instrument, on_delete=models.PROTECT, related_name="book")
     shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="books")
     state = models.CharField(max_length=12, choices=State, default=State.ONLINE)
+    tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.TIER_2)  # of price bands
     engine_state = models.JSONField(default=dict)  # the engine's InstrumentState, as persisted
     last_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
     last_trade_at = models.DateTimeField(null=True)
+
+    class Meta:
+        permissions = [("steer_market", "Can halt markets and carry out corporate actions")]
 
     def __str__(self) -> str:
         return f"book of {self.instrument_id}"
@@ -174,6 +210,36 @@ class HousePolicy(models.Model):
 
     def __str__(self) -> str:
         return f"from {self.since}"
+
+
+class BandRule(models.Model):
+    """How far trades may be from the reference price, from a date on, before trading pauses.
+
+    A tier may have several: the one with the lowest `below_usd` above the price holds, and the one
+    without for all other prices.
+    """
+
+    since = models.DateField()
+    tier = models.PositiveSmallIntegerField(choices=Book.Tier)
+    below_usd = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+    width = models.DecimalField(max_digits=6, decimal_places=4)  # share of the reference
+    after_s = models.PositiveIntegerField(default=15)
+    pause_s = models.PositiveIntegerField(default=300)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["since", "tier", "below_usd"],
+                name="band_rule_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(width__gt=0, width__lt=1, pause_s__gt=0), name="band_rule_sound"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"tier {self.tier} from {self.since}"
 
 
 class Order(models.Model):

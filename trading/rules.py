@@ -16,6 +16,7 @@ from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
 
 SHARE_SCALE = 8
 BP = Decimal("0.0001")
+ABSURD = 100
 
 
 class PriceOffTick(DomainError):
@@ -150,6 +151,16 @@ def collar(reference: Decimal, *, side: str, width: Decimal, tick: Decimal) -> D
     limit = reference * (1 + width if buying else 1 - width)
     whole = (limit / tick).to_integral_value(ROUND_FLOOR if buying else ROUND_CEILING)
     return max(whole, Decimal(1)) * tick
+
+
+def is_believable(price: int | Decimal, before: int | Decimal | None) -> bool:
+    """Tell whether a price can be true: positive, and not a hundred times the one before or less.
+
+    A feed that slips a decimal or a currency is off by that much; markets are not.
+    """
+    if price <= 0:
+        return False
+    return before is None or (before < price * ABSURD and price < before * ABSURD)
 
 
 def check_minimum(cost: int, minimum: Decimal, *, field: str) -> None:

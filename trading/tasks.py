@@ -16,3 +16,9 @@ def settle() -> int:
 def roll_up_volume() -> int:
     """Count what customers traded, day by day."""
     return operations.roll_up_volume(now=clock.now())
+
+
+@shared_task(name="trading.tasks.steer_markets")
+def steer_markets() -> int:
+    """Tell the engines what sessions and price bands have become."""
+    return operations.steer_markets(now=clock.now())

@@ -2,12 +2,13 @@
 
 from market.operations.feed import FeedRun, become_only_feed, start_feed
 from market.operations.stars import star, unstar
-from market.operations.states import publish_state
+from market.operations.states import keep_states, publish_state
 from market.operations.tape import record_trades
 
 __all__ = [
     "FeedRun",
     "become_only_feed",
+    "keep_states",
     "publish_state",
     "record_trades",
     "star",

@@ -6,7 +6,14 @@ from trading.operations.fees import roll_up_volume
 from trading.operations.hedging import hedge_dealer
 from trading.operations.house import trade_with_house
 from trading.operations.leading import Leader
-from trading.operations.matching import Engine, Fenced, NotLeader, list_books
+from trading.operations.markets import (
+    change_multiplier,
+    change_state,
+    change_tier,
+    list_books,
+    steer_markets,
+)
+from trading.operations.matching import Engine, Fenced, NotLeader
 from trading.operations.orders import (
     amend_order,
     cancel_order,
@@ -31,6 +38,9 @@ __all__ = [
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",
+    "change_multiplier",
+    "change_state",
+    "change_tier",
     "contradictions",
     "hedge_dealer",
     "list_books",
@@ -39,6 +49,7 @@ __all__ = [
     "quote_books",
     "roll_up_volume",
     "settle_due",
+    "steer_markets",
     "trade_with_house",
     "validate_order",
 ]

@@ -4,7 +4,9 @@ import logging
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 
-from trading.operations.matching import BATCH, Engine, list_books
+from common import clock
+from trading.operations.markets import list_books, steer_markets
+from trading.operations.matching import BATCH, Engine
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Leader:
         if self._engine is None:
             self._engine = Engine(self.shard_name)
             list_books(shard_name=self.shard_name)
+            steer_markets(now=clock.now())
             logger.info("leading %s, epoch %s", self.shard_name, self._engine.epoch)
         return self._engine
 

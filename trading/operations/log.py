@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from common.money import EXACT
 from instruments.models import Instrument
+from instruments.operations import set_multipliers
 from trading import engine
 from trading.engine import Fill, OrderState, Outcome
 from trading.models import LIMITED
@@ -49,6 +51,7 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
     _write_releases(batch.releases)
     _write_orders(batch.orders.values(), instruments)
     _write_books(batch, instruments)
+    _write_multipliers(batch, instruments)
     _write_deadlines(batch.deadlines)
     return trades
 
@@ -234,6 +237,19 @@ def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
                 """,
                 _columns(rows),
             )
+
+
+def _write_multipliers(batch: Batch, instruments: dict[int, Instrument]) -> None:
+    """Give each instrument the multiplier that its book has now."""
+    now = {id_: multiplier_of(state) for id_, state in batch.instruments.items()}
+    changed = {id_: m for id_, m in now.items() if instruments[id_].multiplier != m}
+    if changed:
+        set_multipliers(multipliers=changed)
+
+
+def multiplier_of(state: engine.InstrumentState) -> Decimal:
+    """Give the multiplier that the engine counts in 10^-18."""
+    return Decimal(state.multiplier_e18).scaleb(-18, EXACT)
 
 
 def _write_deadlines(deadlines: dict[int, int | None]) -> None:

@@ -10,18 +10,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from django.db import connection, transaction
 
+import market.operations
+import market.queries
 from common import realtime
 from common.errors import DomainError
 from instruments.models import Instrument
-from market import operations as market
 from trading import engine, queries, rules
-from trading.models import Book, Command, Order, Shard
+from trading.models import Command, Order, Shard
 from trading.operations import log
 
 logger = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Engine:
             cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
             (anchor_us,) = cursor.fetchone() or (0,)
         self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
-        self.instruments = {i.pk: i for i in Instrument.objects.all()}
+        self._read_instruments()
         self.core = engine.Engine(queries.persisted_state(shard.pk))
         self._published: dict[str, str] = {}
         self._seen: deque[tuple[float, int]] = deque()
@@ -92,9 +94,10 @@ class Engine:
                 outcome = self.core.apply(self.sequence, at, kind, payload)
                 batch.add(command_id, self.sequence, at, outcome)
             if batch.instruments.keys() - self.instruments.keys():
-                self.instruments = {i.pk: i for i in Instrument.objects.all()}
+                self._read_instruments()
             self._move_on(before)
             trades = log.write(batch, self.instruments)
+            self._follow_multipliers(batch)
             numbers = _number_executions(batch)
         self._announce(batch, trades, numbers)
         return len(batch.commands)
@@ -127,6 +130,43 @@ class Engine:
         for instrument_id in self.instruments:
             self._publish_book(instrument_id)
         self._publish_states(self.core.shard.books)
+        market.operations.keep_states(states=self._published)
+
+    def tell_marks(self, *, now: datetime) -> int:
+        """Put the reference prices that somebody waits for into the inbox, as one `mark`.
+
+        What is stale or cannot be believed is not told: no order fires by it. The caller asks at
+        most once a second.
+
+        :returns: how many prices it carries
+        """
+        oldest = queries.market_rule(now).reference_max_age_s
+        prices = {}
+        for symbol, reference in market.queries.references(list(self.instruments.values())).items():
+            instrument = self._by_symbol[symbol]
+            ticks = round(reference.price / instrument.tick_size)
+            fresh = (now - reference.at).total_seconds() <= oldest
+            if fresh and self._believable(instrument.pk, ticks):
+                prices[instrument.pk] = ticks
+        wanted = self.core.marks_wanted(prices)
+        if wanted:
+            payload = {"prices": {str(id_): ticks for id_, ticks in wanted.items()}}
+            Command.objects.create(shard_id=self.shard_id, kind="mark", payload=payload)
+        return len(wanted)
+
+    def _believable(self, instrument_id: int, ticks: int) -> bool:
+        """Tell whether a price can be true beside what the book last saw."""
+        book = self.core.shard.books.get(instrument_id)
+        return book is not None and rules.is_believable(ticks, book.state.mark or book.state.last)
+
+    def _follow_multipliers(self, batch: log.Batch) -> None:
+        """Count by the multipliers that the batch has brought into force."""
+        for id_, state in batch.instruments.items():
+            self.instruments[id_].multiplier = log.multiplier_of(state)
+
+    def _read_instruments(self) -> None:
+        self.instruments = {i.pk: i for i in Instrument.objects.all()}
+        self._by_symbol = {i.symbol: i for i in self.instruments.values()}
 
     def _inbox(self, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
         """Read unsequenced commands above the low-water mark; all of them once a minute."""
@@ -206,8 +246,8 @@ class Engine:
         for id_ in instrument_ids:
             symbol, state = self.instruments[id_].symbol, self.core.shard.books[id_].state
             word = "paused" if state.paused_until else state.state
-            if self._published.get(symbol, "online") != word:
-                market.publish_state(symbol=symbol, state=word)
+            if self._published.get(symbol) != word:
+                market.operations.publish_state(symbol=symbol, state=word)
                 self._published[symbol] = word
 
     def _publish_book(self, instrument_id: int) -> None:
@@ -228,38 +268,6 @@ class Engine:
             },
             keep_as=f"market:book:{instrument.symbol}",
         )
-
-
-@transaction.atomic
-def list_books(*, shard_name: str) -> int:
-    """Give every listed instrument without a book one, by a command to the engine.
-
-    :returns: how many are new
-    """
-    shard, _ = Shard.objects.get_or_create(name=shard_name)
-    missing = list(Instrument.objects.filter(listed=True, book=None).order_by("id"))
-    Book.objects.bulk_create(
-        [Book(instrument=instrument, shard=shard) for instrument in missing], ignore_conflicts=True
-    )
-    Command.objects.bulk_create(
-        Command(shard=shard, kind="instrument", payload=_listing(instrument))
-        for instrument in missing
-    )
-    if missing:
-        realtime.nudge("engine")
-    return len(missing)
-
-
-def _listing(instrument: Instrument) -> dict[str, Any]:
-    num, den = instrument.tick_size.as_integer_ratio()
-    return {
-        "instrument": instrument.pk,
-        "tick_num": num,
-        "tick_den": den,
-        "base_scale": rules.SHARE_SCALE,
-        "multiplier_e18": queries.scale_of(instrument).multiplier_e18,
-        "state": "online",
-    }
 
 
 def _try_lock(shard_id: int) -> bool:

@@ -278,6 +278,7 @@ def _payload(order: Order, terms: Terms) -> dict[str, Any]:
         "post_only": order.post_only,
         "reduce_only": order.reduce_only,
         "stp": order.self_trade_prevention,
+        "multiplier_e18": queries.scale_of(order.instrument).multiplier_e18,
         **terms.special,
     }
 

@@ -58,7 +58,10 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
     )
     commands, increases = [], []
     for quote in quotes:
-        payload: dict[str, Any] = {"instrument": quote.instrument.pk}
+        payload: dict[str, Any] = {
+            "instrument": quote.instrument.pk,
+            "multiplier_e18": queries.scale_of(quote.instrument).multiplier_e18,
+        }
         for side, name, levels in (("buy", "bid", quote.bids), ("sell", "ask", quote.asks)):
             order = standing[quote.instrument.pk, side]
             more = _fill_up(order, quote.need(side), available)
@@ -90,6 +93,7 @@ class Desk:
         self.last_trade = Trade.objects.order_by("-id").values_list("id", flat=True).first() or 0
         self._due: set[int] = set()  # a book whose last quote still waits is tried again
         self._guard = rules.PriceGuard()
+        self._multipliers: dict[int, Decimal] = {}
 
     def step(self, *, now: datetime) -> int:
         """Quote what changed since the last step.
@@ -99,7 +103,7 @@ class Desk:
         policy = queries.house_policy(now)
         instruments = list(Instrument.objects.filter(listed=True).order_by("id"))
         prices = self._prices(instruments, policy, now)
-        self._due |= self._hit()
+        self._due |= self._hit() | self._recounted(instruments)
         self._due |= {pk for pk, price in prices.items() if self._drifted(pk, price, policy)}
         wanted = [instrument for instrument in instruments if instrument.pk in self._due]
         positions = queries.house_positions(wanted)
@@ -152,6 +156,11 @@ class Desk:
         if rows:
             self.last_trade = rows[-1][0]
         return {instrument_id for _, instrument_id in rows}
+
+    def _recounted(self, instruments: Sequence[Instrument]) -> set[int]:
+        """Find the books whose multiplier is another one: the quote went with the old one."""
+        before, self._multipliers = self._multipliers, {i.pk: i.multiplier for i in instruments}
+        return {pk for pk, m in self._multipliers.items() if before.get(pk, m) != m}
 
 
 def _quote_at(

@@ -1,6 +1,7 @@
 """Questions about orders, trades and what an order would cost."""
 
 from trading.queries.audit import CHECKS
+from trading.queries.bands import BandPolicy
 from trading.queries.fees import Fees, fee_tier, fees_of, schedule_of
 from trading.queries.house import (
     dealer_positions,
@@ -39,6 +40,7 @@ from trading.queries.replay import Replay, persisted_state
 
 __all__ = [
     "CHECKS",
+    "BandPolicy",
     "Fees",
     "MarketState",
     "Preview",

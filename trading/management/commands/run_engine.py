@@ -8,13 +8,14 @@ import redis
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from common import realtime
+from common import clock, realtime
 from trading import operations
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # the inbox is read this often even if no nudge comes
 STANDBY_S = 0.5
+MARKS_S = 1.0
 BEAT_S = 5.0
 REPUBLISH_S = 30.0  # Redis may have been emptied
 
@@ -50,12 +51,15 @@ class Command(BaseCommand):
         self.stopping = True
 
     def _lead(self, leader: operations.Leader) -> None:
-        next_beat = next_publication = 0.0
+        next_beat = next_publication = next_marks = 0.0
         while not self.stopping:
             now = time.monotonic()
             if now >= next_publication:
                 leader.engine().publish_all()
                 next_publication = now + REPUBLISH_S
+            if now >= next_marks:
+                leader.engine().tell_marks(now=clock.now())
+                next_marks = now + MARKS_S
             if now >= next_beat:
                 realtime.beat("engine")
                 next_beat = now + BEAT_S

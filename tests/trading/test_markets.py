@@ -1,0 +1,248 @@
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.test import Client
+
+import trading.operations
+from common import realtime
+from market import queries as market
+from market.models import ReferencePrice
+from tests import world
+from trading.models import BandRule, Book, Command, Order
+from trading.operations import OrderDraft
+from trading.operations.acceptance import MarketHalted
+from trading.operations.markets import NoMultiplier, NothingChanges
+from users.models import AuditEntry
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+
+def book_of(floor: "Floor") -> Book:
+    return Book.objects.select_related("instrument").get(instrument=floor.instrument)
+
+
+def steer(floor: "Floor", verb: str, **change: Any) -> Book:
+    """Let Sam steer the floor's market, and the engine carry it out."""
+    facts = {"actor": world.sam(), "reason": "because", "now": world.NOW}
+    getattr(trading.operations, verb)(book=book_of(floor), **change, **facts)
+    floor.run()
+    return book_of(floor)
+
+
+def sent(kind: str, **payload: Any) -> list[dict[str, Any]]:
+    """List the payloads of what the engine was told of a kind."""
+    found = Command.objects.filter(kind=kind, **{f"payload__{k}": v for k, v in payload.items()})
+    return list(found.order_by("id").values_list("payload", flat=True))
+
+
+def quote(floor: "Floor", price: str, **facts: Any) -> None:
+    """Let the feed give another reference price."""
+    realtime.connection().flushdb()
+    told = {"price": Decimal(price), "day_open": Decimal(price), "at": world.NOW, **facts}
+    ReferencePrice.objects.filter(instrument=floor.instrument).update(**told)
+
+
+class TestChangeState:
+    def test_halts_acceptance_by_name_once_the_engine_knows(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        assert steer(floor, "change_state", state="cancel_only").state == "cancel_only"
+        with pytest.raises(MarketHalted) as refusal:
+            floor.place(alice, "buy", quantity="1", limit_price="100")
+        assert refusal.value.facts["state"] == "cancel_only"
+
+    def test_the_engine_refuses_what_was_accepted_before(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        facts = {"actor": world.sam(), "reason": "storm", "now": world.NOW}
+        trading.operations.change_state(book=book_of(floor), state="maintenance", **facts)
+        late = floor.place(alice, "buy", quantity="1", limit_price="100")
+        floor.run()
+        late.refresh_from_db()
+        assert (late.status, late.reason) == ("rejected", "instrument_maintenance")
+
+    def test_says_who_and_why_in_the_audit_trail(self, floor: "Floor") -> None:
+        steer(floor, "change_state", state="post_only")
+        entry = AuditEntry.objects.latest("id")
+        assert (entry.actor, entry.action) == (world.sam(), "market.state_changed")
+        assert entry.reason == "because"
+        assert entry.detail == {"instrument": "AAPLx", "from": "online", "to": "post_only"}
+
+    def test_is_shown_to_every_process_and_again_when_redis_has_forgotten(
+        self, floor: "Floor"
+    ) -> None:
+        steer(floor, "change_state", state="limit_only")
+        for _ in range(2):
+            states = realtime.connection().hgetall(market.STATE_KEY)
+            assert states == {b"AAPLx": b"limit_only"}
+            realtime.connection().flushdb()
+            floor.engine.publish_all()
+
+    def test_refuses_what_changes_nothing(self, floor: "Floor") -> None:
+        with pytest.raises(NothingChanges):
+            steer(floor, "change_state", state="online")
+        assert sent("state") == []
+
+
+class TestChangeMultiplier:
+    def test_cancels_what_is_open_and_counts_anew(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        before = floor.place(alice, "buy", quantity="1", limit_price="100")
+        book = steer(floor, "change_multiplier", multiplier=Decimal(4))
+        before.refresh_from_db()
+        assert (before.status, before.reason) == ("cancelled", "corporate_action")
+        assert world.available(alice) == 1000
+        assert book.instrument.multiplier == 4
+        floor.instrument = book.instrument
+        floor.offer("4", "25")
+        floor.place(alice, "buy", quantity="4", limit_price="25")
+        floor.run()
+        assert world.balance(alice, "AAPLx") == 1  # base units: four shares are one of before
+        assert world.balance(alice) == Decimal("899.9")
+
+    def test_refuses_an_order_that_was_counted_by_the_old_one(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.give(alice, floor.instrument, "1")
+        facts = {"actor": world.sam(), "reason": "split", "now": world.NOW}
+        trading.operations.change_multiplier(book=book_of(floor), multiplier=Decimal(4), **facts)
+        late = floor.place(alice, "sell", quantity="1", limit_price="300")
+        floor.run()
+        late.refresh_from_db()
+        assert (late.status, late.reason) == ("rejected", "multiplier_changed")
+
+    def test_the_house_quotes_anew(self, floor: "Floor") -> None:
+        world.stock_house(floor.instrument)
+        desk = trading.operations.Desk()
+        desk.step(now=world.NOW)
+        floor.run()
+        steer(floor, "change_multiplier", multiplier=Decimal(2))
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        quote = Order.objects.get(instrument=floor.instrument, type="quote", side="sell")
+        assert len(quote.engine_state["levels"]) == 5
+
+    @pytest.mark.parametrize("multiplier", ["0", "-1", "NaN", "1e30", "1.0000000000000000001"])
+    def test_refuses_what_is_none(self, floor: "Floor", multiplier: str) -> None:
+        with pytest.raises(NoMultiplier):
+            steer(floor, "change_multiplier", multiplier=Decimal(multiplier))
+
+
+class TestBands:
+    def test_are_sent_where_the_policy_says_so_and_once(self, floor: "Floor") -> None:
+        trading.operations.steer_markets(now=world.NOW)
+        floor.run()
+        assert sent("band", instrument=floor.instrument.pk) == [
+            {
+                "instrument": floor.instrument.pk,
+                "band_ppm": 50_000,
+                "band_after_us": 15_000_000,
+                "pause_us": 300_000_000,
+            }
+        ]
+        assert trading.operations.steer_markets(now=world.NOW) == 0
+
+    def test_are_not_sent_again_while_the_engine_has_not_seen_them(self, floor: "Floor") -> None:
+        assert trading.operations.steer_markets(now=world.NOW) > 0
+        assert trading.operations.steer_markets(now=world.NOW) == 0
+
+    def test_follow_the_price_the_tier_and_new_policy(self, floor: "Floor") -> None:
+        trading.operations.steer_markets(now=world.NOW)
+        floor.run()
+        assert book_of(floor).tier == 1
+        steer(floor, "change_tier", tier=2)
+        quote(floor, "2.99")
+        trading.operations.steer_markets(now=world.NOW)
+        floor.run()
+        BandRule.objects.create(since=date(2026, 11, 20), tier=2, below_usd=3, width="0.3")
+        trading.operations.steer_markets(now=world.NOW)
+        widths = [payload["band_ppm"] for payload in sent("band", instrument=floor.instrument.pk)]
+        assert widths == [50_000, 100_000, 200_000, 300_000]
+
+
+class TestHours:
+    def test_weeks_ahead_are_told_to_what_does_not_trade_always(self, floor: "Floor") -> None:
+        trading.operations.steer_markets(now=world.NOW)
+        floor.run()
+        [told] = sent("hours")
+        assert floor.instrument.pk not in told["instruments"]
+        assert len(told["instruments"]) == Book.objects.filter(instrument__hours="24/5").count()
+        opens, closes = told["spans"][0]
+        assert opens < world.NOW.timestamp() * 1e6 < closes
+        assert len(told["spans"]) == 4
+
+    def test_are_told_again_before_they_end(self, floor: "Floor") -> None:
+        trading.operations.steer_markets(now=world.NOW)
+        floor.run()
+        for days, told in ((6, 0), (14, 1)):
+            later = world.NOW + timedelta(days=days)
+            assert bool(trading.operations.steer_markets(now=later)) is bool(told)
+
+
+class TestMarks:
+    def stop(self, floor: "Floor") -> None:
+        """Have Alice wait for the index price to fall."""
+        alice = world.alice()
+        world.give(alice, floor.instrument, "1")
+        draft = OrderDraft(
+            floor.instrument,
+            "sell",
+            "stop-loss",
+            quantity=Decimal(1),
+            trigger="index",
+            trigger_price=Decimal(270),
+        )
+        trading.operations.place_order(draft=draft, customer=alice, now=world.NOW)
+        floor.run()
+
+    def test_nobody_waits_and_nothing_is_told(self, floor: "Floor") -> None:
+        assert floor.engine.tell_marks(now=world.NOW) == 0
+        assert sent("mark") == []
+
+    def test_only_changed_prices_that_somebody_waits_for(self, floor: "Floor") -> None:
+        self.stop(floor)
+        for price in ("278.50", "278.50", "278.49"):
+            quote(floor, price)
+            floor.engine.tell_marks(now=world.NOW)
+            floor.run()
+        prices = [payload["prices"] for payload in sent("mark")]
+        assert prices == [{str(floor.instrument.pk): ticks} for ticks in (27850, 27849)]
+
+    @pytest.mark.parametrize(("price", "age_s"), [("269", 31), ("0", 0), ("2.69", 0), ("27850", 0)])
+    def test_what_is_stale_or_absurd_fires_nothing(
+        self, floor: "Floor", price: str, age_s: int
+    ) -> None:
+        self.stop(floor)
+        floor.engine.tell_marks(now=world.NOW)
+        floor.run()
+        quote(floor, price, at=world.NOW - timedelta(seconds=age_s))
+        assert floor.engine.tell_marks(now=world.NOW) == 0
+
+
+class TestAdmin:
+    def test_staff_steer_a_market_with_a_reason(self, floor: "Floor") -> None:
+        desk = Client()
+        desk.force_login(world.sam())
+        book = book_of(floor)
+        url = f"/admin/trading/book/{book.pk}/state/"
+        assert desk.get(url).status_code == 200
+        assert desk.post(url, {"state": "cancel_only"}).status_code == 200  # no reason, no deed
+        assert sent("state") == []
+        desk.post(url, {"state": "cancel_only", "reason": "storm"})
+        assert sent("state") == [{"instrument": floor.instrument.pk, "state": "cancel_only"}]
+        body = {"multiplier": "1.5", "reason": "dividend"}
+        desk.post(f"/admin/trading/book/{book.pk}/multiplier/", body)
+        desk.post(f"/admin/trading/book/{book.pk}/tier/", {"tier": "2", "reason": "thin"})
+        floor.run()
+        assert book_of(floor).instrument.multiplier == Decimal("1.5")
+        assert book_of(floor).tier == 2
+        actions = AuditEntry.objects.filter(actor=world.sam()).values_list("action", flat=True)
+        assert set(actions) >= {"market.multiplier_changed", "market.tier_changed"}
+
+    def test_customers_may_not(self, floor: "Floor") -> None:
+        desk = Client()
+        desk.force_login(world.alice())
+        assert desk.get(f"/admin/trading/book/{book_of(floor).pk}/state/").status_code == 302
