@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 import redis
-from asgiref.sync import async_to_sync
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -22,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 MARKET_CHANNEL = "market"
 ALIVE_S = 15
+SOON_S = 5
 
 Snapshot = Callable[[Any], list[dict[str, Any]]]
 private_snapshots: dict[str, Snapshot] = {}
@@ -60,7 +60,8 @@ def wait_for_nudge(topic: str, *, timeout_s: float) -> bool:
 def run_soon(task: str) -> None:
     """Ask a worker to run a task, once the transaction is committed.
 
-    The rows say what is due and beat looks as well, so a lost message only costs time.
+    The rows say what is due and beat looks as well, so a lost message only costs time. While one
+    message waits, others add nothing: whoever takes it looks at the rows after that.
 
     :param task: its full name, as nobody may import a task
     """
@@ -69,9 +70,18 @@ def run_soon(task: str) -> None:
 
 def _run_soon(task: str) -> None:
     try:
-        current_app.send_task(task, retry=False, ignore_result=True)
+        if connection().set(f"soon:{task}", b"1", nx=True, ex=SOON_S):
+            current_app.send_task(task, retry=False, ignore_result=True)
     except (redis.RedisError, OperationalError):
         logger.warning("%s not sent: Redis is away, beat will run it", task)
+
+
+def begun(task: str) -> None:
+    """Say that a task begins to look at its rows: what becomes due from now on asks anew."""
+    try:
+        connection().delete(f"soon:{task}")
+    except redis.RedisError:
+        logger.warning("%s may be asked for late: Redis is away", task)
 
 
 def publish_market(message: dict[str, Any], *, keep_as: str | None = None) -> None:
@@ -96,20 +106,21 @@ def publish_private(user_id: int, channel: str, data: dict[str, Any]) -> None:
 
 
 def send_private(events: list[tuple[int, str, dict[str, Any]]]) -> None:
-    """Send customers' events (user id, channel, data) now; the caller has committed."""
+    """Send customers' events (user id, channel, data) now, in one round trip.
+
+    The caller has committed. This is what the channel layer's own `group_send` would publish, one
+    by one and on a connection made for each call.
+    """
+    layer: Any = get_channel_layer()
+    prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
+    pipe = connection().pipeline(transaction=False)
+    for user_id, channel, data in events:
+        message = {"type": "private.event", "channel": channel, "data": data}
+        pipe.publish(f"{prefix}__group__{user_group(user_id)}", layer.serialize(message))
     try:
-        async_to_sync(_group_send)(events)
+        pipe.execute()
     except redis.RedisError:
         logger.warning("%s private events lost: Redis is away", len(events))
-
-
-async def _group_send(events: list[tuple[int, str, dict[str, Any]]]) -> None:
-    layer = get_channel_layer()
-    assert layer is not None, "CHANNEL_LAYERS names one"
-    for user_id, channel, data in events:
-        await layer.group_send(
-            user_group(user_id), {"type": "private.event", "channel": channel, "data": data}
-        )
 
 
 def user_group(user_id: int) -> str:

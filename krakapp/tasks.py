@@ -1,13 +1,21 @@
 """The platform's own chores."""
 
 from datetime import timedelta
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
+from celery.signals import task_prerun
 
 from common import clock, realtime
 from common.models import FirstAnswer
 
 KEPT = timedelta(hours=24)
+
+
+@task_prerun.connect
+def say_begun(task: "Task[Any, Any]", **_facts: Any) -> None:
+    """Let the next request for a task through as soon as this one begins to look."""
+    realtime.begun(task.name)
 
 
 @shared_task

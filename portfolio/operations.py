@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from celery import current_app
 from django.db import connection, transaction
 
+from common import realtime
 from portfolio import rules
 from portfolio.models import Lot, LotClosing, LotDue
 from trading.models import Trade
@@ -28,9 +28,7 @@ def mark_lots_due(*, trade_ids: Sequence[int]) -> None:
     LotDue.objects.bulk_create(
         [LotDue(trade_id=trade_id) for trade_id in trade_ids], ignore_conflicts=True
     )
-    transaction.on_commit(
-        lambda: current_app.send_task(BOOK_LOTS, retry=False, ignore_result=True), robust=True
-    )
+    realtime.run_soon(BOOK_LOTS)
 
 
 def book_lots() -> int:

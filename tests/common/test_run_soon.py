@@ -1,0 +1,34 @@
+import pytest
+from celery import current_app
+
+from common import realtime
+from krakapp import tasks
+
+TASK = "krakapp.tasks.beat_worker"
+
+
+@pytest.fixture
+def sent(servers: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    sent: list[str] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_options: sent.append(name))
+    return sent
+
+
+@pytest.mark.django_db
+class TestRunSoon:
+    def test_asks_once_while_the_first_request_waits(
+        self, sent: list[str], django_capture_on_commit_callbacks: object
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            for _ in range(3):
+                realtime.run_soon(TASK)
+        assert sent == [TASK]
+
+    def test_asks_again_as_soon_as_the_task_has_begun(
+        self, sent: list[str], django_capture_on_commit_callbacks: object
+    ) -> None:
+        for _ in range(2):
+            with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+                realtime.run_soon(TASK)
+            tasks.say_begun(tasks.beat_worker)
+        assert sent == [TASK, TASK]
