@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "krakapp.settings")
@@ -41,6 +42,10 @@ app.conf.beat_schedule = {
     "forget first answers": {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,
+    },
+    "load the exchange's calendar": {
+        "task": "market.tasks.load_calendar",
+        "schedule": crontab(hour=4, minute=20),
     },
     "prove that a worker lives": {
         "task": "krakapp.tasks.beat_worker",

@@ -1,12 +1,13 @@
-"""Where reference prices come from: simulated in the demo, Kraken's public socket elsewhere."""
+"""Where reference prices come from, simulated or from Kraken; and the exchange's calendar."""
 
 import json
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -226,3 +227,17 @@ def feed(name: str, *, seed: str, kraken_url: str) -> PriceFeed:
     if name == "kraken":
         return KrakenFeed(url=kraken_url)
     raise ValueError(f"PRICE_FEED is {name!r}; it can be 'simulated' or 'kraken'")
+
+
+def exchange_hours(since: date, until: date) -> dict[date, tuple[datetime, datetime]]:
+    """Give when New York's exchange opens and closes (UTC), by the days on which it does."""
+    # Half a second and 80 MB, which no process that lives for long should pay.
+    import exchange_calendars  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about what this library asks of it
+        calendar = exchange_calendars.get_calendar("XNYS", start=since, end=until)
+        return {
+            row.Index.date(): (row.open.to_pydatetime(), row.close.to_pydatetime())
+            for row in calendar.schedule.itertuples()
+        }

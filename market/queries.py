@@ -8,8 +8,9 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -20,7 +21,7 @@ from redis import RedisError
 from common import clock, realtime
 from common.invariants import Check
 from instruments.models import Instrument
-from market.models import Candle, ReferencePrice, Star, TapeTrade
+from market.models import Candle, ExchangeDay, ReferencePrice, Star, TapeTrade
 from market.rules import candles as intervals
 from market.rules import checksum, sessions
 from market.rules.sessions import Session
@@ -117,6 +118,33 @@ class CandleView:
 def session(instrument: Instrument, now: datetime) -> Session:
     """Tell whether an instrument trades now, and when that changes next."""
     return sessions.session_at(instrument.hours, now)
+
+
+def primary_is_open(now: datetime) -> bool:
+    """Tell whether the shares' own exchange is open; where its calendar ends, by regular hours."""
+    try:
+        hours = _exchange_hours(now.astimezone(sessions.NEW_YORK).date())
+    except ExchangeDay.DoesNotExist:
+        return sessions.is_regular(now)
+    return hours is not None and hours[0] <= now < hours[1]
+
+
+def knows_exchange_day(moment: datetime) -> bool:
+    """Tell whether the exchange's calendar reaches as far."""
+    day = moment.astimezone(sessions.NEW_YORK).date()
+    return ExchangeDay.objects.filter(date=day).exists()
+
+
+@lru_cache(maxsize=4)
+def _exchange_hours(day: date) -> tuple[datetime, datetime] | None:
+    """Give a day's hours, read once by each process; None where the exchange stays closed.
+
+    :raises ExchangeDay.DoesNotExist: if the calendar does not say; that is not remembered
+    """
+    known = ExchangeDay.objects.get(date=day)
+    if known.opens_at is None or known.closes_at is None:
+        return None
+    return known.opens_at, known.closes_at
 
 
 def reference_price(instrument: Instrument) -> Reference | None:

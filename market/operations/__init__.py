@@ -1,5 +1,6 @@
 """The verbs of the market: the tape of our own trades, the feed of reference prices, the stars."""
 
+from market.operations.calendar import load_calendar
 from market.operations.feed import FeedRun, become_only_feed, start_feed
 from market.operations.stars import star, unstar
 from market.operations.states import keep_states, publish_state
@@ -9,6 +10,7 @@ __all__ = [
     "FeedRun",
     "become_only_feed",
     "keep_states",
+    "load_calendar",
     "publish_state",
     "record_trades",
     "star",

@@ -42,8 +42,8 @@ def is_open(hours: str, now: datetime) -> bool:
     return session_at(hours, now).is_open
 
 
-def primary_is_open(now: datetime) -> bool:
-    """Tell whether the share's own exchange keeps its regular hours (holidays are not known)."""
+def is_regular(now: datetime) -> bool:
+    """Tell whether New York's floor is open on a regular day; its calendar knows the others."""
     local = now.astimezone(NEW_YORK)
     return local.weekday() <= FRIDAY and FLOOR_OPEN <= local.time() < FLOOR_CLOSE
 

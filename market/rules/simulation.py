@@ -79,7 +79,7 @@ def temper(seed: str, symbol: str, kind: str) -> Temper:
 
 def activity(at: datetime) -> float:
     """Tell how lively trading is: New York's floor hours, other hours, the weekend."""
-    if sessions.primary_is_open(at):
+    if sessions.is_regular(at):
         return 1.7
     return 1.0 if sessions.is_open(sessions.WEEKDAYS, at) else 0.8
 

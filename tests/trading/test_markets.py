@@ -14,6 +14,7 @@ from trading.models import BandRule, Book, Command, Order
 from trading.operations import OrderDraft
 from trading.operations.acceptance import MarketHalted
 from trading.operations.markets import NoMultiplier, NothingChanges
+from trading.queries import PriceStale
 from users.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -220,6 +221,22 @@ class TestMarks:
         floor.run()
         quote(floor, price, at=world.NOW - timedelta(seconds=age_s))
         assert floor.engine.tell_marks(now=world.NOW) == 0
+
+
+class TestStalePrices:
+    @pytest.mark.parametrize(
+        ("price", "age_s"), [("278.50", 31), ("0.01", 0), ("2.70", 0), ("99999", 0)]
+    )
+    def test_stop_market_orders_and_no_others(self, floor: "Floor", price: str, age_s: int) -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        floor.offer("10", "278.60")
+        floor.place(alice, "buy", quantity="0.1", limit_price="278.60")
+        floor.run()
+        quote(floor, price, at=world.NOW - timedelta(seconds=age_s))
+        with pytest.raises(PriceStale):
+            floor.place(alice, "buy", quantity="0.1")
+        assert floor.place(alice, "buy", quantity="0.1", limit_price="278.60").status == "pending"
 
 
 class TestAdmin:

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import connection
 
 from instruments.models import Instrument
+from market import queries as market
 from market.rules import sessions
 from trading.models import HousePolicy, Order
 
@@ -17,7 +18,7 @@ def house_policy(now: datetime) -> HousePolicy:
 
 def house_distances(policy: HousePolicy, now: datetime) -> list[int]:
     """Give how far from the reference the house's levels are in this session, in basis points."""
-    if sessions.primary_is_open(now):
+    if market.primary_is_open(now):
         return policy.floor_bp
     return policy.extended_bp if sessions.is_open(sessions.WEEKDAYS, now) else policy.weekend_bp
 

@@ -10,7 +10,6 @@ from common.errors import DomainError
 from common.money import USD, Amount
 from instruments.models import Instrument
 from market import queries as market
-from market.rules import sessions
 from trading import rules
 from trading.models import LIMITED, STOPPING, TRIGGERED, Book, MarketRule, Order
 from trading.queries.fees import fee_tier
@@ -100,12 +99,14 @@ def prices_of(
         books = Book.objects.filter(instrument__in=instruments)
         rows = books.values_list("instrument_id", "last_price")
         lasts = {pk: price for pk, price in rows if price is not None}
+    ids = {instrument.symbol: instrument.pk for instrument in instruments}
     fresh = {
         symbol: reference.price
         for symbol, reference in market.references(instruments).items()
         if (now - reference.at).total_seconds() <= rule.reference_max_age_s
+        and rules.is_believable(reference.price, lasts.get(ids[symbol]))
     }
-    collar = rule.collar_open if sessions.primary_is_open(now) else rule.collar_closed
+    collar = rule.collar_open if market.primary_is_open(now) else rule.collar_closed
     return Prices(rule, fresh, lasts, collar)
 
 
@@ -130,7 +131,7 @@ def fresh_reference(instrument: Instrument, *, now: datetime) -> Decimal:
 def collar_width(now: datetime) -> Decimal:
     """Give how far from the reference a market order may go, as a share of it."""
     rule = market_rule(now)
-    return rule.collar_open if sessions.primary_is_open(now) else rule.collar_closed
+    return rule.collar_open if market.primary_is_open(now) else rule.collar_closed
 
 
 def collar(instrument: Instrument, side: str, *, now: datetime) -> Decimal:

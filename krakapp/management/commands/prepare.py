@@ -7,6 +7,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
+CALENDAR_DAYS = 180
+
 
 class Command(BaseCommand):
     help = "Bring the database, the static files and in demo mode the demo's world up to date."
@@ -14,6 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         prepare_database()
         collect_static_files()
+        call_command("load_calendar", unless_days=CALENDAR_DAYS)
         if settings.DEMO:
             call_command("load_instruments")
             call_command("seed_demo")

@@ -1,0 +1,14 @@
+"""What workers do for the market."""
+
+import subprocess
+import sys
+
+from celery import shared_task
+from django.conf import settings
+
+
+@shared_task(name="market.tasks.load_calendar")
+def load_calendar() -> None:
+    """Load the exchange's calendar, in a process of its own that gives its memory back."""
+    argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), "load_calendar"]
+    subprocess.run(argv, check=True)  # noqa: S603 - fixed arguments
