@@ -437,7 +437,7 @@ class Order(models.Model):
                 name="order_live",
             ),
             models.Index(
-                fields=["instrument", "side", "status", "filled"],
+                fields=["placed_at"],
                 condition=Q(customer__isnull=True) & ~Q(type="quote"),
                 name="order_of_dealer",
             ),

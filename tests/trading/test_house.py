@@ -171,7 +171,7 @@ class TestHedges:
         trade = Trade.objects.get(venue="book")
         assert (trade.price, trade.quantity) == (Decimal("278.50"), 40 * 10**8)
         assert trade.sell_order.customer is None
-        assert queries.dealer_positions() == {}
+        assert queries.dealer_positions(since=world.NOW) == {}
         assert list(find_breaks(queries.CHECKS)) == []
 
     def test_one_at_a_time_until_it_expires(

@@ -25,6 +25,7 @@ from trading.models import Book, Command, Order
 logger = logging.getLogger(__name__)
 
 HOUSE = 0  # the owner of quotes and hedges in the engine
+LOOKS_BACK = timedelta(days=1)  # an older position is the treasury's
 STANDS_FOR = timedelta(minutes=2)  # then the price is looked at anew
 
 
@@ -78,7 +79,7 @@ def hedge_dealer(*, now: datetime) -> int:
 def _due(now: datetime) -> list[Hedge]:
     """Find the positions that are worth a hedge and have a price to hedge at."""
     policy = queries.house_policy(now)
-    positions = queries.dealer_positions()
+    positions = queries.dealer_positions(since=now - LOOKS_BACK)
     instruments = list(
         Instrument.objects.filter(pk__in=positions, listed=True, book__state=Book.State.ONLINE)
     )

@@ -33,18 +33,20 @@ def house_positions(instruments: Sequence[Instrument]) -> dict[int, int]:
     return positions
 
 
-def dealer_positions() -> dict[int, int]:
+def dealer_positions(*, since: datetime) -> dict[int, int]:
     """Give what the dealer has bought more than sold, in base units, by instrument id.
 
     An instrument with a hedge on its book is missing.
+
+    :param since: what happened earlier is the treasury's, so that this costs the same in every year
     """
     query = """
         SELECT instrument_id, sum(CASE side WHEN 'buy' THEN filled ELSE -filled END)::bigint
         FROM trading_order
-        WHERE customer_id IS NULL AND type <> 'quote'
+        WHERE customer_id IS NULL AND type <> 'quote' AND placed_at >= %s
         GROUP BY instrument_id
         HAVING NOT bool_or(status IN ('pending', 'open', 'partially_filled'))
     """
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, [since])
         return {instrument_id: position for instrument_id, position in cursor if position}
