@@ -11,6 +11,7 @@ django_application = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 from django.urls import path
 
 from market.consumers import PrivateConsumer, PublicConsumer
@@ -28,9 +29,16 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             return
 
 
+async def closed(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Refuse a socket during maintenance: try again later (RFC 6455, 1013)."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1013})
+
+
 public: Any = PublicConsumer.as_asgi()
 private: Any = AuthMiddlewareStack(PrivateConsumer.as_asgi())
 routes: list[Any] = [path("ws/v2", public), path("ws/v2/private", private)]
+sockets: Any = closed if settings.MAINTENANCE else URLRouter(routes)
 application = ProtocolTypeRouter(
-    {"http": django_application, "websocket": URLRouter(routes), "lifespan": lifespan}
+    {"http": django_application, "websocket": sockets, "lifespan": lifespan}
 )

@@ -1,12 +1,17 @@
-"""What every request passes on its way in: a name of its own, and a policy for two guests."""
+"""What every request passes on its way in: a name, a closed door during maintenance, a policy."""
 
 import re
 import uuid
 from collections.abc import Callable
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils.decorators import sync_only_middleware
+
+from common.api import PROBLEM, problem
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -17,6 +22,9 @@ RELAXED = {
     "/admin/": {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]},
     "/api/docs/": {"style-src": [SELF, UNSAFE_INLINE]},
 }
+
+# Whose callers are programs, which read problem+json.
+PROGRAMS = ("/api/", "/_allauth/", "/webhooks/")
 
 
 @sync_only_middleware
@@ -32,6 +40,39 @@ def request_id(get_response: View) -> View:
         return response
 
     return middleware
+
+
+@sync_only_middleware
+def maintenance(get_response: View) -> View:
+    """Answer 503 to everything but `/healthz` while the operators have the platform closed.
+
+    It stands before sessions and the database, so that both may be away.
+    """
+    if not settings.MAINTENANCE:
+        raise MiddlewareNotUsed
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info == "/healthz":
+            return get_response(request)
+        response = closed(request)
+        response["Retry-After"] = str(settings.MAINTENANCE_RETRY_AFTER)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
+
+
+def closed(request: HttpRequest) -> HttpResponse:
+    """Say that the platform is closed: as a problem to a program, as a page to a person."""
+    if not request.path_info.startswith(PROGRAMS):
+        return render(None, "maintenance.html", status=503)
+    body = problem(
+        status=503,
+        code="Maintenance",
+        detail="KrakApp is closed for maintenance; your money and orders are where you left them.",
+        request_id=request.request_id,  # type: ignore[attr-defined]
+    )
+    return JsonResponse(body, status=503, content_type=PROBLEM)
 
 
 @sync_only_middleware

@@ -71,6 +71,8 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
     ["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else []
 )
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+MAINTENANCE = env_bool("MAINTENANCE")
+MAINTENANCE_RETRY_AFTER = int(os.environ.get("MAINTENANCE_RETRY_AFTER", "300"))  # seconds
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
 DEMO_PASSWORD = os.environ.get("DEMO_PASSWORD", "krakapp-demo")
@@ -117,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "krakapp.middleware.maintenance",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

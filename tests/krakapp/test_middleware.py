@@ -38,3 +38,34 @@ class TestTheAdminsDoor:
         answer = client.get("/admin/login/?next=/admin/")
         assert answer.status_code == 302
         assert answer.url.startswith("/accounts/login/")
+
+
+@pytest.fixture
+def closed(settings):
+    settings.MAINTENANCE = True
+    settings.MAINTENANCE_RETRY_AFTER = 120
+
+
+@pytest.mark.usefixtures("closed")
+class TestMaintenance:
+    @pytest.mark.parametrize("address", ["/", "/home/", "/admin/", "/nowhere/"])
+    def test_closes_every_page_without_asking_the_database(self, client, address):
+        answer = client.get(address)
+        assert answer.status_code == 503
+        assert answer["Retry-After"] == "120"
+        assert answer["Cache-Control"] == "no-store"
+        assert "Closed for maintenance" in answer.content.decode()
+        assert "default-src 'self'" in answer[POLICY]
+
+    @pytest.mark.parametrize("address", ["/api/v1/orders", "/_allauth/app/v1/auth/login"])
+    def test_answers_programs_with_a_problem(self, client, address):
+        answer = client.post(address, {}, content_type="application/json")
+        assert answer.status_code == 503
+        assert answer["Retry-After"] == "120"
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "Maintenance"
+        assert answer.json()["request_id"] == answer["X-Request-ID"]
+
+    @pytest.mark.django_db
+    def test_leaves_the_health_check_open(self, client):
+        assert "database" in client.get("/healthz").json()
