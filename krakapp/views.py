@@ -1,20 +1,24 @@
 """The pages that belong to no app."""
 
+import json
 import math
 import sys
+from email.utils import parseaddr
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template import loader
+from django.utils.safestring import SafeString
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 import instruments.queries
 from common import clock
-from krakapp import health
+from krakapp import health, shell
 from krakapp.forms import SampleForm
 
 
@@ -67,6 +71,37 @@ def featured() -> list[dict[str, Any]]:
         for symbol in FEATURED
         if symbol in found
     ]
+
+
+@require_safe
+def answers(request: HttpRequest) -> HttpResponse:
+    """Answer what customers ask, and say where to write."""
+    _, support = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    return render(request, "krakapp/help.html", {"support": support})
+
+
+@require_safe
+def manifest(request: HttpRequest) -> JsonResponse:
+    """Describe the installable app."""
+    return JsonResponse(shell.manifest(), content_type="application/manifest+json")
+
+
+@require_safe
+def service_worker(request: HttpRequest) -> HttpResponse:
+    """Give the script that keeps the app's shell; at the root it watches over every page."""
+    version, addresses = shell.shell()
+    page = {"version": version, "shell": SafeString(json.dumps(addresses))}
+    answer = render(
+        request, "krakapp/service_worker.js", page, content_type="text/javascript; charset=utf-8"
+    )
+    answer["Cache-Control"] = "no-cache"
+    return answer
+
+
+@require_safe
+def offline(request: HttpRequest) -> HttpResponse:
+    """Say that there is no network: the service worker keeps this page, the same for everybody."""
+    return render(request, "krakapp/offline.html")
 
 
 @require_safe

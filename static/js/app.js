@@ -3,6 +3,7 @@ import "./frame.js";
 import "./dialogs.js";
 import "./toasts.js";
 import "./refresh.js";
+import "./install.js";
 import "./elements/live-price.js";
 import "./elements/relative-time.js";
 import "./elements/copy-button.js";

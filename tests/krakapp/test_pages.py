@@ -1,5 +1,6 @@
 """The pages that belong to no app: landing, design system, errors."""
 
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import Client
+from django.urls import resolve
 
 from market.models import ReferencePrice
 from tests import world
@@ -43,6 +45,46 @@ class TestDesign:
         page = client.get("/design/").content.decode()
         for name in ("panel", "badge", "notice", "steps", "pay-card", "dialog", "empty", "table"):
             assert f'class="{name}' in page
+
+
+@pytest.mark.django_db
+class TestHelp:
+    def test_answers_strangers_and_says_where_to_write(self, client: Client) -> None:
+        page = client.get("/help/").content.decode()
+        assert page.count("<details") > 10
+        assert 'href="mailto:hello@krakapp.test"' in page
+
+
+@pytest.mark.django_db
+class TestInstalledApp:
+    def test_has_a_manifest_whose_icons_exist(self, client: Client) -> None:
+        answer = client.get("/manifest.webmanifest")
+        assert answer["Content-Type"] == "application/manifest+json"
+        manifest = answer.json()
+        assert '<link rel="manifest" href="/manifest.webmanifest">' in (
+            client.get("/offline/").content.decode()
+        )
+        assert {icon["sizes"] for icon in manifest["icons"]} >= {"any", "192x192", "512x512"}
+        for icon in manifest["icons"]:
+            assert finders.find(icon["src"].removeprefix("/static/")), icon
+        for door in (manifest["start_url"], *(one["url"] for one in manifest["shortcuts"])):
+            assert resolve(door)
+
+    def test_keeps_files_that_exist_and_no_page_but_one(self, client: Client) -> None:
+        answer = client.get("/sw.js")
+        assert answer["Content-Type"].startswith("text/javascript")
+        assert answer["Cache-Control"] == "no-cache"
+        found = re.search(r"const SHELL = (\[.*\]);", answer.content.decode())
+        assert found
+        shell = json.loads(found[1])
+        assert "/static/css/app.css" in shell
+        missing = [one for one in shell if not finders.find(one.removeprefix("/static/"))]
+        assert missing == []
+
+    def test_shows_the_same_offline_page_to_everybody(self, client: Client) -> None:
+        before = client.get("/offline/").content
+        assert b"You are offline" in before
+        assert b"data-signed-in" not in before
 
 
 class TestErrors:
