@@ -88,7 +88,7 @@ class TestInstalledApp:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("name", ["403", "403_csrf", "404", "429", "500", "503"])
+    @pytest.mark.parametrize("name", ["403", "403_csrf", "404", "429", "500", "503", "maintenance"])
     def test_stand_in_the_frame_even_without_a_request(self, name: str) -> None:
         page = render_to_string(f"{name}.html")
         assert 'class="wordmark"' in page
