@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from common import clock
-from common.errors import DomainError
+from common.errors import PROBLEM, DomainError, problem
 from common.models import FirstAnswer
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ else:
     View = object  # REST's settings name this module, so views import it and not the reverse
 
 logger = logging.getLogger(__name__)
-
-PROBLEM = "application/problem+json"
 
 # What the database refuses for no fault of the request: it is away or full, somebody else's lock
 # came first, time ran out. The same request may well succeed in a moment.
@@ -103,24 +101,6 @@ class NewestFirst(CursorPagination):
     page_size = 50
     max_page_size = 500
     page_size_query_param = "limit"
-
-
-def problem(
-    *, status: int, code: str, detail: str, request_id: str = "", errors: Any = None, **facts: Any
-) -> dict[str, Any]:
-    """Describe a failure as RFC 9457 does, the domain error's name as `code`."""
-    body: dict[str, Any] = {
-        "type": f"/docs/errors#{code}",
-        "title": "".join(f" {c.lower()}" if c.isupper() else c for c in code).strip().capitalize(),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request_id,
-        **facts,
-    }
-    if errors:
-        body["errors"] = errors
-    return body
 
 
 def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+PROBLEM = "application/problem+json"
+
 
 class DomainError(Exception):
     """This could not be done."""
@@ -24,3 +26,21 @@ class DomainError(Exception):
     def code(self) -> str:
         """The API's name of this error."""
         return type(self).__name__
+
+
+def problem(
+    *, status: int, code: str, detail: str, request_id: str = "", errors: Any = None, **facts: Any
+) -> dict[str, Any]:
+    """Describe a failure as RFC 9457 does, the domain error's name as `code`."""
+    body: dict[str, Any] = {
+        "type": f"/docs/errors#{code}",
+        "title": "".join(f" {c.lower()}" if c.isupper() else c for c in code).strip().capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        **facts,
+    }
+    if errors:
+        body["errors"] = errors
+    return body

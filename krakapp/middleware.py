@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import sync_only_middleware
 
-from common.api import PROBLEM, problem
+from common.errors import PROBLEM, problem
 
 View = Callable[[HttpRequest], HttpResponse]
 

@@ -20,8 +20,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.api import PROBLEM, IdempotentPost
-from common.errors import DomainError
+from common.api import IdempotentPost
+from common.errors import PROBLEM, DomainError
 from common.models import FirstAnswer
 from users.models import User
 
