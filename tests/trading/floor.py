@@ -11,6 +11,18 @@ from trading.models import Order
 from trading.operations import OrderDraft
 from users.models import User
 
+NUMBERS = {
+    "quantity",
+    "notional",
+    "limit_price",
+    "trigger_price",
+    "take_profit_price",
+    "trail",
+    "trail_percent",
+    "limit_offset",
+    "display_quantity",
+}
+
 
 class Floor:
     """One instrument's market, moved on by hand."""
@@ -32,17 +44,23 @@ class Floor:
         self.run()
 
     def run(self) -> None:
-        """Let the engine and settlement do what is due."""
-        while self.engine.run_batch():
+        """Let the engine and settlement do what is due, and what comes of that."""
+        while self.engine.run_batch() or trading.operations.settle_due(now=world.NOW):
             pass
-        trading.operations.settle_due(now=world.NOW)
 
     def place(self, user: User, side: str, **terms: Any) -> Order:
         """Place an order, a limit order where a price is given."""
-        terms = {name: Decimal(value) for name, value in terms.items()}
-        kind = "limit" if "limit_price" in terms else "market"
-        draft = OrderDraft(instrument=self.instrument, side=side, type=kind, **terms)
+        return self.ask(user, side, "limit" if "limit_price" in terms else "market", **terms)
+
+    def ask(self, user: User, side: str, kind: str, **terms: Any) -> Order:
+        """Place an order of any type; numbers may be given as text."""
+        draft = self.draft(side, kind, **terms)
         return trading.operations.place_order(draft=draft, customer=user, now=world.NOW)
+
+    def draft(self, side: str, kind: str, **terms: Any) -> OrderDraft:
+        """Write what a customer may ask for."""
+        read = {name: Decimal(value) if name in NUMBERS else value for name, value in terms.items()}
+        return OrderDraft(instrument=self.instrument, side=side, type=kind, **read)
 
     def offer(self, quantity: str = "10", price: str = "278.60") -> Order:
         """Have Carol sell shares that wait on the book."""

@@ -38,11 +38,44 @@ BREAKS = {
         "ALTER TABLE trading_order DROP CONSTRAINT order_closed_iff_done;"
         "UPDATE trading_order SET closed_at = NULL WHERE status = 'filled'"
     ),
+    "an order with a trigger trades only once it has fired": (
+        "UPDATE trading_order SET filled = 1 WHERE status = 'open' AND type = 'stop-loss'"
+    ),
+    "an order fired because a price had reached its trigger": (
+        "UPDATE trading_order SET engine_state = jsonb_set(engine_state, '{triggered}', 'true')"
+        " WHERE status = 'open' AND type = 'stop-loss'"
+    ),
+    "an order whose trigger was reached has fired": (
+        "UPDATE trading_order"
+        " SET engine_state = jsonb_set(engine_state, '{trigger_price}', '50000')"
+        " WHERE status = 'open' AND type = 'stop-loss'"
+    ),
+    "an order's status follows from what happened to it": (
+        "UPDATE trading_order SET status = 'pending' WHERE status = 'open' AND type = 'limit'"
+    ),
     "what may not rest does not": (
         "UPDATE trading_order SET time_in_force = 'ioc' WHERE status = 'open' AND type = 'limit'"
     ),
+    "a dead-man switch past due has left nothing open": (
+        "UPDATE trading_participant SET cancel_all_at_us = 1"
+    ),
+    "fill-or-kill is all or nothing": (
+        "UPDATE trading_order SET time_in_force = 'fok' WHERE status = 'partially_filled'"
+    ),
+    "post-only never takes": (
+        "UPDATE trading_order SET post_only = true WHERE status = 'filled' AND side = 'buy'"
+    ),
     "prices are on their tick": (
         "UPDATE trading_order SET limit_price = 1.001 WHERE status = 'open' AND type = 'limit'"
+    ),
+    "an iceberg shows its display and no more": (
+        "UPDATE trading_order SET display_quantity = 1 WHERE type = 'iceberg'"
+    ),
+    "no waiting order is below the minimum": (
+        "UPDATE trading_order SET quantity = 1 WHERE status = 'open' AND type = 'limit'"
+    ),
+    "each settled fill of an order with a close has one close of its size": (
+        "UPDATE trading_order SET quantity = quantity + 1 WHERE closes_id IS NOT NULL"
     ),
     "sequences are dense and time never falls": (
         "UPDATE trading_command SET engine_time_us = 1 WHERE sequence = 2"
@@ -93,6 +126,15 @@ def busy_floor(transactional_db: None, friday: None) -> "Floor":
     floor.place(alice, "buy", notional="25")
     floor.place(alice, "buy", quantity="1", limit_price="270")
     gone = floor.place(alice, "buy", quantity="1", limit_price="260")
+    floor.ask(alice, "buy", "iceberg", quantity="1", limit_price="265", display_quantity="0.1")
+    floor.ask(
+        alice,
+        "buy",
+        "limit",
+        quantity="0.5",
+        limit_price="278.60",
+        close=trading.operations.Close(stop_loss=Decimal(250), take_profit=Decimal(300)),
+    )
     floor.run()
     gone.refresh_from_db()
     trading.operations.cancel_order(order=gone, now=world.NOW)

@@ -77,6 +77,7 @@ class Terms:
     """
 
     draft: OrderDraft
+    scale: rules.Scale
     ticks: int
     price: Decimal
     base: int | None
@@ -202,7 +203,7 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     _check_words(draft, conditions.now)
     _check_market(draft, conditions)
     scale = queries.scale_of(draft.instrument)
-    special = _special(draft, scale)
+    special = special_terms(draft, scale)
     _check_triggers(draft, conditions.prices)
     price = queries.worst_price(draft, conditions.prices)
     ticks = scale.ticks(price, field="limit_price")
@@ -219,7 +220,7 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     budget = _budget(draft, scale, ticks, base, notional, conditions)
     if budget > MAX_UNITS:
         raise rules.TooLarge(field=field)
-    return Terms(draft, ticks, price, base, notional, budget, special)
+    return Terms(draft, scale, ticks, price, base, notional, budget, special)
 
 
 def _budget(
@@ -239,7 +240,7 @@ def _budget(
     return rules.hold_for_notional(notional or 0, taker)
 
 
-def _special(draft: OrderDraft, scale: rules.Scale) -> dict[str, Any]:
+def special_terms(draft: OrderDraft, scale: rules.Scale) -> dict[str, Any]:
     """Say what an order waits for, or shows, as the engine's place command names it.
 
     :raises PriceOffTick: for a price between two ticks, naming the field

@@ -169,7 +169,7 @@ class Close:
     def of(cls, said: dict[str, str]) -> "Close":
         """Read what an order keeps."""
         prices = {name: Decimal(price) for name, price in said.items() if name != "trigger"}
-        return cls(**prices, trigger=said["trigger"])
+        return cls(**prices, trigger=said.get("trigger", Order.Trigger.LAST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ writes order, hold and command in one transaction. From then on the engine decid
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +16,10 @@ from common.errors import DomainError
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
-from ledger.operations import AccountKey, HoldRequest
+from ledger.operations import AccountKey
 from trading import queries, rules
-from trading.models import TRIGGERED, Book, Command, Order, Shard
+from trading.models import Book, Command, Order, Shard
+from trading.operations import placing
 from trading.operations.acceptance import (
     Conditions,
     Terms,
@@ -28,10 +29,10 @@ from trading.operations.acceptance import (
     terms_of,
 )
 from trading.operations.drafts import OrderDraft, TermsContradict
+from trading.operations.placing import Placement
 from users.models import User
 
 LONGEST_TIMEOUT_S = 86_400
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OrderAlreadyDone(DomainError):
@@ -69,7 +70,8 @@ def place_orders(
     balances = ledger.lock_accounts(account_ids=accounts.values())
     results = admit(results, customer, accounts, balances, conditions)
     accepted = [result for result in results if isinstance(result, Terms)]
-    orders = iter(_write(accepted, customer, accounts, conditions))
+    placements = [_placement(terms, customer, accounts, conditions) for terms in accepted]
+    orders = iter(placing.write(placements, now=now))
     return [next(orders) if isinstance(result, Terms) else result for result in results]
 
 
@@ -186,103 +188,16 @@ def _open_accounts(customer: User, drafts: Iterable[OrderDraft]) -> dict[int, in
     return dict(zip(assets, ids, strict=True))
 
 
-def _write(
-    accepted: Sequence[Terms], customer: User, accounts: dict[int, int], conditions: Conditions
-) -> list[Order]:
-    """Write holds, orders and commands: three statements however many."""
-    if not accepted:
-        return []
-    usd = next(iter(accounts.values()))
-    holds = ledger.hold(
-        requests=[
-            HoldRequest(
-                usd if t.draft.side == Order.Side.BUY else accounts[t.draft.instrument.asset_id],
-                t.budget,
-                "order",
-            )
-            for t in accepted
-        ]
-    )
-    orders = Order.objects.bulk_create(
-        _order(terms, customer, usd, accounts[terms.draft.instrument.asset_id], hold, conditions)
-        for terms, hold in zip(accepted, holds, strict=True)
-    )
-    Command.objects.bulk_create(
-        Command(
-            shard_id=conditions.states[order.instrument_id].shard_id,
-            kind="place",
-            order=order,
-            payload=_payload(order, terms),
-        )
-        for order, terms in zip(orders, accepted, strict=True)
-    )
-    realtime.nudge("engine")
-    return orders
-
-
-def _order(
-    terms: Terms, customer: User, cash: int, token: int, hold: int, conditions: Conditions
-) -> Order:
-    draft = terms.draft
-    return Order(
-        customer=customer,
-        instrument=draft.instrument,
-        side=draft.side,
-        type=draft.type,
-        client_order_id=draft.client_order_id,
-        quantity=terms.base,
-        notional=terms.notional,
-        limit_price=draft.limit_price,
-        worst_price=terms.price,
-        trigger=draft.trigger if draft.type in TRIGGERED else "",
-        trigger_price=draft.trigger_price,
-        take_profit_price=draft.take_profit_price,
-        trail=draft.trail,
-        trail_percent=draft.trail_percent,
-        limit_offset=draft.limit_offset,
-        display_quantity=terms.special.get("display"),
-        close=terms.special.get("close"),
-        time_in_force=draft.time_in_force,
-        expires_at=draft.expires_at,
-        deadline=draft.deadline,
-        post_only=draft.post_only,
-        reduce_only=draft.reduce_only,
-        self_trade_prevention=draft.self_trade_prevention,
+def _placement(
+    terms: Terms, customer: User, accounts: dict[int, int], conditions: Conditions
+) -> Placement:
+    instrument = terms.draft.instrument
+    return Placement(
+        terms=terms,
+        customer=customer.pk,
+        cash=next(iter(accounts.values())),
+        token=accounts[instrument.asset_id],
+        shard=conditions.states[instrument.pk].shard_id,
         maker_rate=conditions.maker_rate,
         taker_rate=conditions.taker_rate,
-        cash_account_id=cash,
-        token_account_id=token,
-        hold_id=hold,
-        budget=terms.budget,
-        placed_at=conditions.now,
     )
-
-
-def _payload(order: Order, terms: Terms) -> dict[str, Any]:
-    """Say an order to the engine: integers only, and complete, so that the log replays alone."""
-    return {
-        "order": order.pk,
-        "owner": order.customer_id,
-        "instrument": order.instrument_id,
-        "side": order.side,
-        "type": order.type,
-        "price": terms.ticks,
-        "quantity": terms.base,
-        "notional": terms.notional,
-        "budget": terms.budget,
-        "maker_ppm": rules.ppm(order.maker_rate),
-        "taker_ppm": rules.ppm(order.taker_rate),
-        "tif": order.time_in_force,
-        "expires_at": microseconds(order.expires_at),
-        "deadline": microseconds(order.deadline),
-        "post_only": order.post_only,
-        "reduce_only": order.reduce_only,
-        "stp": order.self_trade_prevention,
-        "multiplier_e18": queries.scale_of(order.instrument).multiplier_e18,
-        **terms.special,
-    }
-
-
-def microseconds(moment: datetime | None) -> int | None:
-    """Give a time as the engine counts it."""
-    return None if moment is None else (moment - EPOCH) // timedelta(microseconds=1)

@@ -1,9 +1,9 @@
 """Settlement: delivery versus payment, one journal a trade, each once.
 
 One settler works at a time, by an advisory lock of its transaction. It takes what is due, oldest
-first, locks every account involved in id order, posts all journals, gives all releases back and
-marks the rows. A batch that fails is halved until the one trade that can't be settled stands
-alone; that one is held back with its reason, and the rest go on.
+first, locks every account involved in id order, posts all journals, places what closes a purchase,
+gives all releases back and marks the rows. A batch that fails is halved until the one trade that
+can't be settled stands alone; that one is held back with its reason, and the rest go on.
 """
 
 import logging
@@ -20,6 +20,7 @@ from market import operations as market
 from market.models import TapeTrade
 from trading import rules, signals
 from trading.models import Order, Release, Trade
+from trading.operations.closes import place_closes
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def _settle_trades(trade_ids: list[int], now: datetime) -> int | None:
     )
     fees = _fee_account()
     ledger.post(entries=[_entry(trade, fees) for trade in trades], occurred_at=now)
+    place_closes(trades, now=now)
     mark_settled(trades, now=now)
     return len(trades)
 

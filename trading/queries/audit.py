@@ -1,149 +1,7 @@
 """What `audit_books` proves of orders, commands and trades; numbers as in docs/invariants.md."""
 
 from common.invariants import Check
-
-ORDERS = [
-    Check(
-        11,
-        "an order's hold is its open budget and what is still due of it",
-        """
-        SELECT format('order %s holds %s; budget %s, unsettled %s, releases %s, in the inbox %s',
-                      o.id, h.remaining, o.budget, due.traded, due.released, due.increased)
-        FROM trading_order o
-        JOIN ledger_hold h ON h.id = o.hold_id
-        CROSS JOIN LATERAL (SELECT
-            CASE o.side WHEN 'buy' THEN (
-                SELECT coalesce(sum(cost + greatest(buy_fee, 0)), 0) FROM trading_trade
-                WHERE buy_order_id = o.id AND settled_at IS NULL
-            ) ELSE (
-                SELECT coalesce(sum(quantity), 0) FROM trading_trade
-                WHERE sell_order_id = o.id AND settled_at IS NULL
-            ) END AS traded,
-            (SELECT coalesce(sum(amount), 0) FROM trading_release
-             WHERE order_id = o.id AND consumed_by_id IS NULL) AS released,
-            (SELECT coalesce(sum((payload->>'budget_increase')::bigint), 0) FROM trading_command
-             WHERE order_id = o.id AND kind = 'amend' AND sequence IS NULL)
-            + CASE WHEN o.type = 'quote' THEN (
-                SELECT coalesce(sum((payload->>CASE o.side WHEN 'buy' THEN 'bid_budget_increase'
-                                               ELSE 'ask_budget_increase' END)::bigint), 0)
-                FROM trading_command
-                WHERE kind = 'quote' AND sequence IS NULL
-                  AND (payload->>'instrument')::bigint = o.instrument_id
-            ) ELSE 0 END AS increased
-        ) AS due
-        WHERE h.remaining <> o.budget + due.traded + due.released + due.increased
-        """,
-    ),
-    Check(
-        12,
-        "a finished order has no budget left",
-        """
-        SELECT format('order %s is %s with a budget of %s', id, status, budget)
-        FROM trading_order
-        WHERE budget <> 0 AND status IN ('filled', 'cancelled', 'rejected', 'expired')
-        """,
-    ),
-    Check(
-        13,
-        "an order on the book has a hold of its own account",
-        """
-        SELECT format('order %s has no hold on the account it pays from', o.id)
-        FROM trading_order o LEFT JOIN ledger_hold h ON h.id = o.hold_id
-        WHERE o.venue = 'book' AND h.account_id IS DISTINCT FROM
-            CASE o.side WHEN 'buy' THEN o.cash_account_id ELSE o.token_account_id END
-        """,
-    ),
-    Check(
-        14,
-        "an order is the sum of its trades",
-        """
-        SELECT format('order %s says filled %s, cost %s, fee %s; its trades say %s, %s, %s',
-                      o.id, o.filled, o.cost, o.fee, t.quantity, t.cost, t.fee)
-        FROM trading_order o
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(quantity), 0) AS quantity, coalesce(sum(cost), 0) AS cost,
-                   coalesce(sum(CASE WHEN buy_order_id = o.id THEN buy_fee ELSE sell_fee END), 0)
-                       AS fee
-            FROM trading_trade WHERE buy_order_id = o.id OR sell_order_id = o.id
-        ) AS t
-        WHERE o.type <> 'quote' AND (o.filled, o.cost, o.fee) <> (t.quantity, t.cost, t.fee)
-        """,
-    ),
-    Check(
-        14,
-        "an order is filled when nothing remains",
-        """
-        SELECT format('order %s is %s with %s of %s filled', id, status, filled, quantity)
-        FROM trading_order
-        WHERE type <> 'quote' AND quantity IS NOT NULL
-          AND (filled > quantity OR (status = 'filled') <> (filled = quantity))
-        UNION ALL
-        SELECT format('order %s is filled by nothing', id) FROM trading_order
-        WHERE type <> 'quote' AND status = 'filled' AND filled = 0
-        UNION ALL
-        SELECT format('order %s cost %s of %s', id, cost, notional) FROM trading_order
-        WHERE side = 'buy' AND cost > notional
-        """,
-    ),
-    Check(
-        15,
-        "no trade is beyond its limit",
-        """
-        SELECT format('trade %s at %s is beyond order %s', t.id, t.price, o.id)
-        FROM trading_trade t JOIN trading_order o ON o.id IN (t.buy_order_id, t.sell_order_id)
-        WHERE o.type <> 'quote'
-          AND NOT EXISTS (SELECT FROM trading_command c
-                          WHERE c.order_id = o.id AND c.kind = 'amend' AND c.result = 'accepted')
-          AND CASE o.side WHEN 'buy' THEN t.price > coalesce(o.limit_price, o.worst_price)
-                          ELSE t.price < coalesce(o.limit_price, o.worst_price) END
-        """,
-    ),
-    Check(
-        15,
-        "an order is closed when it is done",
-        """
-        SELECT format('order %s is %s and closed_at is %s', id, status, closed_at)
-        FROM trading_order
-        WHERE (closed_at IS NOT NULL)
-           <> (status IN ('filled', 'cancelled', 'rejected', 'expired'))
-        """,
-    ),
-    Check(
-        16,
-        "what may not rest does not",
-        """
-        SELECT format('%s %s order %s is %s', o.time_in_force, o.type, o.id, o.status)
-        FROM trading_order o
-        WHERE o.status IN ('open', 'partially_filled')
-          AND (o.time_in_force IN ('ioc', 'fok') OR o.type = 'market'
-               OR (o.time_in_force = 'gtd' AND o.expires_at < now() - interval '10 seconds'))
-        UNION ALL
-        SELECT format('fill-or-kill order %s filled %s of %s', id, filled, quantity)
-        FROM trading_order
-        WHERE time_in_force = 'fok' AND quantity IS NOT NULL AND filled NOT IN (0, quantity)
-        UNION ALL
-        SELECT format('post-only order %s took in trade %s', o.id, t.id)
-        FROM trading_order o
-        JOIN trading_trade t ON o.id IN (t.buy_order_id, t.sell_order_id)
-        WHERE o.post_only AND t.maker_side <> o.side
-          AND NOT EXISTS (SELECT FROM trading_command c
-                          WHERE c.order_id = o.id AND c.kind = 'amend')
-        """,
-    ),
-    Check(
-        17,
-        "prices are on their tick",
-        """
-        SELECT format('order %s has a limit of %s', o.id, o.limit_price)
-        FROM trading_order o JOIN instruments_instrument i ON i.id = o.instrument_id
-        WHERE o.limit_price % i.tick_size <> 0
-        UNION ALL
-        SELECT format('trade %s is at %s', t.id, t.price)
-        FROM trading_trade t JOIN instruments_instrument i ON i.id = t.instrument_id
-        WHERE t.price % i.tick_size <> 0
-        """,
-    ),
-]
+from trading.queries.order_checks import ORDERS
 
 COMMANDS = [
     Check(
@@ -201,6 +59,7 @@ COMMANDS = [
             FROM trading_order o
             WHERE o.status IN ('open', 'partially_filled') AND o.type <> 'quote'
               AND coalesce((o.engine_state->>'priority')::bigint, 0) > 0
+              AND (o.trigger = '' OR (o.engine_state->>'triggered')::bool)
             UNION ALL
             SELECT o.instrument_id, o.side, (level->>0)::bigint
             FROM trading_order o,

@@ -106,7 +106,8 @@ def prices_of(
         if (now - reference.at).total_seconds() <= rule.reference_max_age_s
         and rules.is_believable(reference.price, lasts.get(ids[symbol]))
     }
-    collar = rule.collar_open if market.primary_is_open(now) else rule.collar_closed
+    open_ = bool(instruments) and market.primary_is_open(now)  # a limit alone asks for no calendar
+    collar = rule.collar_open if open_ else rule.collar_closed
     return Prices(rule, fresh, lasts, collar)
 
 

@@ -1,0 +1,131 @@
+"""Writing what was accepted: hold, order and place command, in three statements however many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from common import realtime
+from ledger import operations as ledger
+from ledger.operations import HoldRequest
+from trading import rules
+from trading.models import TRIGGERED, Command, Order
+from trading.operations.acceptance import Terms
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Accepted terms, and whose they are: accounts by id, rates as shares of the cost.
+
+    :param closes: the trade whose purchase this order sells again
+    """
+
+    terms: Terms
+    customer: int
+    cash: int
+    token: int
+    shard: int
+    maker_rate: Decimal
+    taker_rate: Decimal
+    closes: int | None = None
+
+    @property
+    def pays_from(self) -> int:
+        """The account that is held."""
+        return self.cash if self.terms.draft.side == Order.Side.BUY else self.token
+
+
+def write(placements: Sequence[Placement], *, now: datetime) -> list[Order]:
+    """Set the worst cases aside and hand the orders to the engine; the accounts are locked.
+
+    :returns: the orders, in the order given
+    """
+    if not placements:
+        return []
+    holds = ledger.hold(
+        requests=[HoldRequest(one.pays_from, one.terms.budget, "order") for one in placements]
+    )
+    orders = Order.objects.bulk_create(
+        _order(placement, hold, now) for placement, hold in zip(placements, holds, strict=True)
+    )
+    Command.objects.bulk_create(
+        Command(
+            shard_id=placement.shard,
+            kind="place",
+            order=order,
+            payload=_payload(order, placement.terms),
+        )
+        for order, placement in zip(orders, placements, strict=True)
+    )
+    realtime.nudge("engine")
+    return orders
+
+
+def _order(placement: Placement, hold: int, now: datetime) -> Order:
+    terms, draft = placement.terms, placement.terms.draft
+    return Order(
+        customer_id=placement.customer,
+        instrument=draft.instrument,
+        side=draft.side,
+        type=draft.type,
+        client_order_id=draft.client_order_id,
+        quantity=terms.base,
+        notional=terms.notional,
+        limit_price=draft.limit_price,
+        worst_price=terms.price,
+        trigger=draft.trigger if draft.type in TRIGGERED else "",
+        trigger_price=draft.trigger_price,
+        take_profit_price=draft.take_profit_price,
+        trail=draft.trail,
+        trail_percent=draft.trail_percent,
+        limit_offset=draft.limit_offset,
+        display_quantity=terms.special.get("display"),
+        close=terms.special.get("close"),
+        closes_id=placement.closes,
+        time_in_force=draft.time_in_force,
+        expires_at=draft.expires_at,
+        deadline=draft.deadline,
+        post_only=draft.post_only,
+        reduce_only=draft.reduce_only,
+        self_trade_prevention=draft.self_trade_prevention,
+        maker_rate=placement.maker_rate,
+        taker_rate=placement.taker_rate,
+        cash_account_id=placement.cash,
+        token_account_id=placement.token,
+        hold_id=hold,
+        budget=terms.budget,
+        placed_at=now,
+    )
+
+
+def _payload(order: Order, terms: Terms) -> dict[str, Any]:
+    """Say an order to the engine: integers only, and complete, so that the log replays alone."""
+    return {
+        "order": order.pk,
+        "owner": order.customer_id,
+        "instrument": order.instrument_id,
+        "side": order.side,
+        "type": order.type,
+        "price": terms.ticks,
+        "quantity": terms.base,
+        "notional": terms.notional,
+        "budget": terms.budget,
+        "maker_ppm": rules.ppm(order.maker_rate),
+        "taker_ppm": rules.ppm(order.taker_rate),
+        "tif": order.time_in_force,
+        "expires_at": _microseconds(order.expires_at),
+        "deadline": _microseconds(order.deadline),
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "stp": order.self_trade_prevention,
+        "multiplier_e18": terms.scale.multiplier_e18,
+        **terms.special,
+    }
+
+
+def _microseconds(moment: datetime | None) -> int | None:
+    """Give a time as the engine counts it."""
+    return None if moment is None else (moment - EPOCH) // timedelta(microseconds=1)
