@@ -43,6 +43,14 @@ app.conf.beat_schedule = {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,
     },
+    "take a snapshot of the books": {
+        "task": "trading.tasks.take_snapshots",
+        "schedule": crontab(hour=3, minute=40),
+    },
+    "let old commands go": {
+        "task": "trading.tasks.purge_commands",
+        "schedule": crontab(hour=4, minute=0),
+    },
     "load the exchange's calendar": {
         "task": "market.tasks.load_calendar",
         "schedule": crontab(hour=4, minute=20),

@@ -29,7 +29,7 @@ class Shard(models.Model):
     """The books one engine writes: its place in the command log, its clock, and its fence.
 
     A starting engine takes the next `epoch`; a batch of an older epoch changes no row. Commands up
-    to `purged_sequence`, given until `purged_at`, have been let go: a snapshot stands for them.
+    to `purged_sequence`, the last at `purged_us`, are no longer kept: a snapshot stands for them.
     """
 
     name = models.CharField(max_length=32, unique=True)
@@ -38,7 +38,7 @@ class Shard(models.Model):
     priority = models.BigIntegerField(default=0)
     time_us = models.BigIntegerField(default=0)  # engine time, microseconds since the epoch
     purged_sequence = models.BigIntegerField(default=0)
-    purged_at = models.DateTimeField(null=True)
+    purged_us = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.name

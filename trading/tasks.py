@@ -22,3 +22,15 @@ def roll_up_volume() -> int:
 def steer_markets() -> int:
     """Tell the engines what sessions and price bands have become."""
     return operations.steer_markets(now=clock.now())
+
+
+@shared_task(name="trading.tasks.take_snapshots")
+def take_snapshots() -> int:
+    """Keep every shard as it stands."""
+    return len(operations.take_snapshots(now=clock.now()))
+
+
+@shared_task(name="trading.tasks.purge_commands")
+def purge_commands() -> int:
+    """Let commands go that an old snapshot covers."""
+    return operations.purge_commands(now=clock.now())

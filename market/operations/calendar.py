@@ -1,6 +1,6 @@
 """The calendar of the shares' own exchange, holidays and early closes included."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from market import gateways
 from market.models import ExchangeDay
@@ -20,9 +20,14 @@ def load_calendar(*, now: datetime) -> int:
     hours = gateways.exchange_hours(since, until)
     days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
     ExchangeDay.objects.bulk_create(
-        [ExchangeDay(day, *hours.get(day, (None, None))) for day in days],
+        [_day(day, hours.get(day)) for day in days],
         update_conflicts=True,
         unique_fields=["date"],
         update_fields=["opens_at", "closes_at"],
     )
     return (until - now.date()).days
+
+
+def _day(day: date, hours: tuple[datetime, datetime] | None) -> ExchangeDay:
+    opens_at, closes_at = hours or (None, None)
+    return ExchangeDay(date=day, opens_at=opens_at, closes_at=closes_at)

@@ -24,6 +24,7 @@ from trading.operations.orders import (
 )
 from trading.operations.quoting import Desk, HouseQuote, quote_books
 from trading.operations.settlement import settle_due
+from trading.operations.snapshots import purge_commands, take_snapshots
 
 __all__ = [
     "Close",
@@ -46,10 +47,12 @@ __all__ = [
     "list_books",
     "place_order",
     "place_orders",
+    "purge_commands",
     "quote_books",
     "roll_up_volume",
     "settle_due",
     "steer_markets",
+    "take_snapshots",
     "trade_with_house",
     "validate_order",
 ]

@@ -7,6 +7,7 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 from common import clock
 from trading.operations.markets import list_books, steer_markets
 from trading.operations.matching import BATCH, Engine
+from trading.operations.snapshots import keep_first_of_version
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Leader:
         if self._engine is None:
             self._engine = Engine(self.shard_name)
             list_books(shard_name=self.shard_name)
+            keep_first_of_version(shard_id=self._engine.shard_id, now=clock.now())
             steer_markets(now=clock.now())
             logger.info("leading %s, epoch %s", self.shard_name, self._engine.epoch)
         return self._engine

@@ -125,6 +125,11 @@ class Engine:
             log.write(batch, self.instruments)
         return command_id
 
+    def release(self) -> None:
+        """Give the lead up: the next engine begins where the last batch ended."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, self.shard_id])
+
     def publish_all(self) -> None:
         """Publish every book whole and every market's state, as a starting engine does."""
         for instrument_id in self.instruments:

@@ -36,12 +36,13 @@ from trading.queries.pricing import (
     standing_quote,
     worst_price,
 )
-from trading.queries.replay import Replay, persisted_state
+from trading.queries.replay import LogPurged, Replay, latest_snapshot, persisted_state
 
 __all__ = [
     "CHECKS",
     "BandPolicy",
     "Fees",
+    "LogPurged",
     "MarketState",
     "Preview",
     "PriceStale",
@@ -63,6 +64,7 @@ __all__ = [
     "house_distances",
     "house_policy",
     "house_positions",
+    "latest_snapshot",
     "market_rule",
     "market_state",
     "open_orders_of",

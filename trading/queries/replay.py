@@ -2,20 +2,43 @@
 
 The log is complete: the same commands from the same state make the same trades and books. So a
 replay that differs from what is stored means that one of the two was changed, or that the engine
-is not the one that ran.
+is not the one that ran: it is promised from a snapshot, within one version.
 """
 
+import zlib
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
+from common.errors import DomainError
 from trading import engine
 from trading.engine import Fill, OrderState
-from trading.models import Book, Command, Order, Participant, Shard, Trade
+from trading.models import Book, Command, Order, Participant, Shard, Snapshot, Trade
 
 SET_ASIDE = "set_aside"
-SHOWN = 20
+
+
+class LogPurged(DomainError):
+    """The commands of that time are no longer kept; begin at a later snapshot."""
+
+
+def latest_snapshot(
+    shard_id: int, *, until: datetime | None = None, sequence: int | None = None
+) -> Snapshot | None:
+    """Give a shard's last snapshot, or the last until a time or a sequence."""
+    snapshots = Snapshot.objects.filter(shard=shard_id).order_by("-sequence", "-taken_at")
+    if until is not None:
+        snapshots = snapshots.filter(taken_at__lte=until)
+    if sequence is not None:
+        snapshots = snapshots.filter(sequence__lte=sequence)
+    return snapshots.first()
+
+
+def state_of(snapshot: Snapshot) -> engine.ShardState:
+    """Read what a snapshot kept."""
+    return msgspec.json.decode(zlib.decompress(snapshot.state), type=engine.ShardState)
 
 
 def persisted_state(shard_id: int) -> engine.ShardState:
@@ -50,22 +73,30 @@ def persisted_state(shard_id: int) -> engine.ShardState:
 
 
 class Replay:
-    """A shard's whole log run again in memory, beside what is stored.
+    """A shard's log run again in memory, beside what is stored.
 
-    Read it in one snapshot (REPEATABLE READ), while the engine runs or not.
+    Read it in one transaction of REPEATABLE READ, while the engine runs or not.
     """
 
-    def __init__(self, shard: Shard) -> None:
-        """Begin with an empty exchange."""
+    def __init__(self, shard: Shard, snapshot: Snapshot | None = None) -> None:
+        """Begin at a snapshot, or with an empty exchange.
+
+        :raises LogPurged: if commands after that are gone
+        """
         self.shard = shard
-        self.core = engine.Engine(engine.ShardState())
+        self.snapshot = snapshot
+        self.since = snapshot.sequence if snapshot else 0
+        if self.since < shard.purged_sequence:
+            raise LogPurged
+        self.core = engine.Engine(state_of(snapshot) if snapshot else engine.ShardState())
+        self.begun = self.core.state_hash()
         self.commands = 0
         self.fills: list[Fill] = []
         self.orders: dict[int, OrderState] = {}
 
     def run(self) -> None:
-        """Apply every sequenced command; one that was set aside only lets time pass."""
-        log = Command.objects.filter(shard=self.shard, sequence__isnull=False).order_by("sequence")
+        """Apply every sequenced command since; one that was set aside only lets time pass."""
+        log = Command.objects.filter(shard=self.shard, sequence__gt=self.since).order_by("sequence")
         columns = ("sequence", "engine_time_us", "kind", "payload", "reason")
         for sequence, at, kind, payload, reason in log.values_list(*columns).iterator():
             unread = reason == SET_ASIDE
@@ -78,6 +109,8 @@ class Replay:
 
     def differences(self) -> Iterator[str]:
         """Say where replay and store differ: trades, orders, books with their queues."""
+        if self.snapshot is not None and self.snapshot.state_hash != self.begun:
+            yield f"the snapshot of {self.since} is not what it was: {self.begun}"
         yield from self._trade_differences()
         yield from self._order_differences()
         stored = engine.Engine(persisted_state(self.shard.pk)).state_hash()
@@ -85,7 +118,9 @@ class Replay:
             yield f"the books differ: stored {stored}, replayed {self.core.state_hash()}"
 
     def _trade_differences(self) -> Iterator[str]:
-        trades = Trade.objects.filter(venue=Order.Venue.BOOK, instrument__book__shard=self.shard)
+        trades = Trade.objects.filter(
+            venue=Order.Venue.BOOK, instrument__book__shard=self.shard, sequence__gt=self.since
+        )
         columns = ("id", "buy_order_id", "sell_order_id", "quantity", "cost", "buy_fee", "sell_fee")
         stored = list(trades.order_by("id").values_list(*columns, "multiplier"))
         if len(stored) != len(self.fills):
