@@ -1,5 +1,6 @@
 """What the ticket, the amend form and the admin take from a browser."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -13,10 +14,21 @@ from uuid_utils.compat import uuid7
 
 from common.money import EXACT, AmountInvalid, parse_decimal
 from instruments.models import Instrument
-from trading.models import Book, Order
-from trading.operations import OrderDraft
+from trading.models import AT_MARKET, LIMITED, STOPPING, TRAILING, TRIGGERED, Book, Order
+from trading.operations import Close, OrderDraft
 
 BIGGEST = Decimal("1e10")  # what the columns can keep
+TYPES = {
+    Order.Type.MARKET: "Market",
+    Order.Type.LIMIT: "Limit",
+    Order.Type.STOP_LOSS: "Stop-loss",
+    Order.Type.STOP_LOSS_LIMIT: "Stop-loss with a limit",
+    Order.Type.TAKE_PROFIT: "Take-profit",
+    Order.Type.TAKE_PROFIT_LIMIT: "Take-profit with a limit",
+    Order.Type.TRAILING_STOP: "Trailing stop",
+    Order.Type.TRAILING_STOP_LIMIT: "Trailing stop with a limit",
+    Order.Type.ICEBERG: "Iceberg",
+}
 
 
 class DecimalText(forms.CharField):
@@ -46,8 +58,9 @@ class DecimalText(forms.CharField):
 class TicketForm(forms.Form):
     """An order as the ticket asks for it.
 
-    `client_order_id` is made when the ticket is drawn, so that one ticket is one order however
-    often its button is pressed.
+    The simple ticket chooses `type`, the advanced one `special_type`; what the chosen type does not
+    take is ignored, so that changing one's mind leaves nothing behind. `client_order_id` is made
+    when the ticket is drawn: one ticket is one order, however often its button is pressed.
     """
 
     side = forms.ChoiceField(choices=Order.Side.choices, initial=Order.Side.BUY)
@@ -55,50 +68,166 @@ class TicketForm(forms.Form):
         choices=[("dollars", "Dollars"), ("shares", "Shares")], initial="dollars"
     )
     amount = DecimalText(decimals=8, error_messages={"required": "Enter an amount."})
+    advanced = forms.BooleanField(required=False)
     type = forms.ChoiceField(
         choices=[(Order.Type.MARKET, "Market"), (Order.Type.LIMIT, "Limit")],
+        required=False,
         initial=Order.Type.MARKET,
     )
-    limit_price = DecimalText(decimals=6, required=False)
+    special_type = forms.ChoiceField(
+        label="Order type",
+        choices=list(TYPES.items()),
+        required=False,
+        initial=Order.Type.LIMIT,
+    )
+    trigger_price = DecimalText(decimals=6, required=False, label="Trigger price")
+    take_profit_price = DecimalText(decimals=6, required=False, label="Or take profit at")
+    trail = DecimalText(decimals=4, required=False, label="Distance")
+    trail_unit = forms.ChoiceField(
+        label="Distance in",
+        choices=[("percent", "Percent"), ("dollars", "Dollars")],
+        required=False,
+        initial="percent",
+    )
+    trigger = forms.ChoiceField(
+        label="Which price starts it",
+        choices=[
+            (Order.Trigger.LAST, "The last trade here"),
+            (Order.Trigger.INDEX, "The reference price"),
+        ],
+        required=False,
+        initial=Order.Trigger.INDEX,
+    )
+    limit_price = DecimalText(decimals=6, required=False, label="Limit price")
+    limit_offset = DecimalText(decimals=6, required=False, label="The limit, so much worse")
+    display_quantity = DecimalText(decimals=8, required=False, label="Shown at a time")
     time_in_force = forms.ChoiceField(
+        label="How long it stands",
         choices=[
             (Order.TimeInForce.GTC, "Until it is filled or cancelled"),
+            (Order.TimeInForce.GTD, "Until a time I choose"),
             (Order.TimeInForce.IOC, "Now, and cancel what is left"),
             (Order.TimeInForce.FOK, "All of it now, or nothing"),
         ],
         required=False,
         initial=Order.TimeInForce.GTC,
     )
+    expires_at = forms.DateTimeField(
+        label="Until, by UTC",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        error_messages={"invalid": "Give the time as 2026-12-24 18:00."},
+    )
     post_only = forms.BooleanField(required=False)
+    reduce_only = forms.BooleanField(required=False)
+    stop_loss = DecimalText(decimals=6, required=False, label="Stop the loss at")
+    take_profit = DecimalText(decimals=6, required=False, label="Take the profit at")
     client_order_id = forms.CharField(max_length=64)
+    reviewed = forms.BooleanField(required=False)
+
+    # Whether these are optional depends on the type: their labels don't say so.
+    conditional = (
+        "special_type",
+        "trigger_price",
+        "trail",
+        "trail_unit",
+        "trigger",
+        "limit_price",
+        "limit_offset",
+        "display_quantity",
+        "time_in_force",
+        "expires_at",
+    )
+
+    def __init__(self, data: Any = None, **options: Any) -> None:
+        """Name its inputs `ticket-…`: other forms stand on the same page."""
+        super().__init__(data, auto_id="ticket-%s", **options)
+
+    @property
+    def kind(self) -> str:
+        """The order's type, by whichever of the two choices is shown."""
+        name = "special_type" if self["advanced"].value() else "type"
+        return str(self[name].value() or Order.Type.MARKET)
 
     def clean(self) -> dict[str, Any]:
-        """Hold the fields against each other."""
+        """Hold the fields against each other: what the type needs must be there."""
         asked = super().clean() or {}
-        limit = asked.get("type") == Order.Type.LIMIT
-        if limit and asked.get("limit_price") is None and "limit_price" not in self.errors:
-            self.add_error("limit_price", "Enter the price you want.")
+        for field, sentence in self._needed():
+            if asked.get(field) is None and field not in self.errors:
+                self.add_error(field, sentence)
         amount = asked.get("amount")
         if amount and asked.get("measure") == "dollars" and amount != round(amount, 6):
             self.add_error("amount", "Dollars have at most six decimals.")
+        if self.kind == Order.Type.ICEBERG and asked.get("measure") == "dollars":
+            self.add_error("amount", "An iceberg order is by shares: choose Shares above.")
         return asked
+
+    def _needed(self) -> Iterator[tuple[str, str]]:
+        """Name what the chosen type cannot do without."""
+        kind = self.kind
+        if kind in LIMITED:
+            yield "limit_price", "Enter the price you want."
+        if kind in STOPPING:
+            yield "trigger_price", "Enter the price that starts it."
+        if kind in TRAILING:
+            yield "trail", "Enter the distance at which it follows the price."
+        if kind == Order.Type.TRAILING_STOP_LIMIT:
+            yield "limit_offset", "Enter how much worse its limit may be than where it starts."
+        if kind == Order.Type.ICEBERG:
+            yield "display_quantity", "Enter how many shares may be seen at a time."
+        if self["advanced"].value() and self["time_in_force"].value() == Order.TimeInForce.GTD:
+            yield "expires_at", "Choose until when it stands."
 
     def draft(self, instrument: Instrument) -> OrderDraft:
         """Give the order asked for; only after the form was found valid."""
-        asked = self.cleaned_data
-        limit = asked["type"] == Order.Type.LIMIT
+        asked, kind = self.cleaned_data, self.kind
         dollars = asked["measure"] == "dollars"
         return OrderDraft(
             instrument=instrument,
             side=asked["side"],
-            type=asked["type"],
+            type=kind,
             quantity=None if dollars else asked["amount"],
             notional=asked["amount"] if dollars else None,
-            limit_price=asked["limit_price"] if limit else None,
-            time_in_force=(asked["time_in_force"] if limit else "") or Order.TimeInForce.GTC,
-            post_only=limit and asked["post_only"],
+            limit_price=asked["limit_price"] if kind in LIMITED else None,
             client_order_id=asked["client_order_id"],
+            **(self._advanced(kind) if asked["advanced"] else {}),
         )
+
+    def _advanced(self, kind: str) -> dict[str, Any]:
+        """Give the terms that only the advanced ticket has, as far as the type takes them."""
+        asked = self.cleaned_data
+        force = asked["time_in_force"] if kind != Order.Type.MARKET else ""
+        stops = kind in {Order.Type.STOP_LOSS, Order.Type.STOP_LOSS_LIMIT}
+        in_percent = asked["trail_unit"] != "dollars"
+        trail = asked["trail"] if kind in TRAILING else None
+        return {
+            "trigger_price": asked["trigger_price"] if kind in STOPPING else None,
+            "take_profit_price": asked["take_profit_price"] if stops else None,
+            "trigger": (asked["trigger"] if kind in TRIGGERED else "") or Order.Trigger.LAST,
+            "trail": None if in_percent else trail,
+            "trail_percent": trail if in_percent else None,
+            "limit_offset": self._offset() if kind == Order.Type.TRAILING_STOP_LIMIT else None,
+            "display_quantity": asked["display_quantity"] if kind == Order.Type.ICEBERG else None,
+            "time_in_force": force or Order.TimeInForce.GTC,
+            "expires_at": asked["expires_at"] if force == Order.TimeInForce.GTD else None,
+            "post_only": kind not in AT_MARKET and asked["post_only"],
+            "reduce_only": asked["side"] == Order.Side.SELL and asked["reduce_only"],
+            "close": self._close(),
+        }
+
+    def _offset(self) -> Decimal:
+        """Give how far beyond where it starts the limit is: below for a sell, above for a buy."""
+        asked = self.cleaned_data
+        offset: Decimal = asked["limit_offset"]
+        return -offset if asked["side"] == Order.Side.SELL else offset
+
+    def _close(self) -> Close | None:
+        """Give what sells the purchase again, if anything does."""
+        asked = self.cleaned_data
+        if asked["side"] == Order.Side.SELL or not (asked["stop_loss"] or asked["take_profit"]):
+            return None
+        return Close(stop_loss=asked["stop_loss"], take_profit=asked["take_profit"])
 
 
 def fresh_ticket(**initial: Any) -> TicketForm:

@@ -102,7 +102,7 @@ class TestInstrumentPage:
         for number in range(3):
             browser.post("/markets/AAPLx/place/", {**TICKET, "client_order_id": f"t{number}"})
         floor.run()
-        with django_assert_num_queries(14):
+        with django_assert_num_queries(16):
             browser.get("/markets/AAPLx/")
         with django_assert_num_queries(6):
             said = browser.get("/markets/AAPLx/orders/", headers=HTMX)

@@ -1,45 +1,38 @@
 """The ticket: what would happen, why it can't, and placing it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from common import clock
 from common.errors import DomainError
-from common.money import USD, Amount
 from instruments import queries as instruments
 from instruments.models import Instrument
-from kyc import queries as kyc
-from ledger import queries as ledger
 from trading import operations, queries
-from trading.forms import TicketForm, fresh_ticket
+from trading.forms import TYPES, TicketForm, fresh_ticket
 from trading.models import Order
-from trading.operations import OrderDraft
 from trading.operations.acceptance import DuplicateClientOrderId
-from trading.views import words
+from trading.views import answers, promises, words
+from trading.views.answers import Answer
 from users.models import User
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the ticket says to what was typed.
+class Kind:
+    """A type of order as the ticket offers it, with its sentence for each side."""
 
-    `label` is the button's; `ready` whether pressing it can succeed; `href` and `remedy` lead to
-    what would make it possible.
-    """
+    value: str
+    name: str
+    buy: str
+    sell: str
 
-    label: str
-    sentence: str
-    ready: bool = False
-    refused: bool = False
-    href: str = ""
-    remedy: str = ""
+
+KINDS = [Kind(value, name, **promises.EXPLAINS[value]) for value, name in TYPES.items()]
 
 
 def find(symbol: str) -> Instrument:
@@ -59,87 +52,20 @@ def customer_of(request: HttpRequest) -> User:
     return request.user
 
 
-def url_of(name: str) -> str:
-    """Reverse a page of another app, or give "" where this installation has none."""
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
-
-
-def obstacle(user: Any, side: str) -> Answer | None:
-    """Say what keeps a visitor from trading at all, before they typed anything."""
-    if not user.is_authenticated:
-        return Answer(
-            label="",
-            sentence="Look at everything; to trade, open an account first.",
-            refused=True,
-            href=url_of("account_signup"),
-            remedy="Open an account",
-        )
-    standing = kyc.standing(user)
-    if standing.can["trade"] or (side == Order.Side.SELL and standing.can.get("close")):
-        return None
-    return Answer(
-        label="",
-        sentence=" ".join(standing.because),
-        refused=True,
-        href=url_of("kyc:application"),
-        remedy="Open verification",
-    )
-
-
-def has_of(user: Any, instrument: Instrument) -> dict[str, Amount]:
-    """Give what the customer can spend: `cash` in dollars, `shares` in base units."""
-    found = {"cash": Amount(0, USD), "shares": Amount(0, instrument.asset)}
-    if user.is_authenticated:
-        for account in ledger.balances_of(user):
-            name = {"USD": "cash", instrument.asset.code: "shares"}.get(account.asset.code)
-            if name:
-                found[name] = Amount(account.available, account.asset)
-    return found
-
-
-def answer(form: TicketForm, instrument: Instrument, user: Any) -> Answer:
-    """Say what the order would do, or what stands in its way."""
-    side = str(form.data.get("side", Order.Side.BUY))
-    if hindered := obstacle(user, side):
-        return hindered
-    label = words.idle_action(instrument, side)
-    if not form.is_valid():
-        return Answer(label, first_error(form), refused=bool(form.data.get("amount")))
-    draft = form.draft(instrument)
-    try:
-        nameless = replace(draft, client_order_id=None)  # its own order is no obstacle to a ticket
-        preview = operations.validate_order(draft=nameless, customer=user, now=clock.now())
-    except DomainError as error:
-        lacking = error.code == "InsufficientFunds" and draft.side == Order.Side.BUY
-        return Answer(
-            words.action(draft),
-            error.detail,
-            refused=True,
-            href=url_of("payments:deposit") if lacking else "",
-            remedy="Add funds" if lacking else "",
-        )
-    return Answer(words.action(draft), words.promise(draft, preview), ready=True)
-
-
-def first_error(form: TicketForm) -> str:
-    """Give the first thing to put right."""
-    errors = [sentence for field in form.errors.values() for sentence in field]
-    return str(errors[0]) if errors else ""
-
-
 def page_of(request: HttpRequest, instrument: Instrument, form: TicketForm) -> dict[str, Any]:
     """Gather what the ticket's template shows."""
     side = form["side"].value()
-    opening = obstacle(request.user, side)
+    said = answers.obstacle(request.user, side)
+    if said is None:
+        why = answers.resting(instrument)
+        label = words.idle_action(instrument, side)
+        said = Answer(label, why, ready=not form.is_bound, refused=bool(why))
     return {
         "instrument": instrument,
         "form": form,
-        "has": has_of(request.user, instrument),
-        "answer": opening
-        or Answer(words.idle_action(instrument, side), "", ready=not form.is_bound),
+        "kinds": KINDS,
+        "means": answers.means_of(request.user, instrument),
+        "answer": said,
     }
 
 
@@ -148,6 +74,10 @@ def page_of(request: HttpRequest, instrument: Instrument, form: TicketForm) -> d
 def ticket(request: HttpRequest, symbol: str) -> HttpResponse:
     """Draw an empty ticket: as a page, or as the part of one that asked for it."""
     instrument = find(symbol)
+    if request.GET.get("part") == "means":
+        means = answers.means_of(request.user, instrument)
+        context = {"instrument": instrument, "means": means}
+        return render(request, "trading/ticket.html#means", context)
     side = Order.Side.SELL if request.GET.get("side") == "sell" else Order.Side.BUY
     context = page_of(request, instrument, fresh_ticket(side=side))
     part = "#ticket" if getattr(request, "htmx", False) else ""
@@ -160,65 +90,79 @@ def preview(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answer what was typed so far; without scripts this is the review step before placing."""
     instrument = find(symbol)
     form = TicketForm(request.POST)
-    said = answer(form, instrument, request.user)
+    said = answers.answer(form, instrument, request.user)
     context = {"instrument": instrument, "form": form, "answer": said}
     if getattr(request, "htmx", False):
         return render(request, "trading/ticket.html#answer", context)
     if said.ready:
         return render(request, "trading/order_review.html", context)
-    return render(
-        request,
-        "trading/ticket.html",
-        {**page_of(request, instrument, form), "answer": said},
-        status=422,
-    )
+    return refuse(request, instrument, form, said)
 
 
 @require_POST
 @login_required
 def place(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Place the order; the same ticket again shows the order it placed before."""
+    """Place the order; the same ticket again shows the order it placed before.
+
+    What is worth a second look is shown for review first.
+    """
     instrument = find(symbol)
     form = TicketForm(request.POST)
-    if not form.is_valid():
-        return refuse(request, instrument, form, first_error(form))
+    if before := placed_by(form, customer_of(request)):
+        return receipt(request, before)
+    if "reviewed" not in request.POST or not form.is_valid():
+        said = answers.answer(form, instrument, request.user)
+        if not said.ready:
+            return refuse(request, instrument, form, said)
+        if said.cautions:
+            return review(request, instrument, form, said)
+    draft = form.draft(instrument)
     try:
-        order = place_once(form.draft(instrument), customer_of(request))
+        order = operations.place_order(draft=draft, customer=customer_of(request), now=clock.now())
+    except DuplicateClientOrderId:  # the same ticket, pressed twice in one moment
+        before = placed_by(form, customer_of(request))
+        assert before
+        return receipt(request, before)
     except DomainError as error:
-        return refuse(request, instrument, form, error.detail)
+        return refuse(request, instrument, form, answers.refusal(draft, error))
+    return receipt(request, order)
+
+
+def placed_by(form: TicketForm, customer: User) -> Order | None:
+    """Find the order that this very ticket has placed."""
+    ticket = form["client_order_id"].value()
+    return queries.orders_of(customer).filter(client_order_id=ticket).first() if ticket else None
+
+
+def receipt(request: HttpRequest, order: Order) -> HttpResponse:
+    """Show what was placed, in the ticket's stead or on its own page."""
     if getattr(request, "htmx", False):
-        return render(
-            request,
-            "trading/order_detail.html#receipt",
-            {"line": words.line(order), "fresh": True},
-        )
+        context = {"line": words.line(order), "fresh": True}
+        return render(request, "trading/order_detail.html#receipt", context)
     return redirect("trading:order", uid=order.uid)
 
 
-def place_once(draft: OrderDraft, customer: User) -> Order:
-    """Place an order, or give the one that the same ticket placed before.
-
-    :raises DomainError: as `place_order` does
-    """
-    mine = queries.orders_of(customer).filter(client_order_id=draft.client_order_id)
-    if before := mine.first():
-        return before
-    try:
-        return operations.place_order(draft=draft, customer=customer, now=clock.now())
-    except DuplicateClientOrderId:
-        return mine.get()
+def review(
+    request: HttpRequest, instrument: Instrument, form: TicketForm, said: Answer
+) -> HttpResponse:
+    """Show the order once more before it is placed; the ticket itself waits behind."""
+    context = {"instrument": instrument, "form": form, "answer": said}
+    if not getattr(request, "htmx", False):
+        return render(request, "trading/order_review.html", context)
+    shown = render(request, "trading/order_review.html#review", context)
+    shown["HX-Retarget"] = "#ticket-review"
+    shown["HX-Reswap"] = "innerHTML"
+    return shown
 
 
 def refuse(
-    request: HttpRequest, instrument: Instrument, form: TicketForm, sentence: str
+    request: HttpRequest, instrument: Instrument, form: TicketForm, said: Answer
 ) -> HttpResponse:
     """Show the ticket again with why nothing was placed."""
-    said = Answer(
-        words.idle_action(instrument, str(form["side"].value())),
-        f"Nothing was placed. {sentence}",
-        refused=True,
-    )
-    context = {**page_of(request, instrument, form), "answer": said}
+    context = page_of(request, instrument, form)
+    if said.label:
+        context["answer"] = said
+        context["nothing_placed"] = True
     if getattr(request, "htmx", False):
         return render(request, "trading/ticket.html#ticket", context)
     return render(request, "trading/ticket.html", context, status=422)

@@ -1,14 +1,12 @@
-"""What the ticket and the orders say, in words."""
+"""Orders in words, and how pages write dollars, shares and percent."""
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
-from typing import Any
 
 from common.money import USD, Amount
 from instruments.models import Instrument
 from trading import queries
-from trading.models import Order
-from trading.operations import OrderDraft
+from trading.models import TRAILING, TRIGGERED, Order
 
 CENT = Decimal("0.01")
 
@@ -45,45 +43,14 @@ def tidy(value: Decimal) -> str:
     return usd(value).removesuffix(".00")
 
 
-def action(draft: OrderDraft) -> str:
-    """Name what pressing the button does: "Buy $25 of Apple"."""
-    verb = "Buy" if draft.side == Order.Side.BUY else "Sell"
-    if draft.notional is not None:
-        return f"{verb} {tidy(draft.notional)} of {draft.instrument.name}"
-    return f"{verb} {count(draft.quantity or Decimal(0))} {draft.instrument.symbol}"
+def percent(value: Decimal) -> str:
+    """Write percent with the decimals it needs: 1.5%, 0.10% is 0.1%."""
+    return f"{value.normalize():f}%"
 
 
 def idle_action(instrument: Instrument, side: str) -> str:
     """Name the button while there is no amount yet."""
     return f"{'Sell' if side == Order.Side.SELL else 'Buy'} {instrument.name}"
-
-
-def promise(draft: OrderDraft, preview: Any) -> str:
-    """Say in one sentence what the order would do, from its preview."""
-    if preview.estimated_price is None or preview.estimated_quantity is None:
-        return "There is no price for this just now."
-    fee = f"fee {usd(preview.fee)}" if preview.fee >= 0 else f"{usd(preview.fee)} back as a rebate"
-    price, quantity = usd(preview.estimated_price), count(preview.estimated_quantity)
-    symbol, cost = draft.instrument.symbol, usd(preview.estimated_cost)
-    if draft.type == Order.Type.LIMIT:
-        return limit_promise(draft, f"{quantity} {symbol}", cost)
-    buying = draft.side == Order.Side.BUY
-    worst = ""
-    if preview.worst_price is not None:
-        worst = f", never {'above' if buying else 'below'} {usd(preview.worst_price)}"
-    if buying and draft.notional is not None:
-        return f"You get about {quantity} {symbol} at {price}, {fee}{worst}."
-    if buying:
-        return f"You pay about {cost} at {price} a share, {fee}{worst}."
-    return f"You sell about {quantity} {symbol} at {price} and get {cost}, {fee}{worst}."
-
-
-def limit_promise(draft: OrderDraft, quantity: str, cost: str) -> str:
-    """Say what a limit order waits for."""
-    price = usd(draft.limit_price or Decimal(0))
-    if draft.side == Order.Side.BUY:
-        return f"You get up to {quantity} for {cost} or less: only at {price} a share or lower."
-    return f"You sell up to {quantity} for {cost} or more: only at {price} a share or higher."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +99,20 @@ def terms(order: Order) -> str:
         asked = f"{count(shares)} {order.instrument.symbol}"
     if order.venue == Order.Venue.HOUSE:
         return f"{asked} with the house"
+    if order.type in TRIGGERED:
+        return f"{asked} {_trigger_terms(order)}"
     if order.limit_price is None:
         return f"{asked} at the market"
     return f"{asked} at {usd(order.limit_price)} or better"
+
+
+def _trigger_terms(order: Order) -> str:
+    """Say what a triggered order waits for: "once at $250.00", "trailing 2%"."""
+    if order.type in TRAILING:
+        trail = usd(order.trail) if order.trail else percent(order.trail_percent or Decimal(0))
+        said = f"trailing {trail}"
+    else:
+        said = f"once at {usd(order.trigger_price or Decimal(0))}"
+        if order.take_profit_price:
+            said += f" or {usd(order.take_profit_price)}"
+    return f"{said}, then at {usd(order.limit_price)} or better" if order.limit_price else said
