@@ -334,6 +334,7 @@ class Order(models.Model):
     cost = models.BigIntegerField(default=0)  # USD units
     fee = models.BigIntegerField(default=0)  # USD units, negative for a rebate
     budget = models.BigIntegerField(default=0)  # units of the hold's asset still to be used
+    execution = models.BigIntegerField(default=0)  # its last number among the customer's events
     engine_state = models.JSONField(default=dict)  # the engine's OrderState, as persisted
     closed_at = models.DateTimeField(null=True)
 
@@ -427,6 +428,11 @@ class Order(models.Model):
                 fields=["instrument", "side"],
                 condition=Q(type="quote"),
                 name="order_one_standing_quote",
+            ),
+            models.UniqueConstraint(
+                fields=["customer", "execution"],
+                condition=Q(execution__gt=0),
+                name="order_execution_once",
             ),
         ]
         indexes = [

@@ -23,6 +23,7 @@ api_urlpatterns = [
     path("orders", api.OrdersView.as_view()),
     path("orders/preview", api.PreviewView.as_view()),
     path("orders/batch", api.BatchView.as_view()),
+    path("orders/cancel-batch", api.CancelBatchView.as_view()),
     path("orders/cancel-all-after", api.CancelAllAfterView.as_view()),
     path("orders/<uuid:uid>", api.OrderView.as_view()),
     path("fees", api.FeesView.as_view()),

@@ -312,6 +312,65 @@ class TestOneOrder:
         assert wrong_fields(api.patch(path, {"side": "sell"}, format="json")) == {"side"}
 
 
+class TestCancellingABatch:
+    def test_answers_each_in_order(self, floor: Floor, api: APIClient) -> None:
+        theirs = floor.offer()
+        ids = [post(api, "orders", LIMIT_BUY).json()["id"] for _ in range(2)]
+        floor.run()
+        api.delete(f"/api/v1/orders/{ids[1]}")
+        floor.run()
+        answer = post(api, "orders/cancel-batch", {"orders": [*ids, str(theirs.uid), ids[0]]})
+        assert answer.status_code == 202
+        first, done, unknown, again = answer.json()["results"]
+        assert first["order"]["id"] == again["order"]["id"] == ids[0]
+        assert (done["error"]["code"], done["error"]["status"]) == ("OrderAlreadyDone", 409)
+        assert (unknown["error"]["code"], unknown["error"]["status"]) == ("OrderUnknown", 404)
+        floor.run()
+        assert api.get("/api/v1/orders?status=open").json()["results"] == []
+        theirs.refresh_from_db()
+        assert theirs.is_live
+
+    @pytest.mark.parametrize("ids", [[], ["x"], ["0" * 32] * 51, "all"])
+    def test_takes_one_to_fifty_ids(self, api: APIClient, ids: Any) -> None:
+        answer = post(api, "orders/cancel-batch", {"orders": ids})
+        assert all(field.startswith("orders") for field in wrong_fields(answer))
+
+
+class TestCatchingUp:
+    def test_lists_what_had_executions_since_a_number(self, floor: Floor, api: APIClient) -> None:
+        first, second = (post(api, "orders", LIMIT_BUY).json() for _ in range(2))
+        assert "sequence" not in first  # nothing happened to it yet
+        floor.run()
+        seen = {
+            one["id"]: one["sequence"]
+            for one in api.get("/api/v1/orders?since_sequence=0").json()["results"]
+        }
+        assert seen == {first["id"]: 1, second["id"]: 2}
+        assert api.get("/api/v1/orders?since_sequence=2").json()["results"] == []
+        api.delete(f"/api/v1/orders/{first['id']}")
+        floor.run()
+        [missed] = api.get("/api/v1/orders?since_sequence=2").json()["results"]
+        assert (missed["id"], missed["status"], missed["sequence"]) == (first["id"], "cancelled", 3)
+
+    def test_the_numbers_are_those_of_the_private_channel(
+        self, floor: Floor, api: APIClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[Any] = []
+        monkeypatch.setattr("common.realtime.send_private", told.extend)
+        post(api, "orders/batch", {"orders": [LIMIT_BUY] * 3})
+        while floor.engine.run_batch():
+            pass
+        orders = api.get("/api/v1/orders?since_sequence=0").json()["results"]
+        executions = [event for _, channel, event in told if channel == "executions"]
+        assert executions == list(reversed(orders))
+        assert [event["sequence"] for event in executions] == [1, 2, 3]
+
+    def test_wants_a_number(self, api: APIClient) -> None:
+        for number in ("-1", "soon", "1" * 30):
+            answer = api.get(f"/api/v1/orders?since_sequence={number}")
+            assert wrong_fields(answer) == {"since_sequence"}
+
+
 class TestCancellingAll:
     def test_takes_every_open_order_off(self, floor: Floor, api: APIClient) -> None:
         post(api, "orders/batch", {"orders": [LIMIT_BUY] * 3})

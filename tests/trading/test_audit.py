@@ -77,6 +77,9 @@ BREAKS = {
     "each settled fill of an order with a close has one close of its size": (
         "UPDATE trading_order SET quantity = quantity + 1 WHERE closes_id IS NOT NULL"
     ),
+    "a customer's executions are counted up to the last": (
+        "UPDATE trading_participant SET executions = executions + 1"
+    ),
     "sequences are dense and time never falls": (
         "UPDATE trading_command SET engine_time_us = 1 WHERE sequence = 2"
     ),

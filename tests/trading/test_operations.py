@@ -14,8 +14,7 @@ from tests import world
 from trading.models import Command, Order, Trade
 from trading.operations import OrderDraft, log
 from trading.operations.acceptance import DuplicateClientOrderId
-from trading.operations.drafts import TermsContradict
-from trading.operations.orders import OrderAlreadyDone
+from trading.operations.sending import OrderAlreadyDone
 from users.models import User
 
 if TYPE_CHECKING:
@@ -168,11 +167,6 @@ class TestTheDay:
         assert order.quantity == 10**8
         with pytest.raises(InsufficientFunds):
             trading.operations.amend_order(order=order, quantity=Decimal(11), now=world.NOW)
-        with pytest.raises(TermsContradict):
-            trading.operations.amend_order(
-                order=Order(status="open", type="market", instrument=floor.instrument),
-                now=world.NOW,
-            )
 
     def test_an_engine_made_anew_goes_on_where_the_last_batch_ended(self, floor: "Floor") -> None:
         alice = world.alice()

@@ -22,6 +22,7 @@ from trading.api.serializers import (
     CancelAllAfterAnswer,
     CancelAllAfterRequest,
     CancelAllAnswer,
+    CancelBatchRequest,
     CancelFilter,
     FeesAnswer,
     OrderAnswer,
@@ -41,7 +42,14 @@ KEY = OpenApiParameter(
     description="The same key and body get the first answer again, for 24 hours.",
 )
 STATUS = OpenApiParameter("status", enum=["open", "closed"])
+SINCE = OpenApiParameter(
+    "since_sequence",
+    int,
+    description="Only orders that had an execution after the one of this number. Executions on"
+    " /ws/v2/private carry a sequence without gaps: after a gap, ask with the last one seen.",
+)
 INSTRUMENT = OpenApiParameter("instrument", description="A symbol: AAPLx.")
+NEVER = -1  # before every execution, and before an order had any
 PAGING = {"cursor", "limit"}
 REFUSED = {400: ProblemAnswer, 403: ProblemAnswer, 422: ProblemAnswer}
 
@@ -92,7 +100,7 @@ class OrdersView(IdempotentPost, ListAPIView[Order]):
         order = operations.place_order(draft=draft, customer=customer_of(request), now=now)
         return Response(OrderAnswer(order).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="orders_list", parameters=[STATUS, INSTRUMENT])
+    @extend_schema(operation_id="orders_list", parameters=[STATUS, INSTRUMENT, SINCE])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List orders, newest first."""
         return self.list(request, *args, **kwargs)
@@ -101,7 +109,9 @@ class OrdersView(IdempotentPost, ListAPIView[Order]):
         """Narrow to what was asked for."""
         given = self.request.query_params.dict()
         asked = read(OrderFilter, {k: v for k, v in given.items() if k not in PAGING})
-        orders = queries.orders_of(customer_of(self.request))
+        orders = queries.changed_since(
+            customer_of(self.request), asked.get("since_sequence", NEVER)
+        )
         if "status" in asked:
             orders = orders.filter(closed_at__isnull=asked["status"] == "open")
         if "instrument" in asked:
@@ -174,6 +184,22 @@ def answer(result: Order | DomainError, request_id: str) -> dict[str, Any]:
     return {"order": OrderAnswer(result).data}
 
 
+class CancelBatchView(APIView):
+    """Cancel up to fifty orders in one call."""
+
+    @extend_schema(
+        operation_id="orders_cancel_batch",
+        request=CancelBatchRequest,
+        responses={202: BatchAnswer, 400: ProblemAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """Ask for orders to be taken off the book; each succeeds or is refused by itself."""
+        uids = read(CancelBatchRequest, request.data)["orders"]
+        results = operations.cancel_each(customer=customer_of(request), uids=uids, now=clock.now())
+        said = [answer(result, request_id_of(request)) for result in results]
+        return Response({"results": said}, status=status.HTTP_202_ACCEPTED)
+
+
 class OrderView(APIView):
     """One order: read it, amend it, cancel it."""
 
@@ -188,7 +214,10 @@ class OrderView(APIView):
         responses={202: OrderAnswer, 409: ProblemAnswer, **REFUSED},
     )
     def patch(self, request: Request, uid: UUID) -> Response:
-        """Ask for another quantity or limit price; the engine answers by the order's state."""
+        """Ask for another quantity, limit or trigger; the engine answers by the order's state.
+
+        A smaller quantity alone keeps the order's place in the queue.
+        """
         order = own_order(request, uid)
         asked = read(AmendRequest, request.data)
         order = operations.amend_order(order=order, now=clock.now(), **asked)

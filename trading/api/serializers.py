@@ -16,6 +16,7 @@ from trading.api.fields import (
     Switch,
     TrailField,
 )
+from trading.engine.state import BIGGEST
 from trading.models import FeeTier, Order, Trade
 from trading.operations import Close, OrderDraft, contradictions
 
@@ -124,11 +125,13 @@ class AmendRequest(StrictSerializer):
 
     quantity = PositiveDecimal(decimals=8, required=False)
     limit_price = PositiveDecimal(decimals=6, required=False)
+    trigger_price = PositiveDecimal(decimals=6, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse to change nothing."""
         if not attrs:
-            raise serializers.ValidationError({"quantity": "Give quantity, limit_price, or both."})
+            sentence = "Give quantity, limit_price or trigger_price."
+            raise serializers.ValidationError({"quantity": sentence})
         return attrs
 
 
@@ -142,6 +145,7 @@ class OrderFilter(CancelFilter):
     """How a list of orders may be narrowed."""
 
     status = serializers.ChoiceField(choices=["open", "closed"], required=False)
+    since_sequence = serializers.IntegerField(min_value=0, max_value=BIGGEST, required=False)
 
 
 class OrderAnswer(serializers.Serializer[Order]):
@@ -176,6 +180,9 @@ class OrderAnswer(serializers.Serializer[Order]):
     self_trade_prevention = serializers.ChoiceField(choices=SELF_TRADE)
     placed_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(required=False)
+    sequence = serializers.IntegerField(
+        required=False, help_text="The number of the last execution that was about it."
+    )
 
     def to_representation(self, instance: Order) -> dict[str, Any]:
         """Say it as the private channel does."""
@@ -261,6 +268,12 @@ class BatchAnswer(serializers.Serializer[Any]):
     """What became of a batch, in the order given."""
 
     results = BatchResult(many=True)
+
+
+class CancelBatchRequest(StrictSerializer):
+    """Up to fifty open orders to cancel, by id."""
+
+    orders = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=50)
 
 
 class CancelAllAfterRequest(StrictSerializer):

@@ -1,6 +1,7 @@
 """The verbs of trading: customers' orders, the engine's batches, settlement, the house."""
 
 from trading.operations.acceptance import validate_order
+from trading.operations.amending import amend_order
 from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
 from trading.operations.hedging import hedge_dealer
@@ -15,7 +16,7 @@ from trading.operations.markets import (
 )
 from trading.operations.matching import Engine, Fenced, NotLeader
 from trading.operations.orders import (
-    amend_order,
+    cancel_each,
     cancel_order,
     cancel_orders,
     cancel_orders_after,
@@ -36,6 +37,7 @@ __all__ = [
     "NotLeader",
     "OrderDraft",
     "amend_order",
+    "cancel_each",
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",

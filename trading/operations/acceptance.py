@@ -204,7 +204,8 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     _check_market(draft, conditions)
     scale = queries.scale_of(draft.instrument)
     special = special_terms(draft, scale)
-    _check_triggers(draft, conditions.prices)
+    check_triggers(draft, conditions.prices)
+    _check_close(draft, conditions.prices)
     price = queries.worst_price(draft, conditions.prices)
     ticks = scale.ticks(price, field="limit_price")
     notional = None
@@ -274,28 +275,36 @@ def check_display(base: int, display: int | None) -> None:
         raise DisplayOutOfBounds
 
 
-def _check_triggers(draft: OrderDraft, prices: queries.Prices) -> None:
+def check_triggers(draft: OrderDraft, prices: queries.Prices) -> None:
     """Refuse what would fire at once: that is a market order under another name.
 
     :raises TriggersAtOnce: naming the trigger
     """
     price = prices.watched(draft.instrument, draft.trigger)
-    if draft.type in STOPPING and price is not None and draft.trigger_price is not None:
-        takes_profit = draft.type in {Order.Type.TAKE_PROFIT, Order.Type.TAKE_PROFIT_LIMIT}
-        rising = takes_profit == (draft.side == Order.Side.SELL)
-        _refuse_reached(draft.trigger_price, price, rising=rising, field="trigger_price")
-        if draft.take_profit_price is not None:
-            _refuse_reached(
-                draft.take_profit_price, price, rising=not rising, field="take_profit_price"
-            )
-    if draft.close is None:
+    if draft.type not in STOPPING or price is None or draft.trigger_price is None:
         return
-    entry = draft.limit_price or draft.trigger_price or price
-    if entry is not None:
-        for field, rising in (("stop_loss", False), ("take_profit", True)):
-            trigger = getattr(draft.close, field)
-            if trigger is not None:
-                _refuse_reached(trigger, entry, rising=rising, field=f"close.{field}")
+    takes_profit = draft.type in {Order.Type.TAKE_PROFIT, Order.Type.TAKE_PROFIT_LIMIT}
+    rising = takes_profit == (draft.side == Order.Side.SELL)
+    _refuse_reached(draft.trigger_price, price, rising=rising, field="trigger_price")
+    if draft.take_profit_price is not None:
+        _refuse_reached(
+            draft.take_profit_price, price, rising=not rising, field="take_profit_price"
+        )
+
+
+def _check_close(draft: OrderDraft, prices: queries.Prices) -> None:
+    """Refuse a close that would sell at once what the order has just bought.
+
+    :raises TriggersAtOnce: naming the close's trigger
+    """
+    entry = draft.limit_price or draft.trigger_price
+    entry = entry or prices.watched(draft.instrument, Order.Trigger.INDEX)
+    if draft.close is None or entry is None:
+        return
+    for field, rising in (("stop_loss", False), ("take_profit", True)):
+        trigger = getattr(draft.close, field)
+        if trigger is not None:
+            _refuse_reached(trigger, entry, rising=rising, field=f"close.{field}")
 
 
 def _refuse_reached(trigger: Decimal, price: Decimal, *, rising: bool, field: str) -> None:

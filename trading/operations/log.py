@@ -1,5 +1,6 @@
 """What one batch of the engine changed, and how it is written: a handful of statements."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Batch:
 
 
 def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, str]]:
-    """Write a batch into the caller's transaction.
+    """Write a batch into the caller's transaction; its executions are numbered on.
 
     :param instruments: by id
     :returns: (id, uid) of its trades, in order
@@ -49,7 +50,7 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
     _write_commands(batch.commands)
     trades = _write_trades(batch.fills, instruments)
     _write_releases(batch.releases)
-    _write_orders(batch.orders.values(), instruments)
+    _write_orders(batch.orders.values(), _number_executions(batch), instruments)
     _write_books(batch, instruments)
     _write_multipliers(batch, instruments)
     _write_deadlines(batch.deadlines)
@@ -154,10 +155,40 @@ def _write_releases(rows: Sequence[tuple[int, int, int]]) -> None:
             )
 
 
-def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrument]) -> None:
+def _number_executions(batch: Batch) -> dict[int, int]:
+    """Count on, customer by customer and without gaps: each order here is one execution.
+
+    :returns: the number of each order of a customer
+    """
+    owned = [state for state in batch.orders.values() if state.owner > 0]
+    counts = Counter(state.owner for state in owned)
+    if not counts:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading_participant AS p (customer_id, executions)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ORDER BY 1
+            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
+            RETURNING customer_id, executions
+            """,
+            _columns(counts.items()),
+        )
+        last = dict(cursor.fetchall())
+    numbers = {}
+    for state in reversed(owned):
+        numbers[state.id] = last[state.owner]
+        last[state.owner] -= 1
+    return numbers
+
+
+def _write_orders(
+    states: Iterable[OrderState], executions: dict[int, int], instruments: dict[int, Instrument]
+) -> None:
     rows = [
         (
             state.id,
+            executions.get(state.id, 0),
             state.status,
             state.reason or "",
             state.filled,
@@ -176,17 +207,18 @@ def _write_orders(states: Iterable[OrderState], instruments: dict[int, Instrumen
             cursor.execute(
                 """
                 UPDATE trading_order o
-                SET status = u.status, reason = u.reason, filled = u.filled, cost = u.cost,
-                    fee = u.fee, budget = u.budget, quantity = coalesce(u.quantity, o.quantity),
+                SET execution = u.execution, status = u.status, reason = u.reason,
+                    filled = u.filled, cost = u.cost, fee = u.fee, budget = u.budget,
+                    quantity = coalesce(u.quantity, o.quantity),
                     limit_price = coalesce(u.limit_price, o.limit_price),
                     worst_price = coalesce(u.worst_price, o.worst_price),
                     trigger_price = coalesce(u.trigger_price, o.trigger_price),
                     closed_at = u.closed_at, engine_state = u.state::jsonb
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-                    %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[], %s::numeric[],
-                    %s::numeric[], %s::timestamptz[], %s::text[])
-                    AS u(id, status, reason, filled, cost, fee, budget, quantity, limit_price,
-                         worst_price, trigger_price, closed_at, state)
+                FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
+                    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
+                    %s::numeric[], %s::numeric[], %s::timestamptz[], %s::text[])
+                    AS u(id, execution, status, reason, filled, cost, fee, budget, quantity,
+                         limit_price, worst_price, trigger_price, closed_at, state)
                 WHERE o.id = u.id
                 """,
                 _columns(rows),

@@ -98,8 +98,7 @@ class Engine:
             self._move_on(before)
             trades = log.write(batch, self.instruments)
             self._follow_multipliers(batch)
-            numbers = _number_executions(batch)
-        self._announce(batch, trades, numbers)
+        self._announce(batch, trades)
         return len(batch.commands)
 
     def set_aside(self) -> int:
@@ -219,9 +218,7 @@ class Engine:
             if cursor.rowcount != 1:
                 raise Fenced
 
-    def _announce(
-        self, batch: log.Batch, trades: Sequence[tuple[int, str]], numbers: dict[int, int]
-    ) -> None:
+    def _announce(self, batch: log.Batch, trades: Sequence[tuple[int, str]]) -> None:
         """Tell the world, now that it is true."""
         for instrument_id in batch.books:
             self._publish_book(instrument_id)
@@ -242,7 +239,7 @@ class Engine:
                 }
             )
         self._publish_states(batch.instruments)
-        _send_executions(batch, numbers)
+        _send_executions(batch)
         if batch.fills or batch.releases:
             realtime.run_soon("trading.tasks.settle")
 
@@ -283,42 +280,17 @@ def _try_lock(shard_id: int) -> bool:
     return bool(locked)
 
 
-def _number_executions(batch: log.Batch) -> dict[int, int]:
-    """Count on, customer by customer, in the batch's own transaction.
-
-    :returns: the number before the first new one, by customer id
-    """
-    counts: dict[int, int] = {}
-    for state in batch.orders.values():
-        if state.owner > 0:
-            counts[state.owner] = counts.get(state.owner, 0) + 1
-    if not counts:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO trading_participant AS p (customer_id, executions)
-            SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ORDER BY 1
-            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
-            RETURNING customer_id, executions
-            """,
-            [list(counts), list(counts.values())],
-        )
-        return {customer: number - counts[customer] for customer, number in cursor.fetchall()}
-
-
-def _send_executions(batch: log.Batch, numbers: dict[int, int]) -> None:
+def _send_executions(batch: log.Batch) -> None:
     """Send each customer their orders as they are now, numbered without gaps."""
-    if not numbers:
-        return
-    orders = Order.objects.select_related("instrument").in_bulk(list(batch.orders))
-    events = []
-    for id_, state in batch.orders.items():
-        if state.owner > 0 and id_ in orders:
-            numbers[state.owner] += 1
-            event = {**queries.describe_order(orders[id_]), "sequence": numbers[state.owner]}
-            events.append((state.owner, "executions", event))
-    realtime.send_private(events)
+    owned = [id_ for id_, state in batch.orders.items() if state.owner > 0]
+    if owned:
+        orders = Order.objects.filter(pk__in=owned).select_related("instrument")
+        realtime.send_private(
+            [
+                (order.customer_id or 0, "executions", queries.describe_order(order))
+                for order in orders.order_by("customer_id", "execution")
+            ]
+        )
 
 
 def _scale(instrument: Instrument, multiplier_e18: int) -> rules.Scale:

@@ -1,4 +1,4 @@
-"""A customer's orders: place, amend, cancel.
+"""A customer's orders: place and cancel.
 
 Placing checks and prices each draft, locks the customer's accounts, sets the worst case aside and
 writes order, hold and command in one transaction. From then on the engine decides.
@@ -6,8 +6,7 @@ writes order, hold and command in one transaction. From then on the engine decid
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -17,8 +16,8 @@ from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey
-from trading import queries, rules
-from trading.models import Book, Command, Order, Shard
+from trading import queries
+from trading.models import Command, Order, Shard
 from trading.operations import placing
 from trading.operations.acceptance import (
     Conditions,
@@ -30,15 +29,16 @@ from trading.operations.acceptance import (
 )
 from trading.operations.drafts import OrderDraft, TermsContradict
 from trading.operations.placing import Placement
+from trading.operations.sending import OrderAlreadyDone, send
 from users.models import User
 
 LONGEST_TIMEOUT_S = 86_400
 
 
-class OrderAlreadyDone(DomainError):
-    """The order is filled, cancelled or expired already."""
+class OrderUnknown(DomainError):
+    """You have no such order."""
 
-    status = 409
+    status = 404
 
 
 def place_order(*, draft: OrderDraft, customer: User, now: datetime) -> Order:
@@ -85,8 +85,28 @@ def cancel_order(*, order: Order, now: datetime) -> Order:
     """
     if not order.is_live:
         raise OrderAlreadyDone
-    _send([order], "cancel")
+    send([order], "cancel")
     return order
+
+
+@transaction.atomic
+def cancel_each(
+    *, customer: User, uids: Sequence[UUID], now: datetime
+) -> list[Order | DomainError]:
+    """Ask the engine to take some of a customer's orders off, each for itself.
+
+    :returns: an order or why it stays as it is for each id, in order
+    """
+    found = {order.uid: order for order in queries.orders_of(customer).filter(uid__in=uids)}
+    results = [_cancellable(found.get(uid)) for uid in uids]
+    send(list({r.pk: r for r in results if isinstance(r, Order)}.values()), "cancel")
+    return results
+
+
+def _cancellable(order: Order | None) -> Order | DomainError:
+    if order is None:
+        return OrderUnknown()
+    return order if order.is_live else OrderAlreadyDone()
 
 
 @transaction.atomic
@@ -98,7 +118,7 @@ def cancel_orders(*, customer: User, instrument: Instrument | None = None, now: 
     orders = queries.open_orders_of(customer)
     if instrument:
         orders = orders.filter(instrument=instrument)
-    return _send(list(orders), "cancel")
+    return send(list(orders), "cancel")
 
 
 @transaction.atomic
@@ -117,66 +137,6 @@ def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> dat
     )
     realtime.nudge("engine")
     return now + timedelta(seconds=timeout_s) if timeout_s else None
-
-
-@transaction.atomic
-def amend_order(
-    *,
-    order: Order,
-    quantity: Decimal | None = None,
-    limit_price: Decimal | None = None,
-    now: datetime,
-) -> Order:
-    """Ask the engine to change an order in place; a smaller quantity keeps its queue position.
-
-    What the larger order could cost more is set aside at once.
-
-    :param quantity: the whole new quantity in shares, what is filled already included
-    :raises OrderAlreadyDone: if it is filled, cancelled or expired
-    :raises InsufficientFunds: if a larger one is not covered
-    """
-    if not order.is_live:
-        raise OrderAlreadyDone
-    if order.type != Order.Type.LIMIT or order.quantity is None:
-        raise TermsContradict("Only limit orders by quantity can be changed; cancel and replace.")
-    scale = queries.scale_of(order.instrument)
-    base = order.quantity if quantity is None else scale.base(quantity)
-    price = limit_price or order.limit_price or order.instrument.tick_size
-    ticks = scale.ticks(price, field="limit_price")
-    remaining = base - order.filled
-    if remaining <= 0:
-        raise TermsContradict("That much is filled already.", field="quantity")
-    rules.check_minimum(
-        scale.cost(ticks, remaining), order.instrument.min_notional, field="quantity"
-    )
-    buying = order.side == Order.Side.BUY
-    need = scale.hold_for(ticks, remaining, rules.ppm(order.taker_rate)) if buying else remaining
-    increase = max(0, need - order.budget)
-    if increase and order.hold_id:
-        ledger.increase(increases=[(order.hold_id, increase)])
-    payload = {"order": order.pk, "quantity": base, "price": ticks, "budget_increase": increase}
-    _send([order], "amend", payload)
-    return order
-
-
-def _send(orders: Sequence[Order], kind: str, payload: dict[str, Any] | None = None) -> int:
-    """Put one command for each order into the engine's inbox."""
-    shards = dict(
-        Book.objects.filter(instrument__in={order.instrument_id for order in orders}).values_list(
-            "instrument_id", "shard_id"
-        )
-    )
-    Command.objects.bulk_create(
-        Command(
-            shard_id=shards[order.instrument_id],
-            kind=kind,
-            order=order,
-            payload=payload or {"order": order.pk},
-        )
-        for order in orders
-    )
-    realtime.nudge("engine")
-    return len(orders)
 
 
 def _open_accounts(customer: User, drafts: Iterable[OrderDraft]) -> dict[int, int]:

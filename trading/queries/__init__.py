@@ -12,6 +12,7 @@ from trading.queries.house import (
 from trading.queries.markets import MarketState, market_state
 from trading.queries.orders import (
     average_price,
+    changed_since,
     closed_orders_of,
     describe_order,
     describe_trade,
@@ -50,6 +51,7 @@ __all__ = [
     "Quote",
     "Replay",
     "average_price",
+    "changed_since",
     "closed_orders_of",
     "collar",
     "collar_width",

@@ -328,4 +328,21 @@ RESTING = [
     ),
 ]
 
-ORDERS = [*LIVES, *RESTING]
+EXECUTIONS = [
+    Check(
+        38,
+        "a customer's executions are counted up to the last",
+        """
+        SELECT format('customer %s was told of %s executions; the last of an order is %s',
+                      p.customer_id, p.executions, last.execution)
+        FROM trading_participant p
+        CROSS JOIN LATERAL (
+            SELECT coalesce(max(execution), 0) AS execution FROM trading_order
+            WHERE customer_id = p.customer_id
+        ) AS last
+        WHERE p.executions <> last.execution
+        """,
+    ),
+]
+
+ORDERS = [*LIVES, *RESTING, *EXECUTIONS]

@@ -28,6 +28,14 @@ def closed_orders_of(user: User) -> QuerySet[Order]:
     return orders_of(user).exclude(status__in=Order.LIVE)
 
 
+def changed_since(user: User, sequence: int) -> QuerySet[Order]:
+    """List a customer's orders that had an execution after the one of that number, newest first.
+
+    Whoever missed executions catches up with these: each order as it is now, and its last number.
+    """
+    return orders_of(user).filter(execution__gt=sequence)
+
+
 def executions_of(user: User) -> int:
     """Give the number of the last execution a customer was told of."""
     number = Participant.objects.filter(customer=user).values_list("executions", flat=True)
@@ -72,6 +80,7 @@ def describe_order(order: Order) -> dict[str, Any]:
         "expires_at": _time(order.expires_at),
         "deadline": _time(order.deadline),
         "closed_at": _time(order.closed_at),
+        "sequence": order.execution or None,
     }
     return facts | {name: fact for name, fact in optional.items() if fact is not None}
 

@@ -1,0 +1,158 @@
+"""Changing an open order in place: its quantity, its limit, the trigger it still waits for.
+
+A smaller quantity keeps the order's place in the queue. What a larger need could cost more is set
+aside at once; whatever turns out not to be needed, the engine gives back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from common.errors import DomainError
+from common.money import MAX_UNITS
+from ledger import operations as ledger
+from trading import queries, rules
+from trading.engine.commands import MOST_TIPS
+from trading.models import LIMITED, STOPPING, Order
+from trading.operations.acceptance import DisplayOutOfBounds, check_triggers
+from trading.operations.drafts import NotPositive, OrderDraft, TermNotTaken, TermsContradict
+from trading.operations.sending import OrderAlreadyDone, send
+
+
+class NothingToAmend(TermsContradict):
+    """Give another quantity, another price, or both."""
+
+    field = "quantity"
+
+
+class FilledAlready(TermsContradict):
+    """That much is filled already; choose a larger quantity, or cancel the order."""
+
+    field = "quantity"
+
+
+class FiredAlready(DomainError):
+    """The order has fired; its trigger can no longer be changed."""
+
+    status = 409
+    field = "trigger_price"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What of an order should be otherwise: shares in all, dollars for one share."""
+
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    trigger_price: Decimal | None = None
+
+
+@transaction.atomic
+def amend_order(
+    *,
+    order: Order,
+    quantity: Decimal | None = None,
+    limit_price: Decimal | None = None,
+    trigger_price: Decimal | None = None,
+    now: datetime,
+) -> Order:
+    """Ask the engine to change an order in place.
+
+    :param quantity: the whole new quantity in shares, what is filled already included
+    :param trigger_price: for an order that has not fired
+    :raises OrderAlreadyDone: if it is filled, cancelled or expired
+    :raises FiredAlready: if a trigger should change that has been reached
+    :raises InsufficientFunds: if a larger need is not covered
+    :raises DomainError: naming the field, if an order of this type takes no such change
+    """
+    if not order.is_live:
+        raise OrderAlreadyDone
+    change = Change(quantity, limit_price, trigger_price)
+    _check(order, change)
+    scale = queries.scale_of(order.instrument)
+    base = order.quantity if quantity is None else scale.base(quantity)
+    ticks = scale.ticks(_price(order, change, now), field="limit_price")
+    payload: dict[str, Any] = {"order": order.pk, "price": ticks}
+    if trigger_price is not None:
+        payload["trigger_price"] = scale.ticks(trigger_price, field="trigger_price")
+    if base is not None:
+        payload["quantity"] = base
+    increase = max(0, _need(order, base, ticks, scale) - order.budget)
+    if order.budget + increase > MAX_UNITS:
+        raise rules.TooLarge(field="quantity")
+    if increase and order.hold_id:
+        ledger.increase(increases=[(order.hold_id, increase)])
+    send([order], "amend", payload | {"budget_increase": increase})
+    return order
+
+
+def _check(order: Order, change: Change) -> None:
+    """Refuse a change that an order of this type, at this point, does not take."""
+    if change == Change():
+        raise NothingToAmend
+    kind = order.type
+    taken = {
+        "quantity": order.quantity is not None and kind != Order.Type.MARKET,
+        "limit_price": kind in LIMITED,
+        "trigger_price": kind in STOPPING,
+    }
+    for field, is_taken in taken.items():
+        value = getattr(change, field)
+        if value is not None and not is_taken:
+            measure = "by dollars" if field == "quantity" and order.notional else "of this type"
+            raise TermNotTaken(
+                f"An order {measure} has no {field} to change; cancel it and place another.",
+                field=field,
+            )
+        if value is not None and value <= 0:
+            raise NotPositive(field=field)
+    if change.trigger_price is not None and order.engine_state.get("triggered"):
+        raise FiredAlready
+
+
+def _price(order: Order, change: Change, now: datetime) -> Decimal:
+    """Give the worst price of the changed order: its limit, or the collar around a new trigger.
+
+    :raises TriggersAtOnce: if the price is past the new trigger already
+    """
+    limit = change.limit_price if change.limit_price is not None else order.limit_price
+    if change.trigger_price is not None:
+        draft = OrderDraft(
+            instrument=order.instrument,
+            side=order.side,
+            type=order.type,
+            limit_price=limit,
+            trigger_price=change.trigger_price,
+            trigger=order.trigger,
+            take_profit_price=order.take_profit_price,
+        )
+        prices = queries.prices_of([order.instrument], now=now)
+        check_triggers(draft, prices)
+        return queries.worst_price(draft, prices)
+    price = limit if limit is not None else order.worst_price
+    assert price is not None  # every order on a book has one
+    return price
+
+
+def _need(order: Order, base: int | None, ticks: int, scale: rules.Scale) -> int:
+    """Give what the rest of the changed order needs of its hold; the engine holds it to the same.
+
+    :raises FilledAlready: if nothing would be left
+    :raises BelowMinimum: if what is left would be worth less than the market's minimum
+    """
+    minimum = order.instrument.min_notional
+    if base is None:
+        rules.check_minimum((order.notional or 0) - order.cost, minimum, field="limit_price")
+        return 0  # it stays within its dollars, whatever the price
+    if base <= order.filled:
+        raise FilledAlready
+    if order.display_quantity and base > order.display_quantity * MOST_TIPS:
+        raise DisplayOutOfBounds(field="quantity")
+    rest = base - order.filled
+    rules.check_minimum(scale.cost(ticks, rest), minimum, field="quantity")
+    if order.side == Order.Side.SELL:
+        return rest
+    return scale.hold_for(ticks, rest, rules.ppm(order.taker_rate))
