@@ -1,7 +1,9 @@
 """The pages of what a customer has: home, portfolio, activity."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from portfolio import queries
 from users.models import User
 
 SHOWN = 6
+WATCHED = 8
 RECENT = 6
 A_PAGE = 40
 
@@ -30,41 +33,85 @@ def owner(request: HttpRequest) -> User:
     return request.user
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who looks at home, at what they have, over which period, and when."""
+
+    user: User
+    whole: queries.Summary
+    period: str
+    now: datetime
+
+
 @login_required
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the total, what is next, holdings, movers and what happened last."""
+    """Show the total, what is next, holdings, watchlist, movers and what happened last.
+
+    `?part=` gives one of its parts alone, for the page to refresh itself.
+    """
     user, now = owner(request), clock.now()
-    whole = queries.summary(user, now=now)
     period = request.GET.get("period", "1d")
-    period = period if period in queries.PERIODS else "1d"
-    page: dict[str, Any] = {"whole": whole, "live": live_data(whole)}
-    if request.GET.get("part") == "hero":
-        return render(request, "portfolio/home_show.html#hero", page)
-    if request.GET.get("part") == "step":
-        page["step"] = next_step(user, whole)
-        return render(request, "portfolio/home_show.html#step", page)
-    history = queries.value_history(user, whole, period=period, now=now)
-    page |= {
-        "chart": chart_of(history),
-        "period": period,
+    whole = queries.summary(user, now=now)
+    asked = Asked(user, whole, period if period in queries.PERIODS else "1d", now)
+    part = request.GET.get("part", "")
+    if part in PARTS:
+        return render(request, f"portfolio/home_show.html#{part}", PARTS[part](asked))
+    page: dict[str, Any] = {"movers": queries.movers()}
+    for fill in PARTS.values():
+        page |= fill(asked)
+    return render(request, "portfolio/home_show.html", page)
+
+
+def hero(asked: Asked) -> dict[str, Any]:
+    """Give the total, and what keeps it true as prices move."""
+    return {"whole": asked.whole, "live": live_data(asked.whole)}
+
+
+def step(asked: Asked) -> dict[str, Any]:
+    """Give what is next."""
+    return {"step": next_step(asked.user, asked.whole)}
+
+
+def chart(asked: Asked) -> dict[str, Any]:
+    """Give the line of the period, what it earned, and what came in meanwhile."""
+    history = queries.value_history(asked.user, asked.whole, period=asked.period, now=asked.now)
+    return {
+        "chart": chart_of(history.points),
+        "earned": Amount(history.earned, USD),
+        "came": Amount(history.came, USD),
+        "period": asked.period,
         "periods": {key: one.words for key, one in queries.PERIODS.items()},
     }
-    if request.GET.get("part") == "chart":
-        return render(request, "portfolio/home_show.html#chart", page)
-    lines = market.queries.sparklines([one.instrument for one in whole.positions])
-    page["holdings"] = [(one, lines.get(one.instrument.pk)) for one in whole.positions[:SHOWN]]
-    if request.GET.get("part") == "holdings":
-        return render(request, "portfolio/home_show.html#holdings", page)
-    recent = list(queries.activity_of(user)[:RECENT])
-    page |= {
-        "step": next_step(user, whole),
-        "movers": queries.movers(),
-        "items": queries.items_of(recent, user),
-    }
-    if request.GET.get("part") == "recent":
-        return render(request, "portfolio/home_show.html#recent", page)
-    return render(request, "portfolio/home_show.html", page)
+
+
+def holdings(asked: Asked) -> dict[str, Any]:
+    """Give the largest positions with their sparklines."""
+    shown = asked.whole.positions[:SHOWN]
+    lines = market.queries.sparklines([one.instrument for one in shown])
+    return {"holdings": [(one, lines.get(one.instrument.pk)) for one in shown]}
+
+
+def watched(asked: Asked) -> dict[str, Any]:
+    """Give the watchlist with its prices and sparklines."""
+    stars = list(market.queries.watchlist_of(asked.user)[:WATCHED])
+    tickers, lines = market.queries.tickers(stars), market.queries.sparklines(stars)
+    return {"watched": [(one, tickers.get(one.symbol), lines.get(one.pk)) for one in stars]}
+
+
+def recent(asked: Asked) -> dict[str, Any]:
+    """Give what happened last."""
+    return {"items": queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)}
+
+
+PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
+    "hero": hero,
+    "step": step,
+    "chart": chart,
+    "holdings": holdings,
+    "watched": watched,
+    "recent": recent,
+}
 
 
 @login_required
@@ -148,12 +195,18 @@ CARD = "A virtual card pays from your cash, and from shares you choose."
 
 
 def live_data(whole: queries.Summary) -> str:
-    """Say what a page needs to keep the total true as prices move: dollars, shares, prices."""
+    """Say what a page needs to keep the total true as prices move.
+
+    Dollars of cash and of what there was a day ago (money in and out aside), shares and prices.
+    """
     priced = [one for one in whole.positions if one.price is not None]
     positions = {
         one.instrument.symbol: [float(one.quantity), float(one.price or 0)] for one in priced
     }
-    return json.dumps({"cash": float(Amount(whole.cash, USD).decimal), "positions": positions})
+    cash, then = (
+        float(Amount(units, USD).decimal) for units in (whole.cash, whole.total - whole.day_change)
+    )
+    return json.dumps({"cash": cash, "then": then, "positions": positions})
 
 
 def chart_of(history: list[queries.Point]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from portfolio.queries.activity import Item, activity_of, describe_item, items_of, older_than
 from portfolio.queries.checks import CHECKS
-from portfolio.queries.history import PERIODS, Point, value_history
+from portfolio.queries.history import PERIODS, History, Point, value_history
 from portfolio.queries.holdings import (
     Movers,
     Position,
@@ -18,6 +18,7 @@ from portfolio.queries.holdings import (
 __all__ = [
     "CHECKS",
     "PERIODS",
+    "History",
     "Item",
     "Movers",
     "Point",

@@ -34,6 +34,22 @@ class Point:
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What everything was worth over a period, oldest first, and what came in meanwhile, net.
+
+    `came` counts deposits, payments and transfers in USD units, shares at their price of that time.
+    """
+
+    points: list[Point]
+    came: int
+
+    @property
+    def earned(self) -> int:
+        """What the period earned or lost in USD units, money in and out aside."""
+        return self.points[-1].value - self.points[0].value - self.came
+
+
 PERIODS = {
     "1d": Period("1 day", timedelta(days=1), timedelta(minutes=15), "15m"),
     "1w": Period("1 week", timedelta(days=7), timedelta(hours=1), "1h"),
@@ -44,7 +60,7 @@ PERIODS = {
 Prices = tuple[list[datetime], list[Decimal]]
 
 
-def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> list[Point]:
+def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> History:
     """Say what a customer's cash and shares were worth, oldest first, up to now.
 
     A share is priced by the last close at that time, and by the first known one before that. A
@@ -56,37 +72,42 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     over = PERIODS[period]
     since = now - over.length
     movements = _movements(user, since)
-    assets = {asset_id for _, asset_id, _ in movements}
+    assets = {asset_id for _, asset_id, _, _ in movements}
     held = Instrument.objects.filter(asset__in=assets)
     by_asset = {one.asset_id: one for one in held}
     by_asset |= {one.instrument.asset_id: one.instrument for one in whole.positions}
     closes = market.queries.closes(by_asset.values(), over.interval, since - over.length)
     prices = {key: _columns(closes.get(one.pk, [])) for key, one in by_asset.items()}
     units = defaultdict(int, {one.instrument.asset_id: one.base for one in whole.positions})
-    cash, points = whole.cash, [Point(now, whole.total)]
+    cash, came, points = whole.cash, 0, [Point(now, whole.total)]
     at = now - over.step
     while at >= since:
         while movements and movements[-1][0] > at:
-            _, asset_id, amount = movements.pop()
+            moved_at, asset_id, amount, traded = movements.pop()
             if asset_id in by_asset:
                 units[asset_id] -= amount
+                came += 0 if traded else _worth({asset_id: amount}, by_asset, prices, moved_at)
             else:
                 cash -= amount
+                came += 0 if traded else amount
         points.append(Point(at, cash + _worth(units, by_asset, prices, at)))
         at -= over.step
-    return points[::-1]
+    return History(points[::-1], came)
 
 
-def _movements(user: User, since: datetime) -> list[tuple[datetime, int, int]]:
-    """List a customer's movements since a time, oldest first: when, which asset, how many units."""
+def _movements(user: User, since: datetime) -> list[tuple[datetime, int, int, bool]]:
+    """List movements since a time, oldest first: when, which asset, how many units, by a trade."""
     journals: Iterable[Any] = ledger.queries.movements_of(user).filter(occurred_at__gte=since)
     found = []
     for journal in journals:
+        traded = journal.key.startswith("trade:")
         for transfer in journal.own_transfers:
-            if transfer.credit.owner_id == user.pk:
-                found.append((journal.occurred_at, transfer.asset_id, transfer.amount))
-            if transfer.debit.owner_id == user.pk:
-                found.append((journal.occurred_at, transfer.asset_id, -transfer.amount))
+            came = int(transfer.credit.owner_id == user.pk) - int(
+                transfer.debit.owner_id == user.pk
+            )
+            if came:
+                moved = (transfer.asset_id, came * transfer.amount, traded)
+                found.append((journal.occurred_at, *moved))
     return sorted(found)
 
 
@@ -101,9 +122,10 @@ def _worth(
     at: datetime,
 ) -> int:
     worth = 0
-    for asset_id, instrument in by_asset.items():
+    for asset_id, base in units.items():
         times, closes = prices[asset_id]
-        if units[asset_id] and closes:
+        if base and closes:
             close = closes[max(0, bisect_right(times, at) - 1)]
-            worth += rules.worth(units[asset_id], instrument.multiplier, close)
+            sign = 1 if base > 0 else -1
+            worth += sign * rules.worth(abs(base), by_asset[asset_id].multiplier, close)
     return worth

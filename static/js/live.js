@@ -6,7 +6,7 @@
  * `message` is `{ channel, type: "snapshot" | "update", data: […] }`, its data narrowed to the symbols
  * asked for. Every snapshot replaces what came before it: one comes at the start and after each
  * reconnect. Equal subscriptions share one on the wire. `live.status` is "idle", "connecting",
- * "live", "stale" (nothing heard for five seconds) or "offline"; each change is an event "status"
+ * "live", "stale" (nothing heard for four seconds) or "offline"; each change is an event "status"
  * and stands on `<html data-live>`, where the styles find it.
  */
 import { Socket } from "./socket.js";

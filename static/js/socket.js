@@ -1,4 +1,4 @@
-const STALE_AFTER_MS = 5000;
+const STALE_AFTER_MS = 4000; // heartbeats come each second: no price looks live that is five seconds old
 const LONGEST_WAIT_MS = 15000;
 
 /** One socket that comes back by itself and asks again for everything it was asked for. */

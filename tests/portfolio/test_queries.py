@@ -98,13 +98,25 @@ class TestValueHistory:
             desk.candle(apple, "15m", world.NOW + timedelta(hours=hour), close)
         now = world.NOW + timedelta(hours=4)
         whole = queries.summary(alice, now=now)
-        points = queries.value_history(alice, whole, period="1d", now=now)
+        history = queries.value_history(alice, whole, period="1d", now=now)
+        points = history.points
         at = {point.at: point.value // 10**6 for point in points}
         assert at[now] == 10_300
         assert at[world.NOW + timedelta(hours=3)] == 10_200
         assert at[world.NOW + timedelta(hours=1)] == 10_000
         assert at[world.NOW - timedelta(hours=1)] == 0
         assert [point.at for point in points] == sorted(at)
+
+    def test_tells_what_was_earned_from_what_came_in(self, alice):
+        apple = world.instrument()
+        desk.trade(alice, "buy", "10", price="100", hours=2)
+        desk.book()
+        desk.price(apple, "130", before="100")
+        now = world.NOW + timedelta(hours=4)
+        whole = queries.summary(alice, now=now)
+        history = queries.value_history(alice, whole, period="1d", now=now)
+        assert history.came == 10_000 * 10**6
+        assert history.earned == 300 * 10**6
 
 
 class TestActivity:

@@ -1,5 +1,6 @@
 import pytest
 
+import market.operations
 from tests import world
 from tests.portfolio import desk
 
@@ -51,11 +52,18 @@ class TestHome:
         assert "Bought 2 AAPLx" in shown
         assert "<value-chart" in shown
 
-    @pytest.mark.parametrize("part", ["hero", "step", "chart", "holdings", "recent"])
+    @pytest.mark.parametrize("part", ["hero", "step", "chart", "holdings", "watched", "recent"])
     def test_gives_its_parts_alone(self, client, holding, part):
         shown = page(client, f"/home/?part={part}")
         assert "<html" not in shown
         assert f'id="home-{part}"' in shown
+
+    def test_shows_the_watchlist(self, client, holding):
+        assert "Nothing watched yet" in page(client, "/home/?part=watched")
+        tesla = world.instrument("TSLAx")
+        market.operations.star(instrument=tesla, customer=holding, now=world.NOW)
+        shown = page(client, "/home/?part=watched")
+        assert 'href="/markets/TSLAx/"' in shown
 
     @pytest.mark.parametrize("period", ["1d", "1w", "1m", "1y", "nonsense"])
     def test_draws_each_period(self, client, holding, period):

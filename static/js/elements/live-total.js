@@ -1,17 +1,34 @@
 /**
- * `<live-total positions='{"cash": 12.5, "positions": {"AAPLx": [shares, price]}}'>`: a total that follows
- * the tickers. The server's own figure comes back whenever a balance changes; this one is for the eye.
+ * Money that follows the tickers, within what the server rendered; the server's own figure comes back
+ * whenever a balance changes. While a price is old, so is what it makes.
+ *
+ * `<live-worth symbol="AAPLx" shares="10.2">`: what so many shares are worth.
+ * `<live-total positions='{"cash": 12.5, "then": 900, "positions": {"AAPLx": [shares, price]}}'>`: all of
+ * it, and in its pill how it compares with what there was a day ago (`then`, money in and out aside).
  */
 import { live } from "../live.js";
 
 const REDRAW_MS = 500;
+const MINUS = "\u2212";
 
-class LiveTotal extends HTMLElement {
+/** Write dollars into a `<data class="money">` of the server's, cents cut as it cuts them. */
+function write(money, dollars, { signed = false } = {}) {
+  const cents = Math.floor(Math.abs(dollars) * 100 + 1e-6);
+  const set = (name, text) => {
+    const part = money.querySelector(name);
+    if (part) part.textContent = text;
+  };
+  const whole = [...money.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);
+  if (whole) whole.data = Math.floor(cents / 100).toLocaleString("en-US");
+  set(".money-sign", dollars < 0 ? MINUS : signed && cents ? "+" : "");
+  set(".money-cents", `.${String(cents % 100).padStart(2, "0")}`);
+  money.value = dollars.toFixed(6);
+}
+
+class LiveMoney extends HTMLElement {
   connectedCallback() {
-    const { cash, positions } = JSON.parse(this.getAttribute("positions") || "{}");
-    this.cash = cash ?? 0;
-    this.positions = new Map(Object.entries(positions ?? {}));
-    const symbol = [...this.positions.keys()].map((name) => `${name}/USD`);
+    this.old = new Set();
+    const symbol = this.symbols().map((name) => `${name}/USD`);
     if (symbol.length) this.stop = live.subscribe("ticker", { symbol }, ({ data }) => this.hear(data));
   }
 
@@ -21,27 +38,67 @@ class LiveTotal extends HTMLElement {
   }
 
   hear(data) {
-    for (const { symbol, reference_price: price } of data) {
-      const position = this.positions.get(symbol.replace("/USD", ""));
-      if (position && price) position[1] = Number(price);
+    for (const { symbol, reference_price: price, stale } of data) {
+      if (stale) this.old.add(symbol);
+      else this.old.delete(symbol);
+      if (price) this.take(symbol.replace("/USD", ""), Number(price));
     }
-    this.timer ??= setTimeout(() => this.draw(), REDRAW_MS);
-  }
-
-  draw() {
-    this.timer = null;
-    const shown = this.querySelector("data");
-    if (!shown) return;
-    let total = this.cash;
-    for (const [shares, price] of this.positions.values()) total += shares * price;
-    const cents = Math.floor(total * 100 + 1e-6);
-    const whole = Math.floor(cents / 100).toLocaleString("en-US");
-    shown.value = total.toFixed(6);
-    const text = [...shown.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);
-    if (text) text.data = whole;
-    const small = shown.querySelector(".money-cents");
-    if (small) small.textContent = `.${String(cents % 100).padStart(2, "0")}`;
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.toggleAttribute("data-old", this.old.size > 0);
+      this.draw();
+    }, REDRAW_MS);
   }
 }
 
+class LiveWorth extends LiveMoney {
+  symbols() {
+    return [this.getAttribute("symbol")];
+  }
+
+  take(_symbol, price) {
+    this.worth = price * Number(this.getAttribute("shares"));
+  }
+
+  draw() {
+    const money = this.querySelector("data");
+    if (money && this.worth !== undefined) write(money, this.worth);
+  }
+}
+
+class LiveTotal extends LiveMoney {
+  symbols() {
+    const { cash, then, positions } = JSON.parse(this.getAttribute("positions") || "{}");
+    this.cash = cash ?? 0;
+    this.then = then ?? 0;
+    this.positions = new Map(Object.entries(positions ?? {}));
+    return [...this.positions.keys()];
+  }
+
+  take(symbol, price) {
+    const position = this.positions.get(symbol);
+    if (position) position[1] = price;
+  }
+
+  draw() {
+    let total = this.cash;
+    for (const [shares, price] of this.positions.values()) total += shares * price;
+    const shown = this.querySelector(".money-total");
+    if (shown) write(shown, total);
+    const pill = this.querySelector(".pill");
+    if (pill && this.then > 0) this.compare(pill, total - this.then);
+  }
+
+  /** The pill reads "▲ +$154.10 +1.25%": money, then percent as its last text. */
+  compare(pill, change) {
+    const pct = (100 * change) / this.then;
+    const tone = Number(pct.toFixed(2));
+    pill.dataset.tone = tone > 0 ? "up" : tone < 0 ? "down" : "flat";
+    const money = pill.querySelector("data");
+    if (money) write(money, change, { signed: true });
+    pill.lastChild.data = ` ${tone > 0 ? "+" : tone < 0 ? MINUS : ""}${Math.abs(pct).toFixed(2)}%`;
+  }
+}
+
+customElements.define("live-worth", LiveWorth);
 customElements.define("live-total", LiveTotal);

@@ -1,7 +1,9 @@
 /**
  * `<value-chart points='[["2026-11-20T15:00Z", 10200.5], …]'>` around the server's line: drag a finger or
- * use the arrow keys to read what everything was worth at a time.
+ * use the arrow keys to read what everything was worth at a time. At rest the server's words stand there.
  */
+import { make } from "../live-figures.js";
+
 const when = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -12, PageUp: 12, Home: -Infinity, End: Infinity };
@@ -11,9 +13,12 @@ class ValueChart extends HTMLElement {
     this.points = JSON.parse(this.getAttribute("points") || "[]");
     this.readout = this.querySelector(".value-chart-readout");
     if (this.points.length < 2 || this.marker) return;
-    this.marker = document.createElement("span");
-    this.marker.className = "value-chart-marker";
-    this.append(this.marker);
+    const values = this.points.map(([, value]) => value);
+    this.low = Math.min(...values);
+    this.spread = Math.max(...values) - this.low || 1;
+    this.words = [...this.readout.childNodes];
+    this.marker = make("span", { className: "value-chart-marker" }, make("span", { className: "value-chart-dot" }));
+    this.querySelector(".value-chart-field").append(this.marker);
     this.tabIndex = 0;
     this.role = "slider";
     this.ariaLabel = "Value over time";
@@ -40,25 +45,29 @@ class ValueChart extends HTMLElement {
   }
 
   show(index) {
-    const last = this.points.length - 1;
-    this.at = Math.min(last, Math.max(0, index));
+    this.place(index);
     const [time, value] = this.points[this.at];
-    const text = `${dollars.format(value)} on ${when.format(new Date(time))}`;
-    this.readout.textContent = text;
-    this.ariaValueNow = String(this.at);
-    this.ariaValueText = text;
-    this.marker.hidden = false;
-    this.marker.style.insetInlineStart = `${(this.at / last) * 100}%`;
+    const [money, moment] = [dollars.format(value), when.format(new Date(time))];
+    this.readout.replaceChildren(make("data", { className: "money", value, textContent: money }), ` ${moment}`);
+    this.ariaValueText = `${money} on ${moment}`;
+    this.toggleAttribute("data-read", true);
   }
 
-  /** Nobody points: say how the period went. */
+  /** Nobody points: the mark is at the end, and the words say how the period went. */
   rest() {
-    this.at = this.points.length - 1;
+    this.place(this.points.length - 1);
+    this.readout.replaceChildren(...this.words);
+    this.ariaValueText = this.readout.textContent.trim();
+    this.removeAttribute("data-read");
+  }
+
+  place(index) {
+    const last = this.points.length - 1;
+    this.at = Math.min(last, Math.max(0, index));
     this.ariaValueNow = String(this.at);
-    this.marker.hidden = true;
-    const change = this.points.at(-1)[1] - this.points[0][1];
-    const sign = change < 0 ? "\u2212" : "+";
-    this.ariaValueText = this.readout.textContent = `${sign}${dollars.format(Math.abs(change))} in this period, money in and out included`;
+    const height = 95 - (90 * (this.points[this.at][1] - this.low)) / this.spread; // as the server drew it
+    this.marker.style.insetInlineStart = `${(this.at / last) * 100}%`;
+    this.marker.style.setProperty("--height", `${height}%`);
   }
 }
 
