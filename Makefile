@@ -2,6 +2,7 @@
 # make test     every test, browser journeys included
 # make check    linters, types, contracts, missing migrations, deployment settings
 # make bench    measurements
+# make soak     kills at random for long; SECONDS and SEED choose how long, and which dice
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ SAMPLE := 0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ
 PRODUCTION := KRAKAPP_DEMO=0 ALLOWED_HOSTS=krakapp.test SECRET_KEY=$(SAMPLE) \
 	BANK_WEBHOOK_SECRET=$(SAMPLE) CARD_WEBHOOK_SECRET=$(SAMPLE)
 
-.PHONY: run test check bench
+.PHONY: run test check bench soak
 
 run: export KRAKAPP_DEMO ?= 1
 run: $(MADE)
@@ -39,6 +40,11 @@ check: $(MADE)
 bench: export KRAKAPP_DEMO ?= 1
 bench: $(MADE)
 	@$(IN)/python -m bench
+
+soak: export SECONDS ?= 600
+soak: export SEED ?=
+soak: $(MADE)
+	@$(IN)/pytest -q -s tests/journeys/test_kills_at_random.py
 
 $(MADE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KrakApp needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3")'

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -16,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from krakapp import embedded, supervisor
 from tests import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +98,25 @@ class Platform:
         os.kill(killed, signal.SIGKILL)
         self.wait_for(lambda: self.pid(name) not in {killed, None})
 
+    def hit(self, pid: int) -> None:
+        """Kill a process, if it is not gone already, and wait for nothing."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def members(self, name: str) -> list[int]:
+        """List a process and all that it started; none where it is just being started again."""
+        leader = self.pid(name)
+        return supervisor._session(leader) if leader else []
+
+    def lose_power(self) -> None:
+        """Kill everything at once, the supervisor included, before it can start anything again."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        leaders = [p for p in everybody() if parent(p) == self.process.pid]
+        for pid in [member for leader in leaders for member in supervisor._session(leader)]:
+            self.hit(pid)
+        self.process.kill()
+        self.process.wait()
+
     def manage(self, *args: str) -> str:
         """Run a management command beside the platform, and give what it printed."""
         done = subprocess.run(
@@ -109,6 +130,12 @@ class Platform:
         assert done.returncode == 0, f"{args} failed:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    @property
+    def database(self) -> dict[str, str]:
+        """Where its PostgreSQL is found, as the owner."""
+        place = {"HOST": str(self.home / "run"), "PORT": "", "NAME": "krakapp"}
+        return {**place, "USER": embedded.OWNER, "PASSWORD": ""}
+
     def mail_to(self, address: str) -> list[str]:
         """Give the bodies of all demo mail to somebody, oldest first."""
         found = []
@@ -119,6 +146,16 @@ class Platform:
                     body = message.get_body(("plain",))
                     found.append(body.get_content() if body else "")
         return found
+
+
+def everybody() -> list[int]:
+    """List all processes of the machine."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def parent(pid: int) -> int:
+    """Give who started a process; 0 if it is gone."""
+    return int((supervisor._stat(pid) or [0, 0])[1])
 
 
 @pytest.fixture(scope="package")
