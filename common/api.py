@@ -11,7 +11,7 @@ from allauth.headless.contrib.rest_framework.authentication import XSessionToken
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import JSONField, Value
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
@@ -117,13 +117,11 @@ def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:
     )
 
 
-def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def problem_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Turn every anticipated failure into problem+json; anything else is a bug and rises."""
-    request_id = request_id_of(context["request"])
     if isinstance(error, PASSING):
-        logger.warning("request %s failed for now: %s", request_id, error)
-        body = problem_of(Unavailable(), request_id=request_id)
-        return _respond(body, headers={"Retry-After": "1"})
+        return _unavailable(error, context["request"])
+    request_id = request_id_of(context["request"])
     if isinstance(error, DomainError):
         return _respond(problem_of(error, request_id=request_id))
     if isinstance(error, Http404):
@@ -133,6 +131,16 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if not isinstance(error, exceptions.APIException):
         return None
     return _respond_to_drf(error, request_id)
+
+
+def _unavailable(failure: Exception, request: Any) -> HttpResponse:
+    """Write the whole answer here: outside a view of DRF's nobody would render it."""
+    request_id = request_id_of(request)
+    logger.warning("request %s failed for now: %s", request_id, failure)
+    body = json.dumps(problem_of(Unavailable(), request_id=request_id))
+    return HttpResponse(
+        body, status=Unavailable.status, content_type=PROBLEM, headers={"Retry-After": "1"}
+    )
 
 
 def request_id_of(request: Request) -> str:
@@ -202,8 +210,8 @@ class IdempotentPost(View):
                     if response.status_code >= 400:
                         transaction.set_rollback(True)
                     return response
-            except PASSING as failure:  # of the COMMIT: done or not, the key will tell
-                return self.finalize_response(self.request, self.handle_exception(failure))
+            except PASSING as failure:  # of BEGIN or COMMIT: done or not, the key will tell
+                return _unavailable(failure, request)
         return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

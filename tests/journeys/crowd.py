@@ -17,6 +17,7 @@ import httpx
 
 from tests.journeys.conftest import Platform
 from tests.journeys.mobile import Phone
+from tests.journeys.wishes import Wish
 from tests.proof import Told
 
 FUNDS = "50000"
@@ -35,6 +36,7 @@ REFUSALS = {
     "PriceStale",
     "TermsContradict",  # of an amendment: that much is filled by now
     "TooManyOpenOrders",
+    "TriggersAtOnce",
 }
 
 ENTER = """
@@ -116,7 +118,8 @@ class Customer:
         order_id, symbol = self.dice.choice(self.mine[-20:])
         body = {"quantity": f"{self.dice.randint(2, 9) / 100:.2f}"}
         if self.dice.random() < 0.3:
-            body = {"limit_price": self.price(symbol, "0.99", "1.01")}
+            part = Decimal(self.dice.uniform(0.99, 1.01))
+            body = {"limit_price": f"{self.reference(symbol) * part:.2f}"}
         answer = self.ask("PATCH", f"orders/{order_id}", body)
         if answer is not None and answer.status_code == 202:
             self.told.note(self.told.amended, order_id)
@@ -162,36 +165,16 @@ class Customer:
         """Think of an order: its name and its body."""
         name = f"{self.thread.name}-{next(self.numbers)}"
         symbol, side = self.dice.choice(SYMBOLS), self.dice.choice(["buy", "buy", "sell"])
-        body = {"instrument": symbol, "side": side, "client_order_id": name, **self.terms(symbol)}
-        return name, body
+        terms = Wish(self.dice, side, self.reference(symbol)).terms()
+        return name, {"instrument": symbol, "side": side, "client_order_id": name, **terms}
 
-    def terms(self, symbol: str) -> dict[str, Any]:
-        """Choose what kind of order: at once, around the middle, or waiting."""
-        quantity = f"{self.dice.randint(1, 9) / 100:.2f}"
-        match self.dice.randint(0, 3):
-            case 0:
-                return {"type": "market", "notional": str(self.dice.randint(2, 30))}
-            case 1:
-                price = self.price(symbol, "0.97", "1.03")
-                force = self.dice.choice(["ioc", "fok", "gtc"])
-                return {
-                    "type": "limit",
-                    "quantity": quantity,
-                    "limit_price": price,
-                    "time_in_force": force,
-                }
-            case _:
-                price = self.price(symbol, "0.998", "1.002")
-                return {"type": "limit", "quantity": quantity, "limit_price": price}
-
-    def price(self, symbol: str, low: str, high: str) -> str:
-        """Choose a price between two parts of the reference price."""
+    def reference(self, symbol: str) -> Decimal:
+        """Look at the price now and then."""
         if symbol not in self.prices or self.dice.random() < 0.1:
             answer = self.ask("GET", f"instruments/{symbol}")
             if answer is not None and answer.status_code == 200:
                 self.prices[symbol] = Decimal(answer.json()["reference_price"])
-        part = self.dice.uniform(float(low), float(high))
-        return f"{self.prices.get(symbol, Decimal(250)) * Decimal(part):.2f}"
+        return self.prices.get(symbol, Decimal(250))
 
     def ask(
         self,
