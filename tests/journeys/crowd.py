@@ -29,6 +29,7 @@ SYMBOLS = ("AAPLx", "TSLAx", "SPYx")  # these trade at any hour
 # What may honestly be answered while others trade and processes are away.
 REFUSALS = {
     "BelowMinimum",
+    "ExpiryPassed",  # while it was asked again and again
     "InsufficientFunds",
     "MarketHalted",
     "OrderAlreadyDone",

@@ -28,10 +28,7 @@ BATCH = 500
 Due = Callable[[], Iterable[int]]
 Settle = Callable[[list[int], datetime], int | None]
 LOCK = 7_002  # of pg_try_advisory_xact_lock: one settler
-PASSING = (
-    OperationalError,
-    InternalError,
-)  # the database's trouble, for which no trade is to blame
+PASSING = (OperationalError, InternalError)  # the database's trouble: no trade is to blame
 
 
 def settle_due(*, now: datetime) -> int:
