@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from bench.__main__ import table
 
@@ -100,7 +98,7 @@ class House:
         self.change()
 
     def change(self) -> tuple[bytes, int]:
-        """Quote the book anew; give the time it says, and when that was committed (monotonic us)."""
+        """Quote the book anew; give the time it says, and when that was committed (in us)."""
         from common import clock  # noqa: PLC0415
         from trading import operations  # noqa: PLC0415
 
@@ -124,17 +122,22 @@ def serving() -> Iterator[tuple[int, int]]:
     process = subprocess.Popen([*uvicorn, *options], cwd=ROOT, stdout=sys.stderr)  # noqa: S603
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urlopen(f"http://127.0.0.1:{port}/accounts/login/", timeout=5):
-                    break
-            except URLError:
-                assert time.monotonic() < deadline, "the web process does not answer"
-                time.sleep(0.1)
+        while not answers(port):
+            assert time.monotonic() < deadline, "the web process does not answer"
+            time.sleep(0.1)
         yield port, process.pid
     finally:
         process.terminate()
         process.wait(30)
+
+
+def answers(port: int) -> bool:
+    """Tell whether somebody listens."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def memory_kb(pid: int) -> int:

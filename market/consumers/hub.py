@@ -355,7 +355,7 @@ class Hub:
             await asyncio.sleep(PULSE_S)
             pulses += 1
             for outbox in list(self._outboxes):
-                outbox.pulse(protocol.HEARTBEAT)
+                outbox.pulse()
             self._notice_silence()
             if pulses % RELIST_EVERY == 0:
                 with suppress(Exception):  # the old list serves until the database is back

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from market.consumers import protocol
+
 if TYPE_CHECKING:
     from market.consumers.topics import Topic
 
@@ -31,6 +33,7 @@ class Outbox:
         self.versions: dict[Topic, int | None] = {}  # what it was sent last; None: nothing yet
         self.sent_at = 0.0
         self.is_dropped = False
+        self.heartbeat = protocol.HEARTBEAT
         self._drop = drop
         self._waiting: deque[str] = deque()
         self._news: dict[Topic, None] = {}
@@ -62,13 +65,13 @@ class Outbox:
         self._news[topic] = None
         self._wake.set()
 
-    def pulse(self, heartbeat: str) -> None:
+    def pulse(self) -> None:
         """Beat after a second of silence; drop the socket if it takes nothing."""
         now = self._loop.time()
         if self._sending_since is not None and now - self._sending_since > TOO_SLOW_S:
             self.drop()
         elif now - self.sent_at >= 0.95 and not self._waiting and not self._news:
-            self.say(heartbeat)
+            self.say(self.heartbeat)
 
     def drop(self) -> None:
         """Give the socket up."""

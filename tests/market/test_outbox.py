@@ -156,20 +156,20 @@ class TestOutbox:
         async def story(reader):
             reader.outbox.say("1")
             await reader.rest()
-            reader.outbox.pulse("beat")
+            reader.outbox.pulse()
             assert not reader.dropped
             monkeypatch.setattr(outboxes, "TOO_SLOW_S", -1.0)
-            reader.outbox.pulse("beat")
+            reader.outbox.pulse()
             assert reader.dropped
 
         reading(story)
 
     def test_beats_only_into_silence(self):
         async def story(reader):
-            reader.outbox.pulse('"beat"')
-            assert await reader.read() == ["beat"]
-            reader.outbox.pulse('"beat"')
+            reader.outbox.pulse()
+            assert await reader.read() == [{"channel": "heartbeat"}]
+            reader.outbox.pulse()
             await reader.read()
-            assert reader.heard == ["beat"]
+            assert reader.heard == [{"channel": "heartbeat"}]
 
         reading(story)

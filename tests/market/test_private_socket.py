@@ -119,13 +119,58 @@ class TestEvents:
     def test_follow_the_snapshot_with_a_sequence(self, address, alice):
         client = browser(address, alice)
         client.subscribe("balances")
-        assert client.heard[-1]["sequence"] == 1
-        for number in range(2, 6):
+        assert client.heard[-1]["sequence"] == 0
+        for number in range(1, 5):
             tell(alice, number)
-        for number in range(2, 6):
+        for number in range(1, 5):
             data = client.data("balances", "update")
             assert data == [{"asset": "USD", "total": str(number)}]
             assert client.heard[-1]["sequence"] == number
+        late = browser(address, alice)
+        late.subscribe("balances")
+        assert late.heard[-1]["sequence"] == 4
+        for one in (client, late):
+            one.close()
+
+    def test_say_their_last_number_in_the_heartbeat(self, address, alice):
+        client = browser(address, alice)
+        client.subscribe("balances")
+        tell(alice, 7)
+        client.data("balances", "update")
+        beat = client.wait_for(lambda message: message.get("channel") == "heartbeat")
+        assert beat["sequences"] == {"balances": 1}
+        client.close()
+
+    def test_keep_the_number_they_have(self, address, alice):
+        client = browser(address, alice)
+        client.subscribe("executions")
+        for number in (1, 2):
+            realtime.send_private([(alice.pk, "executions", {"sequence": number})])
+            assert client.data("executions", "update") == [{"sequence": number}]
+            assert client.heard[-1]["sequence"] == number
+        client.close()
+
+    def test_after_a_gap_all_comes_anew(self, address, alice):
+        client = browser(address, alice)
+        client.subscribe("balances")
+        realtime.connection().incr(f"number:balances:{alice.pk}")  # one that never arrived
+        tell(alice, 2)
+        assert client.data("balances", "snapshot")
+        assert client.heard[-1]["sequence"] == 2
+        tell(alice, 3)
+        assert client.data("balances", "update")[0]["total"] == "3"
+        client.close()
+
+    def test_what_was_missed_shows_in_silence_too(self, address, alice, monkeypatch):
+        monkeypatch.setattr(private, "COMPARE_EVERY_S", 0.05)
+        client = browser(address, alice)
+        client.subscribe("balances")
+        realtime.connection().incr(f"number:balances:{alice.pk}")
+        assert client.data("balances", "snapshot")
+        assert client.heard[-1]["sequence"] == 1
+        realtime.connection().flushdb()
+        assert client.data("balances", "snapshot")
+        assert client.heard[-1]["sequence"] == 0
         client.close()
 
     def test_reach_only_their_owner(self, address, alice, carol):
@@ -158,6 +203,7 @@ class TestEvents:
         client = browser(address, alice)
         assert client.subscribe("balances")[0]["total"] == "9"
         assert client.data("balances", "update")[0]["total"] == "9"
+        assert client.heard[-1]["sequence"] == 1
         client.close()
 
     def test_end_with_the_subscription(self, address, alice):
