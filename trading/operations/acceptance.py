@@ -28,9 +28,13 @@ CENT = Decimal("0.01")
 class MarketClosed(DomainError):
     """This instrument is not trading now."""
 
+    field = "instrument"
+
 
 class MarketHalted(DomainError):
-    """This instrument is not taking such orders just now."""
+    """This instrument takes no such order just now; try again when its state has changed."""
+
+    field = "instrument"
 
 
 class TooManyOpenOrders(DomainError):
@@ -143,7 +147,8 @@ def admit(
         elif room <= 0:
             admitted.append(TooManyOpenOrders())
         elif available[account] < result.budget:
-            admitted.append(InsufficientFunds(_shortage(result, available[account])))
+            field = "quantity" if result.notional is None else "notional"
+            admitted.append(InsufficientFunds(_shortage(result, available[account]), field=field))
         else:
             available[account] -= result.budget
             room -= 1
@@ -346,16 +351,21 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
         raise MarketClosed(
             f"{draft.instrument.symbol} opens {opens:%A %H:%M} UTC.", opens_at=opens.isoformat()
         )
-    book = conditions.states.get(draft.instrument.pk)
-    state = book.state if book else Book.State.MAINTENANCE
-    allowed = {
+    market_now = queries.state_of(conditions.states.get(draft.instrument.pk))
+    allowed: dict[str, bool] = {
         Book.State.ONLINE: True,
         Book.State.POST_ONLY: draft.post_only,
         Book.State.LIMIT_ONLY: draft.type not in AT_MARKET,
         Book.State.REDUCE_ONLY: draft.side == Order.Side.SELL,
     }
-    if not allowed.get(Book.State(state), False):
-        raise MarketHalted(state=state)
+    if resumes_at := market_now.resumes_at:
+        raise MarketHalted(
+            f"Trading in {draft.instrument.symbol} pauses until {resumes_at:%H:%M:%S} UTC.",
+            state=market_now.word,
+            resumes_at=resumes_at.isoformat(),
+        )
+    if not allowed.get(market_now.word, False):
+        raise MarketHalted(state=market_now.word)
 
 
 def _standing_balances(

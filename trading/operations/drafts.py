@@ -128,8 +128,8 @@ class CloseEmpty(TermsContradict):
     field = "close"
 
 
-class ClosePricesCross(TermsContradict):
-    """A sell stops its loss below the price at which it takes its profit."""
+class TriggersCross(TermsContradict):
+    """A sell stops its loss below the price at which it takes its profit, a buy above it."""
 
 
 class NameReserved(TermsContradict):
@@ -286,13 +286,10 @@ def _flags(draft: OrderDraft) -> Iterator[TermsContradict]:
     if (draft.client_order_id or "").startswith(HOUSE):
         yield NameReserved()
     stop, profit = draft.trigger_price, draft.take_profit_price
-    if stop is not None and profit is not None and stop != profit:
-        if (stop < profit) != (draft.side == Order.Side.SELL):
-            yield ClosePricesCross(
-                "A sell takes its profit above its stop, a buy below it.", field="take_profit_price"
-            )
-    elif stop is not None and profit is not None:
-        yield ClosePricesCross("Both triggers are at the same price.", field="take_profit_price")
+    if stop is not None and profit is not None:
+        lower, upper = (stop, profit) if draft.side == Order.Side.SELL else (profit, stop)
+        if lower >= upper:
+            yield TriggersCross(field="take_profit_price")
 
 
 def _close(side: str, close: Close | None) -> Iterator[TermsContradict]:
@@ -307,4 +304,4 @@ def _close(side: str, close: Close | None) -> Iterator[TermsContradict]:
         if price <= 0:
             yield NotPositive(field=f"close.{field}")
     if stop is not None and profit is not None and stop >= profit:
-        yield ClosePricesCross(field="close.take_profit")
+        yield TriggersCross(field="close.take_profit")

@@ -9,7 +9,7 @@ from trading.queries.house import (
     house_policy,
     house_positions,
 )
-from trading.queries.markets import MarketState, market_state
+from trading.queries.markets import MarketState, market_state, state_of
 from trading.queries.orders import (
     average_price,
     changed_since,
@@ -77,6 +77,7 @@ __all__ = [
     "scale_of",
     "schedule_of",
     "standing_quote",
+    "state_of",
     "trades_of",
     "worst_price",
 ]

@@ -17,7 +17,11 @@ class MarketState:
 
 def market_state(instrument: Instrument) -> MarketState:
     """Give the state of an instrument's market, as the engine has last written it."""
-    book = Book.objects.filter(instrument=instrument).first()
+    return state_of(Book.objects.filter(instrument=instrument).first())
+
+
+def state_of(book: Book | None) -> MarketState:
+    """Say what a book's row says; a market without one is not open yet."""
     if book is None:
         return MarketState(Book.State.MAINTENANCE, None)
     if until_us := book.engine_state.get("paused_until"):
