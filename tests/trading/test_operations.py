@@ -12,7 +12,7 @@ from ledger.models import Account, Hold
 from ledger.operations import InsufficientFunds
 from tests import world
 from trading.models import Command, Order, Trade
-from trading.operations import OrderDraft, log
+from trading.operations import OrderDraft
 from trading.operations.acceptance import DuplicateClientOrderId
 from trading.operations.sending import OrderAlreadyDone
 from users.models import User
@@ -213,37 +213,6 @@ class TestCancelOrdersAfter:
         order.refresh_from_db()
         assert (order.status, order.reason) == (Order.Status.CANCELLED, "cancel_all_after")
         assert balance(alice, "USD")[1] == 0
-
-
-class TestSettingAside:
-    def test_a_command_that_cannot_be_written_blocks_nobody(
-        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        alice = world.alice()
-        world.fund(alice, "1000")
-        monkeypatch.setattr(connection, "close", lambda: None)  # the test's transaction lives on it
-        good, bad, late = (
-            floor.place(alice, "buy", quantity="1", limit_price=price)
-            for price in ("100", "101", "102")
-        )
-        honest = log.write
-
-        def refusing(batch: log.Batch, instruments: object) -> object:
-            if bad.pk in batch.orders:
-                connection.cursor().execute("INSERT INTO trading_trade DEFAULT VALUES")
-            return honest(batch, instruments)
-
-        monkeypatch.setattr(log, "write", refusing)
-        leader = trading.operations.Leader("main")
-        while leader.step() or leader._one_by_one:
-            pass
-        trading.operations.settle_due(now=world.NOW)
-        for order in (good, bad, late):
-            order.refresh_from_db()
-        assert [good.status, bad.status, late.status] == ["open", "rejected", "open"]
-        assert bad.reason == "set_aside"
-        assert balance(alice, "USD")[1] == 202_202_000
-        assert not Command.objects.filter(sequence=None).exists()
 
 
 class TestTradeWithHouse:

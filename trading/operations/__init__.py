@@ -14,7 +14,7 @@ from trading.operations.markets import (
     list_books,
     steer_markets,
 )
-from trading.operations.matching import Engine, Fenced, NotLeader
+from trading.operations.matching import SILENCE_S, Engine, Fenced, NotLeader
 from trading.operations.orders import (
     cancel_each,
     cancel_order,
@@ -28,6 +28,7 @@ from trading.operations.settlement import settle_due
 from trading.operations.snapshots import purge_commands, take_snapshots
 
 __all__ = [
+    "SILENCE_S",
     "Close",
     "Desk",
     "Engine",

@@ -15,7 +15,8 @@ from instruments.models import Instrument
 from instruments.operations import set_multipliers
 from trading import engine
 from trading.engine import Fill, OrderState, Outcome
-from trading.models import LIMITED
+from trading.engine.commands import unreadable
+from trading.models import LIMITED, Order
 
 
 @dataclass(slots=True)
@@ -76,14 +77,14 @@ def reject_unread(order_id: int, sequence: int, at: int) -> None:
         )
 
 
-def increases_of(payload: dict[str, Any], sequence: int) -> list[tuple[int, int, int]]:
-    """List what a command added to holds, as releases: (sequence, order, amount)."""
-    added = [
-        (payload.get("order"), payload.get("budget_increase")),
-        (payload.get("bid_order"), payload.get("bid_budget_increase")),
-        (payload.get("ask_order"), payload.get("ask_budget_increase")),
-    ]
-    return [(sequence, order, amount) for order, amount in added if order and amount]
+def increases_of(kind: str, payload: str, sequence: int) -> list[tuple[int, int, int]]:
+    """List what a command added to holds, as releases: (sequence, order, amount).
+
+    Where its payload names orders that do not exist, nothing was added.
+    """
+    named = {freed.order: freed.amount for freed in unreadable(kind, payload).increases}
+    known = Order.objects.filter(pk__in=named).order_by("pk").values_list("pk", flat=True)
+    return [(sequence, order, named[order]) for order in known]
 
 
 def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:

@@ -2,8 +2,9 @@
 
 One process leads a shard. It holds an advisory lock and a connection of its own that never
 reconnects; each batch first moves the shard's row on from the sequence and epoch it knows, so an
-engine that was replaced while it slept changes nothing and ends. On any failure it forgets
-everything and is made anew from what the last batch wrote.
+engine that was replaced while it slept changes nothing and ends. The database ends the session of a
+leader that has said nothing for some seconds, so that a process that hangs cannot keep the lead. On
+any failure the engine forgets everything and is made anew from what the last batch wrote.
 """
 
 import logging
@@ -12,9 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-import msgspec
 from django.db import connection, transaction
 
 import market.operations
@@ -32,6 +31,7 @@ BATCH = 500
 LOCK_SPACE = 7_001  # of pg_advisory_lock, beside the shard's id
 LOW_WATER_S = 15.0  # above the app's transaction timeout: no commit is later than this
 FULL_SCAN_S = 60.0
+SILENCE_S = 10.0  # a leader looks far more often; Redis may hold it up for 5
 DEPTH = 1_000
 
 
@@ -46,9 +46,10 @@ class Fenced(DomainError):
 class Engine:
     """The leader of one shard, for as long as its connection lives."""
 
-    def __init__(self, shard_name: str) -> None:
+    def __init__(self, shard_name: str, *, silence_s: float = SILENCE_S) -> None:
         """Take the lead and load the shard as its last batch left it.
 
+        :param silence_s: how long this engine may say nothing before another may lead
         :raises NotLeader: if another engine holds the shard's lock
         """
         shard, _ = Shard.objects.get_or_create(name=shard_name)
@@ -68,6 +69,8 @@ class Engine:
         self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
         self._read_instruments()
         self.core = engine.Engine(queries.persisted_state(shard.pk))
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_session_timeout = %s", [round(silence_s * 1000)])
         self._published: dict[str, str] = {}
         self._seen: deque[tuple[float, int]] = deque()
         self._low_water = 0
@@ -88,7 +91,7 @@ class Engine:
                 return 0
             batch = log.Batch()
             before = self.sequence
-            for command_id, kind, payload in inbox or [self._insert_tick()]:
+            for command_id, kind, payload, _ in inbox or [self._insert_tick()]:
                 self.sequence += 1
                 at = self._now_us()
                 outcome = self.core.apply(self.sequence, at, kind, payload)
@@ -110,7 +113,7 @@ class Engine:
         :raises Fenced: if another engine took over
         """
         with transaction.atomic():
-            [(command_id, kind, payload)] = self._inbox(1)
+            [(command_id, kind, payload, order_id)] = self._inbox(1)
             before, batch = self.sequence, log.Batch()
             self.sequence += 1
             at = self._now_us()
@@ -118,9 +121,9 @@ class Engine:
             outcome.result, outcome.reason = "rejected", "set_aside"
             batch.add(command_id, self.sequence, at, outcome)
             self._move_on(before)
-            if kind == "place":
-                log.reject_unread(payload["order"], self.sequence, at)
-            batch.releases += log.increases_of(payload, self.sequence)
+            if kind == "place" and order_id is not None:
+                log.reject_unread(order_id, self.sequence, at)
+            batch.releases += log.increases_of(kind, payload, self.sequence)
             log.write(batch, self.instruments)
         return command_id
 
@@ -172,8 +175,11 @@ class Engine:
         self.instruments = {i.pk: i for i in Instrument.objects.all()}
         self._by_symbol = {i.symbol: i for i in self.instruments.values()}
 
-    def _inbox(self, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
-        """Read unsequenced commands above the low-water mark; all of them once a minute."""
+    def _inbox(self, limit: int) -> list[tuple[int, str, str, int | None]]:
+        """Read unsequenced commands above the low-water mark; all of them once a minute.
+
+        :returns: id, kind, payload as JSON, and the order it is about
+        """
         now = time.monotonic()
         while self._seen and self._seen[0][0] < now - LOW_WATER_S:
             self._low_water = self._seen.popleft()[1]
@@ -183,16 +189,16 @@ class Engine:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                SELECT id, kind, payload::text FROM trading_command
+                SELECT id, kind, payload::text, order_id FROM trading_command
                 WHERE shard_id = %s AND sequence IS NULL AND id > %s
                 ORDER BY id LIMIT %s
                 """,
                 [self.shard_id, self._low_water, limit],
             )
-            rows = cursor.fetchall()
+            rows: list[tuple[int, str, str, int | None]] = cursor.fetchall()
         if rows:
             self._seen.append((now, rows[-1][0]))
-        return [(id_, kind, msgspec.json.decode(payload)) for id_, kind, payload in rows]
+        return rows
 
     def _now_us(self) -> int:
         """Give the engine's time: the database's at the start, and steady since."""
@@ -202,10 +208,10 @@ class Engine:
         due = self.core.next_due()
         return due is not None and due <= self._now_us()
 
-    def _insert_tick(self) -> tuple[int, str, dict[str, Any]]:
+    def _insert_tick(self) -> tuple[int, str, str, int | None]:
         """Log a `clock`: when nobody else moves time on, expiry still happens on time."""
         tick = Command.objects.create(shard_id=self.shard_id, kind="clock", payload={})
-        return tick.pk, tick.kind, {}
+        return tick.pk, tick.kind, "{}", None
 
     def _move_on(self, before: int) -> None:
         shard = self.core.shard

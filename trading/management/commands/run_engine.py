@@ -27,22 +27,29 @@ class Command(BaseCommand):
     requires_system_checks = ()  # `prepare` made them
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Let the operator name the shard."""
+        """Let the operator name the shard, and say how long a leader may hang."""
         parser.add_argument("--shard", default="main")
+        parser.add_argument(
+            "--silence",
+            type=float,
+            default=operations.SILENCE_S,
+            metavar="SECONDS",
+            help="how long a leader may say nothing before its standby leads",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Lead, fail, begin anew, until told to stop."""
         self.stopping = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        leader = operations.Leader(options["shard"])
+        leader = operations.Leader(options["shard"], silence_s=options["silence"])
         while not self.stopping:
             try:
                 self._lead(leader)
             except operations.NotLeader:
                 time.sleep(STANDBY_S)
             except operations.Fenced:
-                raise SystemExit("another engine leads this shard") from None
+                raise SystemExit("another engine leads this shard now") from None
             except (DatabaseError, InterfaceError):
                 logger.exception("the engine lost its database and begins anew")
                 time.sleep(STANDBY_S)
@@ -58,7 +65,7 @@ class Command(BaseCommand):
                 leader.engine().publish_all()
                 next_publication = now + REPUBLISH_S
             if now >= next_marks:
-                leader.engine().tell_marks(now=clock.now())
+                leader.tell_marks(now=clock.now())
                 next_marks = now + MARKS_S
             if now >= next_beat:
                 realtime.beat("engine")
