@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import QuerySet
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -235,18 +236,79 @@ def fresh_ticket(**initial: Any) -> TicketForm:
     return TicketForm(initial={"client_order_id": uuid7().hex, **initial})
 
 
-class AmendForm(forms.Form):
-    """Another quantity or limit price for an open order."""
+class HistoryForm(forms.Form):
+    """How the history may be narrowed; what makes no sense filters nothing."""
 
-    quantity = DecimalText(decimals=8, required=False)
-    limit_price = DecimalText(decimals=6, required=False)
+    instrument = forms.ModelChoiceField(
+        Instrument.objects.none(), to_field_name="symbol", required=False, empty_label="All"
+    )
+    side = forms.ChoiceField(choices=[("", "Both"), *Order.Side.choices], required=False)
+    status = forms.ChoiceField(
+        label="State",
+        choices=[
+            ("", "All"),
+            (Order.Status.FILLED, "Filled"),
+            (Order.Status.CANCELLED, "Cancelled"),
+            (Order.Status.REJECTED, "Rejected"),
+            (Order.Status.EXPIRED, "Expired"),
+        ],
+        required=False,
+    )
+    since = forms.DateField(
+        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    conditional = ("instrument", "side", "status", "since", "until")
+
+    def __init__(self, data: Any, *, instruments: QuerySet[Instrument]) -> None:
+        """Offer these instruments, by name."""
+        super().__init__(data)
+        choice = self.fields["instrument"]
+        assert isinstance(choice, forms.ModelChoiceField)
+        choice.queryset = instruments
+        choice.label_from_instance = lambda one: one.name  # type: ignore[method-assign]
+
+    def narrow(self, orders: QuerySet[Order]) -> QuerySet[Order]:
+        """Apply what was chosen; days are those on which an order was placed, by UTC."""
+        self.full_clean()
+        asked = {name: value for name, value in self.cleaned_data.items() if value}
+        lookups = {"since": "placed_at__date__gte", "until": "placed_at__date__lte"}
+        return orders.filter(**{lookups.get(name, name): value for name, value in asked.items()})
+
+
+class AmendForm(forms.Form):
+    """Another quantity, limit or trigger price for an open order; it offers what its type takes."""
+
+    trigger_price = DecimalText(decimals=6, required=False, label="Trigger price")
+    limit_price = DecimalText(decimals=6, required=False, label="Limit price")
+    quantity = DecimalText(decimals=8, required=False, label="Shares in all")
+
+    def __init__(self, data: Any = None, *, order: Order, shares: Decimal | None) -> None:
+        """Begin with what the order says now.
+
+        :param shares: its quantity, None where it is by dollars
+        """
+        self.now = {
+            "trigger_price": None if order.engine_state.get("triggered") else order.trigger_price,
+            "limit_price": order.limit_price,
+            "quantity": shares,
+        }
+        shown = {name: f"{value.normalize():f}" for name, value in self.now.items() if value}
+        super().__init__(data, initial=shown)
+        for name in set(self.fields) - set(shown):
+            del self.fields[name]
 
     def clean(self) -> dict[str, Any]:
-        """Refuse to change nothing."""
-        asked = {name: value for name, value in (super().clean() or {}).items() if value}
-        if not asked and not self.errors:
-            raise forms.ValidationError("Give another quantity, another price, or both.")
-        return asked
+        """Keep what differs, and refuse to change nothing."""
+        asked = super().clean() or {}
+        changed = {
+            name: value for name, value in asked.items() if value not in (None, self.now[name])
+        }
+        if not changed and not self.errors:
+            raise forms.ValidationError("Give another price or another quantity.")
+        return changed
 
 
 class SteeringForm(forms.Form):

@@ -1,6 +1,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -234,6 +235,30 @@ class TestOrdersPage:
         with django_assert_max_num_queries(6):
             assert browser.get("/orders/").status_code == 200
 
+    def test_narrows_the_history_by_day(self, browser: Client, floor: Floor) -> None:
+        self.place(browser, floor)
+        for query, found in (
+            ("since=2026-11-20&until=2026-11-20", True),
+            ("since=2026-11-21", False),
+            ("until=2026-11-19", False),
+            ("since=nonsense", True),
+        ):
+            said = text(browser.get(f"/orders/?show=history&{query}"))
+            assert ("Buy Apple" in said) is found, query
+
+    def test_turns_the_page_with_its_filters(
+        self, browser: Client, floor: Floor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(import_module("trading.views.orders"), "PAGE", 1)
+        first = self.place(browser, floor)
+        self.place(browser, floor, client_order_id="ticket-2")
+        html = browser.get("/orders/?show=history&side=buy").content.decode()
+        [older] = re.findall(r'href="(\?[^"]*before=[^"]*)"', html)
+        assert "side=buy" in older
+        answer = browser.get("/orders/" + older.replace("&amp;", "&")).content.decode()
+        assert f'data-order="{first.uid}"' in answer
+        assert answer.count("data-order=") == 1
+
     def test_cancels_all(self, browser: Client, floor: Floor) -> None:
         self.place(browser, floor, type="limit", limit_price="270")
         assert "Cancelling 1 open order." in text(browser.post("/orders/cancel-all/", follow=True))
@@ -266,6 +291,25 @@ class TestReceipt:
         order.refresh_from_db()
         assert order.limit_price == Decimal(271)
         assert browser.post(path, {}).status_code == 422
+
+    def test_amends_a_trigger_before_it_is_reached(
+        self, browser: Client, floor: Floor, alice: User
+    ) -> None:
+        stop = {"advanced": "on", "special_type": "stop-loss", "trigger_price": "290"}
+        body = {**TICKET, **stop, "measure": "shares", "amount": "0.5"}
+        browser.post("/markets/AAPLx/place/", body)
+        floor.run()
+        order = Order.objects.get(customer=alice)
+        said = text(browser.get(f"/orders/{order.uid}/"))
+        assert "It waits for its price outside the market: 0.5 AAPLx once at $290.00." in said
+        path = f"/orders/{order.uid}/amend/"
+        assert "Give another price" in text(browser.post(path, {"trigger_price": "290"}))
+        assert "would fire at once" in text(browser.post(path, {"trigger_price": "200"}))
+        browser.post(path, {"trigger_price": "300", "quantity": "0.25"})
+        floor.run()
+        order.refresh_from_db()
+        assert order.trigger_price == Decimal(300)
+        assert order.quantity == 25_000_000
 
     def test_shows_an_instruments_own_orders(self, browser: Client, floor: Floor) -> None:
         browser.post("/markets/AAPLx/place/", TICKET)

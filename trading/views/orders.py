@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,13 +14,14 @@ from common import clock
 from common.errors import DomainError
 from instruments import queries as instruments
 from trading import operations, queries
-from trading.forms import AmendForm
+from trading.forms import AmendForm, HistoryForm
 from trading.models import Order
 from trading.views import words
 from trading.views.ticket import customer_of, find
 
 PAGE = 50
 FILLS = 200  # trades that the chart marks
+BIGINT_DIGITS = 19
 RECENT = ":10"  # of them, those that the page lists
 
 
@@ -36,7 +36,13 @@ def own(request: HttpRequest, uid: UUID) -> Order:
 def orders(request: HttpRequest) -> HttpResponse:
     """List open orders, or the history with its filters."""
     history = request.GET.get("show") == "history"
-    found = narrowed(queries.orders_of(customer_of(request)), request.GET, history=history)
+    found = queries.orders_of(customer_of(request)).filter(closed_at__isnull=not history)
+    form = HistoryForm(request.GET, instruments=instruments.listed().order_by("name"))
+    if history:
+        found = form.narrow(found)
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < BIGINT_DIGITS:
+        found = found.filter(id__lt=int(before))
     page = list(found.order_by("-id")[: PAGE + 1])
     part = "#orders" if getattr(request, "htmx", False) else ""
     return render(
@@ -46,26 +52,9 @@ def orders(request: HttpRequest) -> HttpResponse:
             "history": history,
             "lines": [words.line(order) for order in page[:PAGE]],
             "older": page[PAGE - 1].pk if len(page) > PAGE else None,
-            "instruments": instruments.listed(),
-            "asked": request.GET,
-            "sides": Order.Side.choices,
-            "statuses": ["filled", "cancelled", "rejected", "expired"],
+            "form": form,
         },
     )
-
-
-def narrowed(found: QuerySet[Order], asked: Any, *, history: bool) -> QuerySet[Order]:
-    """Apply the filters of the page; what makes no sense filters nothing."""
-    found = found.filter(closed_at__isnull=not history)
-    if asked.get("instrument", "").isalnum():
-        found = found.filter(instrument__symbol=asked["instrument"])
-    if asked.get("side") in Order.Side.values:
-        found = found.filter(side=asked["side"])
-    if history and asked.get("status") in Order.Status.values:
-        found = found.filter(status=asked["status"])
-    if asked.get("before", "").isdecimal() and len(asked["before"]) < 19:
-        found = found.filter(id__lt=int(asked["before"]))
-    return found
 
 
 @require_safe
@@ -94,9 +83,10 @@ def instrument_orders(request: HttpRequest, symbol: str) -> HttpResponse:
 def order(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Show an order's receipt: what happened, its id, what next."""
     found = own(request, uid)
-    context = {"line": words.line(found), "form": AmendForm()}
+    context: dict[str, Any] = {"line": words.line(found)}
     part = "#receipt" if getattr(request, "htmx", False) else ""
     if not part:
+        context["form"] = amend_form(found)
         trades = queries.trades_of(customer_of(request)).filter(**{f"{found.side}_order": found})
         context["fills"] = [
             queries.describe_trade(trade, customer_of(request))
@@ -121,23 +111,25 @@ def cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
-    """Ask for another quantity or limit price."""
+    """Ask for another quantity, limit or trigger price."""
     found = own(request, uid)
-    form = AmendForm(request.POST)
-    if not form.is_valid():
-        return render(
-            request,
-            "trading/order_detail.html",
-            {"line": words.line(found), "form": form},
-            status=422,
-        )
-    try:
-        found = operations.amend_order(order=found, now=clock.now(), **form.cleaned_data)
-    except DomainError as error:
-        messages.error(request, error.detail)
-    else:
-        messages.success(request, "The change is on its way to the market.")
-    return redirect("trading:order", uid=found.uid)
+    form = amend_form(found, request.POST)
+    if form.is_valid():
+        try:
+            operations.amend_order(order=found, now=clock.now(), **form.cleaned_data)
+        except DomainError as error:
+            form.add_error(error.field if error.field in form.fields else None, error.detail)
+        else:
+            messages.success(request, "The change is on its way to the market.")
+            return redirect("trading:order", uid=found.uid)
+    context = {"line": words.line(found), "form": form}
+    return render(request, "trading/order_detail.html", context, status=422)
+
+
+def amend_form(order: Order, data: Any = None) -> AmendForm:
+    """Give the form that changes an order, with what it says now."""
+    shares = order.quantity and queries.scale_of(order.instrument).shares(order.quantity)
+    return AmendForm(data, order=order, shares=shares)
 
 
 @require_POST

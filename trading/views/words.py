@@ -6,21 +6,38 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from common.money import USD, Amount
 from instruments.models import Instrument
 from trading import queries
-from trading.models import TRAILING, TRIGGERED, Order
+from trading.models import LIMITED, TRAILING, TRIGGERED, Order
 
 CENT = Decimal("0.01")
 
+WATCHED = {Order.Trigger.LAST: "The last trade", Order.Trigger.INDEX: "The reference price"}
+FORCES = {
+    Order.TimeInForce.IOC: "Now, the rest cancelled",
+    Order.TimeInForce.FOK: "All of it now, or nothing",
+}
 REASONS = {
     "user_requested": "you cancelled it",
     "cancelled": "you cancelled it",
-    "post_only": "it would have traded at once, and was to wait",
+    "cancel_all_after": "your dead-man switch was not renewed in time",
+    "post_only_would_take": "it would have traded at once, and was to wait",
     "no_liquidity": "nobody was there to trade with",
-    "ioc": "what could not trade at once was cancelled",
-    "fok": "all of it at once was not to be had",
+    "fok_unfilled": "all of it at once was not to be had",
     "collar": "the price moved too far",
     "self_trade": "it would have met an order of your own",
     "expired": "its time was over",
-    "market_state": "the market was not open for it",
+    "deadline": "it came too late",
+    "dust": "what was left is worth less than the smallest unit",
+    "budget": "what was set aside did not cover it",
+    "instrument_paused": "trading was paused",
+    "instrument_closed": "the market was closed",
+    "instrument_cancel_only": "trading was halted",
+    "instrument_post_only": "only orders that wait were taken",
+    "instrument_limit_only": "only orders with a limit were taken",
+    "instrument_reduce_only": "only sales were taken",
+    "instrument_maintenance": "the market was under maintenance",
+    "instrument_delisted": "it is traded here no more",
+    "delisted": "it is traded here no more",
+    "multiplier_changed": "the shares had just changed",
     "corporate_action": "the shares were about to change",
 }
 
@@ -71,6 +88,41 @@ class Line:
     def part(self) -> bool:
         """Whether some of it, but not all, was traded."""
         return bool(self.order.filled) and self.order.status != Order.Status.FILLED
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its trigger has not been reached."""
+        order = self.order
+        return order.is_live and order.type in TRIGGERED and not order.engine_state.get("triggered")
+
+    @property
+    def changeable(self) -> bool:
+        """Whether it has a price or a quantity that can still be changed."""
+        order = self.order
+        return order.is_live and bool(order.type in LIMITED or (self.waiting and order.quantity))
+
+    @property
+    def more(self) -> list[tuple[str, str]]:
+        """What else was agreed: (label, words), of what is not the usual."""
+        order = self.order
+        told = []
+        if order.trigger:
+            told.append(("Looks at", WATCHED[order.trigger]))
+        if order.display_quantity:
+            shown = queries.scale_of(order.instrument).shares(order.display_quantity)
+            told.append(("Shown at a time", f"{count(shown)} {order.instrument.symbol}"))
+        if order.time_in_force != Order.TimeInForce.GTC:
+            until = f"{order.expires_at:%-d %b %Y, %H:%M} UTC" if order.expires_at else ""
+            told.append(("Stands", until or FORCES[order.time_in_force]))
+        if order.post_only:
+            told.append(("Post-only", "Never trades at once"))
+        if order.reduce_only:
+            told.append(("Reduce-only", "Sells no more than is held"))
+        if order.close:
+            prices = [order.close.get(name) for name in ("stop_loss", "take_profit")]
+            at = " or ".join(usd(Decimal(price)) for price in prices if price)
+            told.append(("Sold again at", at))
+        return told
 
 
 def line(order: Order) -> Line:
