@@ -79,8 +79,10 @@ def chart(asked: Asked) -> dict[str, Any]:
     return {
         "chart": chart_of(history.points),
         "earned": Amount(history.earned, USD),
+        "earned_pct": history.earned_pct,
         "came": Amount(history.came, USD),
         "period": asked.period,
+        "period_words": queries.PERIODS[asked.period].words,
         "periods": {key: one.words for key, one in queries.PERIODS.items()},
     }
 

@@ -211,8 +211,11 @@ def shares(value: Value, code: str = "", *, unit: bool = True, signed: bool = Fa
 
 
 @register.simple_tag
-def ago(moment: dt.datetime | None) -> SafeString:
-    """Show when: the date without scripts, "2 min ago" with them, the exact time on demand."""
+def ago(moment: dt.datetime | None, *, brief: bool = False) -> SafeString:
+    """Show when: the date without scripts, "2 min ago" with them, the exact time on demand.
+
+    `brief` leaves the time of day to the title.
+    """
     if moment is None:
         return UNKNOWN
     local = timezone.localtime(moment)
@@ -221,7 +224,7 @@ def ago(moment: dt.datetime | None) -> SafeString:
         moment.isoformat(),
         f"{local.day} {local:%b %Y, %H:%M:%S}",
         local.tzname(),
-        f"{local.day} {local:%b, %H:%M}",
+        f"{local.day} {local:%b}" if brief else f"{local.day} {local:%b, %H:%M}",
     )
 
 

@@ -49,6 +49,11 @@ class History:
         """What the period earned or lost in USD units, money in and out aside."""
         return self.points[-1].value - self.points[0].value - self.came
 
+    @property
+    def earned_pct(self) -> Decimal | None:
+        """The same in percent of what there would be without it."""
+        return rules.percent(self.earned, self.points[-1].value - self.earned)
+
 
 PERIODS = {
     "1d": Period("1 day", timedelta(days=1), timedelta(minutes=15), "15m"),

@@ -123,6 +123,9 @@ class TestAgo:
         html = render("{% ago at %}", at=dt.datetime(2026, 3, 1, 9, 5, tzinfo=dt.UTC))
         assert 'datetime="2026-03-01T09:05:00+00:00"' in html
         assert strip_tags(html) == "1 Mar, 09:05"
+        brief = render("{% ago at brief=True %}", at=dt.datetime(2026, 3, 1, 9, 5, tzinfo=dt.UTC))
+        assert strip_tags(brief) == "1 Mar"
+        assert "09:05:00" in brief
 
 
 class SampleForm(forms.Form):
