@@ -2,14 +2,16 @@
 
 import email
 import email.policy
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -70,6 +72,15 @@ class Platform:
         except (URLError, OSError):
             return False
 
+    def health(self) -> dict[str, str]:
+        """Ask /healthz how each part is."""
+        try:
+            with urlopen(f"{self.base_url}/healthz", timeout=20) as answer:
+                return dict(json.load(answer))
+        except HTTPError as answer:
+            with answer:
+                return dict(json.load(answer))
+
     def wait_until_well(self, *, seconds: float = 60) -> None:
         """Wait for /healthz, as long as the supervisor lives."""
         self.wait_for(self.is_well, seconds=seconds)
@@ -116,6 +127,20 @@ class Platform:
             self.hit(pid)
         self.process.kill()
         self.process.wait()
+
+    @contextmanager
+    def without_valkey(self) -> Iterator[None]:
+        """Keep Valkey away while the block runs: something else lies where its socket belongs."""
+        place = self.home / "run/valkey.sock"
+        os.kill(self.process.pid, signal.SIGSTOP)
+        self.hit(self.pid("valkey") or 0)
+        place.unlink(missing_ok=True)
+        place.mkdir()
+        os.kill(self.process.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            place.rmdir()
 
     def manage(self, *args: str) -> str:
         """Run a management command beside the platform, and give what it printed."""
@@ -167,6 +192,22 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield platform
     finally:
         platform.stop()
+
+
+class Dice(random.Random):
+    """Dice that know their seed."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.seeded_by = seed
+
+
+@pytest.fixture
+def dice() -> Dice:
+    """Give dice by the seed in SEED, or by a fresh one; it is shown where the test fails."""
+    seed = int(os.environ.get("SEED") or random.randrange(10**6))
+    print(f"SEED={seed}")  # noqa: T201 - `make soak` shows it too
+    return Dice(seed)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import os
 import random
 import time
 
-import pytest
-
 from tests.journeys import crowd
 from tests.journeys.conftest import Platform
 from tests.proof import Proof, Told
@@ -33,15 +31,6 @@ TARGETS = {
     "beat": 1,
     "power": 1,
 }
-
-
-@pytest.fixture
-def dice():
-    seed = int(os.environ.get("SEED") or random.randrange(10**6))
-    print(f"SEED={seed}")  # noqa: T201 - shown where the test fails, and by `make soak`
-    dice = random.Random(seed)
-    dice.name = seed
-    return dice
 
 
 def strike(platform: Platform, dice: random.Random, target: str) -> None:
@@ -80,7 +69,7 @@ def let_trade(told: Told, dice: random.Random) -> None:
 
 def test_kills_at_random_moments_cost_nothing(platform, dice):
     proof = Proof(platform.database, platform.manage)
-    with crowd.trading(platform, count=CUSTOMERS, seed=dice.name) as told:
+    with crowd.trading(platform, count=CUSTOMERS, seed=dice.seeded_by) as told:
         platform.wait_for(lambda: len(told.orders) >= CUSTOMERS)
         struck = strike_many(platform, dice, told, SECONDS)
         platform.wait_until_well(seconds=120)
