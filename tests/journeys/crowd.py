@@ -29,6 +29,7 @@ SYMBOLS = ("AAPLx", "TSLAx", "SPYx")  # these trade at any hour
 # What may honestly be answered while others trade and processes are away.
 REFUSALS = {
     "BelowMinimum",
+    "DisplayOutOfBounds",  # of an amended iceberg
     "ExpiryPassed",  # while it was asked again and again
     "InsufficientFunds",
     "MarketHalted",
@@ -36,6 +37,7 @@ REFUSALS = {
     "PriceOutOfBand",
     "PriceStale",
     "TermsContradict",  # of an amendment: that much is filled by now
+    "TermNotTaken",  # of an amendment: an order at market has no limit
     "TooManyOpenOrders",
     "TriggersAtOnce",
 }

@@ -43,8 +43,7 @@ def test_redis_may_be_away(platform, dice):
             platform.wait_for(lambda: len(told.orders) >= before + CUSTOMERS)
             platform.wait_for(lambda: time.monotonic() >= back, seconds=AWAY_S + 1)
         platform.wait_until_well(seconds=120)
-        phone_order = order["id"]
-        told.accepted("while-away", phone_order)
+        told.accepted(order["client_order_id"], order["id"])
     proof.holds(told)
 
 
