@@ -67,14 +67,23 @@ class Child:
     def say(self, said: bytes) -> None:
         """Pass on whole lines: to the log as they are, to the terminal with a name in front."""
         *lines, self._unfinished = (self._unfinished + said).split(b"\n")
-        self._log.write(b"".join(line + b"\n" for line in lines))
-        if self._log.tell() > LOG_BYTES:
-            self._log.close()
-            self._open_log()
         name = f"{self.program.name:<9} | ".encode()
-        with suppress(BrokenPipeError):  # nobody reads the terminal any more; the log is enough
+        with suppress(OSError):  # nobody reads the terminal any more; the log is enough
             sys.stdout.buffer.write(b"".join(name + line + b"\n" for line in lines))
             sys.stdout.buffer.flush()
+        with suppress(OSError):  # the disk is full: what was said is lost, what runs is not
+            self._write_log(b"".join(line + b"\n" for line in lines))
+
+    def _write_log(self, lines: bytes) -> None:
+        """Write whole lines, and begin anew where the log is long.
+
+        :raises OSError: if there is no room
+        """
+        if self._log.tell() > LOG_BYTES:
+            long = self._log
+            self._open_log()
+            long.close()
+        self._log.write(lines)
 
     def start(self) -> None:
         """Start the process.
@@ -233,10 +242,13 @@ class Supervisor:
         child.start()
         assert child.process
         assert child.process.stdout
-        if child.program.expendable:
-            record(self.run_folder, child.program.name, child.process.pid)
         os.set_blocking(child.process.stdout.fileno(), False)
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
+        if child.program.expendable:
+            try:
+                record(self.run_folder, child.program.name, child.process.pid)
+            except OSError as error:  # a full disk stops nobody
+                child.say(f"[runs unrecorded: {error}]\n".encode())
 
     def _listen(self, *, seconds: float | None) -> int:
         """Pass on what programs say, once something happened or `seconds` have passed.

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from krakapp import embedded, supervisor
 from tests import chromium
+from tests.journeys import disk
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 300
@@ -37,6 +38,7 @@ class Platform:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.disk: disk.SmallDisk | disk.Limit
         self.base_url = f"http://127.0.0.1:{self.port}"
         servers = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY")
         self.env = {name: value for name, value in os.environ.items() if name not in servers}
@@ -119,13 +121,17 @@ class Platform:
         leader = self.pid(name)
         return supervisor._session(leader) if leader else []
 
+    def processes(self) -> list[int]:
+        """List the supervisor and everybody below it."""
+        leaders = [pid for pid in everybody() if parent(pid) == self.process.pid]
+        members = [member for leader in leaders for member in supervisor._session(leader)]
+        return [self.process.pid, *members]
+
     def lose_power(self) -> None:
         """Kill everything at once, the supervisor included, before it can start anything again."""
         os.kill(self.process.pid, signal.SIGSTOP)
-        leaders = [p for p in everybody() if parent(p) == self.process.pid]
-        for pid in [member for leader in leaders for member in supervisor._session(leader)]:
+        for pid in reversed(self.processes()):
             self.hit(pid)
-        self.process.kill()
         self.process.wait()
 
     @contextmanager
@@ -187,11 +193,12 @@ def parent(pid: int) -> int:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Run one platform for all journeys."""
     platform = Platform(tmp_path_factory.mktemp("journeys") / "home")
-    platform.start()
-    try:
-        yield platform
-    finally:
-        platform.stop()
+    with disk.for_home(platform.home, platform.processes) as platform.disk:
+        platform.start()
+        try:
+            yield platform
+        finally:
+            platform.stop()
 
 
 class Dice(random.Random):

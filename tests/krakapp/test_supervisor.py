@@ -1,8 +1,10 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,22 @@ def folder(tmp_path):
 def supervisor(folder):
     with Supervisor(run=folder / "run", log=folder / "log") as supervisor:
         yield supervisor
+
+
+@pytest.fixture
+def full_disk():
+    """Let the kernel refuse to make any file of this process larger, as a full disk would."""
+
+    @contextmanager
+    def full():
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return full
 
 
 def shell(name, script, **how):
@@ -75,6 +93,18 @@ class TestKeepingRunning:
     def test_reports_a_program_that_does_not_exist(self, supervisor):
         with pytest.raises(FileNotFoundError):
             supervisor.start(Program(name="nothing", argv=["/no/such/program"]))
+
+    def test_goes_on_where_the_disk_is_full(self, supervisor, full_disk):
+        supervisor.start(shell("talker", "echo hello; exec sleep 1000"))
+        child = supervisor.children["talker"]
+        first = child.process.pid
+        with full_disk():
+            os.kill(first, signal.SIGKILL)
+            wait_for(supervisor, lambda: child.process and child.process.pid != first)
+            second = child.process.pid
+            os.kill(second, signal.SIGKILL)
+            wait_for(supervisor, lambda: child.process and child.process.pid != second)
+        assert lives(child.process.pid)
 
     def test_prepares_before_every_start_and_tries_again_if_that_fails(self, supervisor):
         prepared = []

@@ -67,10 +67,11 @@ class Command(BaseCommand):
             if now >= next_marks:
                 leader.tell_marks(now=clock.now())
                 next_marks = now + MARKS_S
-            if now >= next_beat:
+            done = leader.step()
+            if now >= next_beat:  # only after a step: an engine that cannot write does not live
                 realtime.beat("engine")
                 next_beat = now + BEAT_S
-            if not leader.step():
+            if not done:
                 self._wait()
 
     def _wait(self) -> None:
