@@ -173,7 +173,8 @@ def post(
     """
     if not entries:
         return []
-    holds = _hold_accounts(capture.hold for entry in entries for capture in entry.captures)
+    captured = {capture.hold for entry in entries for capture in entry.captures}
+    holds = _hold_accounts(captured) if captured else {}
     _check(entries, holds)
     touched = {account for e in entries for leg in e.legs for account in (leg.debit, leg.credit)}
     locked = lock_accounts(account_ids=touched)
@@ -314,7 +315,9 @@ def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
 
 def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:
     ids = set(hold_ids)
-    found = dict(Hold.objects.filter(pk__in=ids).values_list("id", "account_id")) if ids else {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, account_id FROM ledger_hold WHERE id = ANY (%s)", [list(ids)])
+        found = dict(cursor.fetchall())
     if len(found) < len(ids):
         raise Hold.DoesNotExist(f"no hold {sorted(ids - set(found))}")
     return found

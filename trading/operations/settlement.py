@@ -27,6 +27,14 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 Due = Callable[[], Iterable[int]]
 Settle = Callable[[list[int], datetime], int | None]
+# What a journal and the tape are made of; orders are wide, and the rest of them is not needed.
+READ = (
+    *("uid", "venue", "price", "quantity", "multiplier", "cost", "executed_at", "maker_side"),
+    *("buy_fee", "buy_order__hold_id", "buy_order__cash_account_id", "buy_order__token_account_id"),
+    *("sell_fee", "sell_order__hold_id"),
+    *("sell_order__cash_account_id", "sell_order__token_account_id"),
+    "instrument__tick_size",
+)
 LOCK = 7_002  # of pg_try_advisory_xact_lock: one settler
 PASSING = (OperationalError, InternalError)  # the database's trouble: no trade is to blame
 
@@ -90,10 +98,9 @@ def _alone() -> bool:
 def _settle_trades(trade_ids: list[int], now: datetime) -> int | None:
     if not _alone():
         return None
+    due = Trade.objects.filter(pk__in=trade_ids, settled_at=None, held_back="")
     trades = list(
-        Trade.objects.filter(pk__in=trade_ids, settled_at=None, held_back="")
-        .select_related("buy_order", "sell_order", "instrument")
-        .order_by("id")
+        due.select_related("buy_order", "sell_order", "instrument").only(*READ).order_by("id")
     )
     fees = _fee_account()
     ledger.post(entries=[_entry(trade, fees) for trade in trades], occurred_at=now)
@@ -124,7 +131,8 @@ def mark_settled(trades: Sequence[Trade], *, now: datetime) -> None:
     if not trades:
         return
     ids = [trade.pk for trade in trades]
-    Trade.objects.filter(pk__in=ids).update(settled_at=now)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE trading_trade SET settled_at = %s WHERE id = ANY (%s)", [now, ids])
     on_book = [trade for trade in trades if trade.venue == Order.Venue.BOOK]
     if on_book:
         market.record_trades(trades=[_tape_trade(trade) for trade in on_book])
