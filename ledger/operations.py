@@ -158,6 +158,21 @@ def lock_accounts(*, account_ids: Iterable[int]) -> dict[int, queries.Balance]:
     return found
 
 
+def lock_own_accounts(*, owner: AbstractBaseUser, codes: Sequence[str]) -> list[queries.Balance]:
+    """Lock a customer's accounts of some assets, ids ascending; those they lack are opened.
+
+    :param codes: of the assets
+    :returns: true balances, in the order of the codes
+    """
+    found = _lock_own_accounts(owner, codes)
+    missing = [code for code in codes if code not in found]
+    if missing:
+        assets = Asset.objects.filter(code__in=missing).values_list("id", flat=True)
+        open_accounts(keys=[AccountKey(owner.pk, asset_id, "customer") for asset_id in assets])
+        found = _lock_own_accounts(owner, codes)
+    return [found[code] for code in codes]
+
+
 @_posting
 def post(
     *, entries: Sequence[Entry], occurred_at: datetime, actor: AbstractBaseUser | None = None
@@ -195,14 +210,41 @@ def hold(*, requests: Sequence[HoldRequest]) -> list[int]:
     :returns: hold ids in the order of the requests
     :raises InsufficientFunds: if an account has less available than is asked of it
     """
+    if requests:
+        lock_accounts(account_ids={request.account for request in requests})
+    return hold_covered(requests=requests)
+
+
+def hold_covered(*, requests: Sequence[HoldRequest]) -> list[int]:
+    """Do as `hold`, for who has locked the accounts and found that they cover it.
+
+    One statement, and no savepoint: a refusal, which would be a bug, ends the transaction.
+
+    :returns: hold ids in the order of the requests
+    """
     _require_positive(request.amount for request in requests)
     if not requests:
         return []
-    lock_accounts(account_ids={request.account for request in requests})
-    holds = open_holds(wanted=[(request.account, request.purpose) for request in requests])
-    _insert_hold_entries(
-        [(hold_id, r.account, r.amount) for hold_id, r in zip(holds, requests, strict=True)]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH asked AS (
+                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) WITH ORDINALITY
+                    AS r(account_id, amount, purpose, place)
+            ), opened AS (
+                INSERT INTO ledger_hold (account_id, purpose)
+                SELECT account_id, purpose FROM asked ORDER BY place
+                RETURNING id
+            ), numbered AS (
+                SELECT id, row_number() OVER (ORDER BY id) AS place FROM opened
+            )
+            INSERT INTO ledger_holdentry (hold_id, account_id, delta)
+            SELECT id, account_id, amount FROM numbered JOIN asked USING (place)
+            RETURNING hold_id
+            """,
+            _columns((request.account, request.amount, request.purpose) for request in requests),
+        )
+        holds = sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
     _announce({request.account for request in requests})
     return holds
 
@@ -311,6 +353,21 @@ def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
             _columns((key.owner_id, key.asset_id, key.role) for key in keys),
         )
         return {AccountKey(*row[:3]): row[3] for row in cursor.fetchall()}
+
+
+def _lock_own_accounts(owner: AbstractBaseUser, codes: Sequence[str]) -> dict[str, queries.Balance]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.code, b.id, b.owner_id, b.asset_id, b.posted, b.held, b.overdraft
+            FROM ledger_lock_accounts(ARRAY(
+                SELECT a.id FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
+                WHERE a.owner_id = %s AND a.role = 'customer' AND s.code = ANY (%s)
+            )) AS b JOIN ledger_asset s ON s.id = b.asset_id
+            """,
+            [owner.pk, list(codes)],
+        )
+        return {row[0]: queries.Balance(*row[1:]) for row in cursor.fetchall()}
 
 
 def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:

@@ -438,6 +438,11 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["customer", "-id"], name="order_by_customer"),
             models.Index(
+                fields=["customer"],
+                condition=Q(status__in=["pending", "open", "partially_filled"]),
+                name="order_live_of_customer",
+            ),
+            models.Index(
                 fields=["instrument"],
                 condition=Q(status__in=["pending", "open", "partially_filled"]),
                 name="order_live",

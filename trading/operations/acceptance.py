@@ -127,14 +127,9 @@ def admit(
     """Refuse what is not covered, named twice, or one too many; the accounts are locked."""
     usd = next(iter(accounts.values()))
     available = {account: balance.available for account, balance in balances.items()}
-    room = conditions.prices.rule.max_open_orders
-    room -= queries.open_orders_of(customer).count()
-    named = {r.draft.client_order_id for r in results if isinstance(r, Terms)} - {None}
-    taken = set(
-        Order.objects.filter(customer=customer, client_order_id__in=named).values_list(
-            "client_order_id", flat=True
-        )
-    )
+    named = (r.draft.client_order_id for r in results if isinstance(r, Terms))
+    live, taken = queries.places_taken(customer, [name for name in named if name])
+    room = conditions.prices.rule.max_open_orders - live
     admitted: list[Any] = []
     for result in results:
         if not isinstance(result, Terms):
@@ -152,7 +147,8 @@ def admit(
         else:
             available[account] -= result.budget
             room -= 1
-            taken |= {result.draft.client_order_id} - {None}
+            if result.draft.client_order_id:
+                taken.add(result.draft.client_order_id)
             admitted.append(result)
     return admitted
 
@@ -180,7 +176,7 @@ def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) 
     """Read once what holds for all drafts: fees, books, prices, what the customer may do."""
     tier = queries.fee_tier(customer, now)
     books_ = Book.objects.filter(instrument__in={draft.instrument.pk for draft in drafts})
-    states = {book.instrument_id: book for book in books_}
+    states = {book.instrument_id: book for book in books_.defer("engine_state")}
     lasts = {pk: book.last_price for pk, book in states.items() if book.last_price is not None}
     priced = {draft.instrument.pk: draft.instrument for draft in drafts if needs_prices(draft)}
     prices = queries.prices_of(list(priced.values()), now=now, lasts=lasts)

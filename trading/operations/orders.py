@@ -4,7 +4,7 @@ Placing checks and prices each draft, locks the customer's accounts, sets the wo
 writes order, hold and command in one transaction. From then on the engine decides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,10 +12,9 @@ from django.db import transaction
 
 from common import realtime
 from common.errors import DomainError
+from common.money import USD
 from instruments.models import Instrument
 from ledger import operations as ledger
-from ledger import queries as books
-from ledger.operations import AccountKey
 from trading import queries
 from trading.models import Command, Order, Shard
 from trading.operations import placing
@@ -66,8 +65,10 @@ def place_orders(
     results: list[Terms | Order | DomainError] = [
         refusal_or(lambda draft=draft: terms_of(draft, conditions)) for draft in drafts
     ]
-    accounts = _open_accounts(customer, [r.draft for r in results if isinstance(r, Terms)])
-    balances = ledger.lock_accounts(account_ids=accounts.values())
+    traded = {r.draft.instrument.symbol for r in results if isinstance(r, Terms)}
+    locked = ledger.lock_own_accounts(owner=customer, codes=[USD.code, *traded])
+    accounts = {balance.asset_id: balance.id for balance in locked}
+    balances = {balance.id: balance for balance in locked}
     results = admit(results, customer, accounts, balances, conditions)
     accepted = [result for result in results if isinstance(result, Terms)]
     placements = [_placement(terms, customer, accounts, conditions) for terms in accepted]
@@ -137,15 +138,6 @@ def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> dat
     )
     realtime.nudge("engine")
     return now + timedelta(seconds=timeout_s) if timeout_s else None
-
-
-def _open_accounts(customer: User, drafts: Iterable[OrderDraft]) -> dict[int, int]:
-    """Find or open the customer's accounts, by asset id; dollars always."""
-    assets = [books.usd().pk, *{draft.instrument.asset_id for draft in drafts}]
-    ids = ledger.open_accounts(
-        keys=[AccountKey(customer.pk, asset_id, "customer") for asset_id in assets]
-    )
-    return dict(zip(assets, ids, strict=True))
 
 
 def _placement(

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from common import realtime
 from ledger import operations as ledger
 from ledger.operations import HoldRequest
 from trading import rules
 from trading.models import TRIGGERED, Command, Order
+from trading.operations import inbox
 from trading.operations.acceptance import Terms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,22 +45,24 @@ def write(placements: Sequence[Placement], *, now: datetime) -> list[Order]:
     """
     if not placements:
         return []
-    holds = ledger.hold(
+    holds = ledger.hold_covered(
         requests=[HoldRequest(one.pays_from, one.terms.budget, "order") for one in placements]
     )
-    orders = Order.objects.bulk_create(
+    orders = [
         _order(placement, hold, now) for placement, hold in zip(placements, holds, strict=True)
+    ]
+    inbox.insert_orders(orders)
+    inbox.insert_commands(
+        [
+            Command(
+                shard_id=placement.shard,
+                kind="place",
+                order=order,
+                payload=_payload(order, placement.terms),
+            )
+            for order, placement in zip(orders, placements, strict=True)
+        ]
     )
-    Command.objects.bulk_create(
-        Command(
-            shard_id=placement.shard,
-            kind="place",
-            order=order,
-            payload=_payload(order, placement.terms),
-        )
-        for order, placement in zip(orders, placements, strict=True)
-    )
-    realtime.nudge("engine")
     return orders
 
 

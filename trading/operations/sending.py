@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from common import realtime
 from common.errors import DomainError
 from trading.models import Book, Command, Order
+from trading.operations import inbox
 
 
 class OrderAlreadyDone(DomainError):
@@ -25,14 +25,15 @@ def send(orders: Sequence[Order], kind: str, payload: dict[str, Any] | None = No
             "instrument_id", "shard_id"
         )
     )
-    Command.objects.bulk_create(
-        Command(
-            shard_id=shards[order.instrument_id],
-            kind=kind,
-            order=order,
-            payload=payload or {"order": order.pk},
-        )
-        for order in orders
+    inbox.insert_commands(
+        [
+            Command(
+                shard_id=shards[order.instrument_id],
+                kind=kind,
+                order=order,
+                payload=payload or {"order": order.pk},
+            )
+            for order in orders
+        ]
     )
-    realtime.nudge("engine")
     return len(orders)

@@ -27,13 +27,15 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 Due = Callable[[], Iterable[int]]
 Settle = Callable[[list[int], datetime], int | None]
-# What a journal and the tape are made of; orders are wide, and the rest of them is not needed.
+# What journals, tape and closes are made of; orders are wide, and the rest of them is not needed.
 READ = (
     *("uid", "venue", "price", "quantity", "multiplier", "cost", "executed_at", "maker_side"),
     *("buy_fee", "buy_order__hold_id", "buy_order__cash_account_id", "buy_order__token_account_id"),
+    *("buy_order__close", "buy_order__customer_id"),
+    *("buy_order__maker_rate", "buy_order__taker_rate"),
     *("sell_fee", "sell_order__hold_id"),
     *("sell_order__cash_account_id", "sell_order__token_account_id"),
-    "instrument__tick_size",
+    *("instrument__symbol", "instrument__tick_size", "instrument__multiplier"),
 )
 LOCK = 7_002  # of pg_try_advisory_xact_lock: one settler
 PASSING = (OperationalError, InternalError)  # the database's trouble: no trade is to blame

@@ -19,6 +19,7 @@ from trading.queries.orders import (
     executions_of,
     open_orders_of,
     orders_of,
+    places_taken,
     trades_of,
 )
 from trading.queries.pricing import (
@@ -72,6 +73,7 @@ __all__ = [
     "open_orders_of",
     "orders_of",
     "persisted_state",
+    "places_taken",
     "preview",
     "prices_of",
     "scale_of",

@@ -4,14 +4,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import F, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet, Sum
 
 from common.money import USD, Amount
 from trading.models import DailyVolume, FeeTier
 from users.models import User
 
 WINDOW = timedelta(days=30)
+
+REACHED = """
+    SELECT * FROM trading_feetier
+    WHERE since <= %s AND min_volume_usd * 10 ^ %s <= (
+        SELECT coalesce(sum(volume), 0) FROM trading_dailyvolume
+        WHERE customer_id = %s AND day > %s
+    )
+    ORDER BY min_volume_usd DESC, since DESC LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +36,8 @@ def fee_tier(customer: User, now: datetime) -> FeeTier:
 
     The volume is that of the daily rollup: of the last thirty days, today as far as it is counted.
     """
-    total = _days(customer, now).values("customer").annotate(units=Sum("volume")).values("units")
-    tiers = in_force(now.date()).alias(
-        reached=Coalesce(Subquery(total), 0),
-        needed=F("min_volume_usd") * 10**USD.scale,
-    )
-    return tiers.filter(needed__lte=F("reached")).latest("min_volume_usd", "since")
+    params = [now.date(), USD.scale, customer.pk, now.date() - WINDOW]
+    return FeeTier.objects.raw(REACHED, params)[0]
 
 
 def fees_of(customer: User, now: datetime) -> Fees:

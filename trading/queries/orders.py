@@ -1,9 +1,11 @@
 """Questions about orders and trades, and how the API says them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from common.money import USD, Amount
@@ -21,6 +23,22 @@ def orders_of(user: User) -> QuerySet[Order]:
 def open_orders_of(user: User) -> QuerySet[Order]:
     """List a customer's orders that may still trade, newest first."""
     return orders_of(user).filter(status__in=Order.LIVE)
+
+
+def places_taken(user: User, names: Iterable[str]) -> tuple[int, set[str]]:
+    """Count a customer's orders that may still trade; say which names were given to an order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT count(*) FROM trading_order WHERE customer_id = %(customer)s
+                        AND status IN ('pending', 'open', 'partially_filled')),
+                   ARRAY(SELECT client_order_id FROM trading_order
+                         WHERE customer_id = %(customer)s AND client_order_id = ANY (%(names)s))
+            """,
+            {"customer": user.pk, "names": list(names)},
+        )
+        [(live, taken)] = cursor.fetchall()
+    return live, set(taken)
 
 
 def closed_orders_of(user: User) -> QuerySet[Order]:
