@@ -1,15 +1,17 @@
 import threading
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 from django.db import OperationalError, connection, connections
+from django.test.utils import CaptureQueriesContext
 
 import trading.operations
 from common.invariants import find_breaks
 from ledger.models import Account, Journal
 from ledger.queries import CHECKS as LEDGER_CHECKS
 from tests import world
-from trading.models import Release, Trade
+from trading.models import Order, Release, Trade
 from trading.operations import settlement
 from trading.queries import CHECKS
 
@@ -77,6 +79,29 @@ class TestSettleDue:
         monkeypatch.undo()
         assert trading.operations.settle_due(now=world.NOW) == 4
         assert not Trade.objects.filter(settled_at=None).exists()
+
+    def test_twenty_cost_as_many_statements_as_one(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "100000")
+        floor.offer("100", "278.60")
+        draft = trading.operations.OrderDraft(
+            floor.instrument,
+            "buy",
+            "limit",
+            quantity=Decimal("0.5"),
+            limit_price=Decimal("278.60"),
+            close=trading.operations.Close(stop_loss=Decimal(250)),
+        )
+        counts = []
+        for number in (1, 20):
+            trading.operations.place_orders(drafts=[draft] * number, customer=alice, now=world.NOW)
+            while floor.engine.run_batch():
+                pass
+            with CaptureQueriesContext(connection) as captured:
+                assert trading.operations.settle_due(now=world.NOW) == number
+            counts.append(len(captured))
+        assert Order.objects.filter(closes__isnull=False).count() == 21
+        assert counts[0] == counts[1]
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
