@@ -28,7 +28,7 @@ from users.models import User
 Thing = TypeVar("Thing")
 
 SYMBOL = "AAPLx"  # trades at any hour
-DOLLARS = 1_000_000 * 10**6
+USD = 1_000_000 * 10**6
 SHARES = 10_000 * 10**8
 PRICE = Decimal("278.50")
 CHUNK = 1_000
@@ -113,7 +113,7 @@ class Crowd:
         )
         for some in chunks(zip(users, cash, tokens, strict=True), CHUNK):
             entries = [
-                Entry(f"bench:{user.pk}", "issue", [Leg(outside, c, DOLLARS), Leg(issuer, t, SHARES)])
+                Entry(f"bench:{user.pk}", "issue", [Leg(outside, c, USD), Leg(issuer, t, SHARES)])
                 for user, c, t in some
             ]
             ledger.post(entries=entries, occurred_at=now)

@@ -9,8 +9,11 @@ import subprocess
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import Model
 
 from krakapp import embedded
+from trading.models import Command, Order
 
 # One order: what it sets aside, the order, the command. The triggers update account and hold.
 ACCEPT = """
@@ -21,19 +24,8 @@ ACCEPT = """
 BEGIN;
 INSERT INTO ledger_hold (account_id, purpose) VALUES (:account, 'order') RETURNING id AS hold \\gset
 INSERT INTO ledger_holdentry (hold_id, account_id, delta) VALUES (:hold, :account, 1001000);
-INSERT INTO trading_order (uid, customer_id, instrument_id, venue, side, type, quantity,
-        limit_price, worst_price, time_in_force, post_only, reduce_only, self_trade_prevention,
-        maker_rate, taker_rate, cash_account_id, token_account_id, hold_id, placed_at, status,
-        reason, filled, cost, fee, budget, engine_state)
-    VALUES (uuidv7(), :owner, :instrument, 'book', 'buy', 'limit', 1000000, 100.5, 100.5, 'gtc',
-        false, false, 'cancel_newest', -0.0002, 0.001, :account, :token, :hold, now(),
-        'pending', '', 0, 0, 0, 1001000, '{}')
-    RETURNING id AS order \\gset
-INSERT INTO trading_command (shard_id, kind, order_id, payload, result, reason)
-    VALUES (:shard, 'place', :order, '{"order": 123456, "owner": 12345, "instrument": 12,
-        "side": "buy", "type": "limit", "price": 10050, "quantity": 1000000, "notional": null,
-        "budget": 1001000, "maker_ppm": -200, "taker_ppm": 1000, "tif": "gtc", "expires_at": null,
-        "post_only": false, "reduce_only": false, "stp": "cancel_newest"}', '', '');
+{order} RETURNING id AS order \\gset
+{command};
 COMMIT;
 """
 
@@ -77,6 +69,36 @@ INSERT INTO market_candle AS c (instrument_id, kind, interval, time, open, high,
 INSERT INTO portfolio_lotdue (trade_id) VALUES (:trade);
 COMMIT;
 """
+
+
+def accept(order: Order, command: Command, shard: int) -> str:
+    """Write the script that accepts orders like one that the product accepted.
+
+    :param shard: whose inbox the commands go to
+    """
+    theirs = {
+        "uid": "uuidv7()",
+        "customer_id": ":owner",
+        "cash_account_id": ":account",
+        "token_account_id": ":token",
+        "hold_id": ":hold",
+    }
+    return ACCEPT.format(
+        order=_insert_like(order, theirs),
+        command=_insert_like(command, {"shard_id": str(shard), "order_id": ":order"}),
+    )
+
+
+def _insert_like(row: Model, variables: dict[str, str]) -> str:
+    """Write the INSERT of a row as it is, but for some columns."""
+    table = row._meta.db_table  # noqa: SLF001 - Django's own, documented
+    columns = [f.column for f in row._meta.concrete_fields if not f.primary_key]  # noqa: SLF001
+    values = ", ".join(f"quote_nullable({column}::text)" for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {values} FROM {table} WHERE id = %s", [row.pk])  # noqa: S608
+        [literals] = cursor.fetchall()
+    said = {**dict(zip(columns, literals, strict=True)), **variables}
+    return f"INSERT INTO {table} ({', '.join(said)}) VALUES ({', '.join(said.values())})"  # noqa: S608
 
 
 def run(
