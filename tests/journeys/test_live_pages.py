@@ -62,7 +62,8 @@ def colors(page: Page, *, live: bool) -> list[str]:
       const root = document.documentElement, was = root.dataset.live;
       if (live) root.dataset.live = "live";
       const shown = [".money-total", "live-price"].map((one) => document.querySelector(one));
-      for (const change of document.getAnimations()) change.finish();
+      const moving = document.getAnimations().filter((one) => one instanceof CSSTransition);
+      for (const change of moving) change.finish();
       const found = shown.map((one) => getComputedStyle(one).color);
       root.dataset.live = was;
       return found;
