@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "krakapp.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "krakapp.middleware.maintenance",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 CANVAS_DARK = "#0c0f14"
 BESIDES = (
+    "css/app.css",
     "favicon.svg",
     "vendor/inter/inter-latin-wght-normal.woff2",
     "vendor/lucide/sprite.svg",
@@ -53,11 +54,11 @@ def icon(path: str, sizes: str, kind: str = "image/png") -> dict[str, str]:
 
 @cache
 def shell() -> tuple[str, list[str]]:
-    """List the addresses of the frame's styles, scripts, font and icons, under a version of them.
+    """List the addresses of our styles, scripts, font and icons, under a version of them.
 
     Names carry a hash of the content, so a new release has a new version.
     """
     root = Path(settings.STATICFILES_DIRS[0])
-    own = [path.relative_to(root) for kind in ("css", "js") for path in root.glob(f"{kind}/**/*.*")]
-    addresses = sorted(static(str(path)) for path in (*own, *BESIDES))
+    scripts = [path.relative_to(root) for path in root.glob("js/**/*.js")]
+    addresses = sorted(static(str(path)) for path in (*scripts, *BESIDES))
     return sha256("\n".join(addresses).encode()).hexdigest()[:12], addresses

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import resolve
 
+from krakapp.storage import joined
 from market.models import ReferencePrice
 from tests import world
 
@@ -101,3 +102,12 @@ class TestStyles:
         names = re.findall(r'@import url\("([^"]+)"\)', sheet)
         assert len(names) > 10
         assert [name for name in names if not finders.find(f"css/{name}")] == []
+
+    def test_are_served_as_one_sheet_with_every_layer_in_its_place(self) -> None:
+        sheet = '@layer a, b;\n@import url("x.css") layer(a);\n@import url("y/z.css") layer(b);\n'
+        files = {"x.css": "p { color: red; }", "y/z.css": "p { color: blue; }"}
+        whole = joined(sheet, files.__getitem__)
+        assert whole.index("@layer a {") < whole.index("red") < whole.index("@layer b {")
+        assert whole.index("@layer b {") < whole.index("blue")
+        own = Path(str(finders.find("css/app.css"))).read_text()
+        assert "@import" not in joined(own, lambda _: "")
