@@ -157,14 +157,24 @@ class OrderAdmin(TradingAdmin):
         ("uid", "client_order_id"),
         ("customer", "instrument", "venue"),
         ("side", "type", "asked"),
-        ("limit_price", "worst_price", "time_in_force", "expires_at"),
+        ("limit_price", "worst_price", "time_in_force", "expires_at", "deadline"),
+        ("trigger", "trigger_price", "take_profit_price", "close", "closes"),
+        ("trail", "trail_percent", "limit_offset", "exact_display"),
         ("post_only", "reduce_only", "self_trade_prevention"),
         ("maker_rate", "taker_rate"),
         ("status", "reason", "placed_at", "closed_at"),
         ("exact_filled", "exact_cost", "exact_fee"),
         ("the_hold", "cash_account", "token_account"),
     )
-    readonly_fields = ("asked", "exact_filled", "exact_cost", "exact_fee", "the_hold", "uid")
+    readonly_fields = (
+        "asked",
+        "exact_display",
+        "exact_filled",
+        "exact_cost",
+        "exact_fee",
+        "the_hold",
+        "uid",
+    )
     inlines = (BuyInline, SellInline, CommandInline, ReleaseInline)
 
     def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
@@ -181,6 +191,11 @@ class OrderAdmin(TradingAdmin):
         if order.notional is not None:
             return f"${dollars(order.notional)}"
         return shares(order.quantity, order.instrument.multiplier)
+
+    @admin.display(description="shows at a time")
+    def exact_display(self, order: Order) -> str:
+        """Show shares."""
+        return shares(order.display_quantity, order.instrument.multiplier)
 
     @admin.display(description="filled")
     def exact_filled(self, order: Order) -> str:

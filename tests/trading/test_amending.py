@@ -14,6 +14,19 @@ from users.models import User
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
 
+LIMIT, STOP = {"limit_price": "100"}, {"trigger_price": "300"}
+# A type with its terms, a change it does not take, the refusal's name and field.
+SENSELESS: list[tuple[str, dict[str, str], dict[str, str], str, str]] = [
+    ("limit", LIMIT, {}, "NothingToAmend", "quantity"),
+    ("limit", LIMIT, {"quantity": "0"}, "NotPositive", "quantity"),
+    ("limit", LIMIT, {"limit_price": "1.001"}, "PriceOffTick", "limit_price"),
+    ("limit", LIMIT, {"quantity": "0.001"}, "BelowMinimum", "quantity"),
+    ("limit", LIMIT, {"trigger_price": "5"}, "TermNotTaken", "trigger_price"),
+    ("market", {}, {"quantity": "2"}, "TermNotTaken", "quantity"),
+    ("stop-loss", STOP, {"limit_price": "5"}, "TermNotTaken", "limit_price"),
+    ("stop-loss", STOP, {"trigger_price": "278.50"}, "TriggersAtOnce", "trigger_price"),
+]
+
 
 @pytest.fixture
 def alice(floor: "Floor") -> User:
@@ -105,58 +118,13 @@ class TestAmending:
         assert order.quantity == 2 * 10**8
         assert order.commands.count() == 1
 
-    @pytest.mark.parametrize(
-        ("kind", "terms", "change", "code", "field"),
-        [
-            ("limit", {"limit_price": "100"}, {}, "NothingToAmend", "quantity"),
-            ("limit", {"limit_price": "100"}, {"quantity": "0"}, "NotPositive", "quantity"),
-            (
-                "limit",
-                {"limit_price": "100"},
-                {"limit_price": "1.001"},
-                "PriceOffTick",
-                "limit_price",
-            ),
-            ("limit", {"limit_price": "100"}, {"quantity": "0.001"}, "BelowMinimum", "quantity"),
-            (
-                "limit",
-                {"limit_price": "100"},
-                {"trigger_price": "5"},
-                "TermNotTaken",
-                "trigger_price",
-            ),
-            ("market", {}, {"quantity": "2"}, "TermNotTaken", "quantity"),
-            (
-                "stop-loss",
-                {"trigger_price": "300"},
-                {"limit_price": "5"},
-                "TermNotTaken",
-                "limit_price",
-            ),
-            (
-                "stop-loss",
-                {"trigger_price": "300"},
-                {"trigger_price": "278.50"},
-                "TriggersAtOnce",
-                "trigger_price",
-            ),
-        ],
-    )
-    def test_what_makes_no_sense_is_named(
-        self,
-        floor: "Floor",
-        alice: User,
-        kind: str,
-        terms: dict[str, str],
-        change: dict[str, str],
-        code: str,
-        field: str,
-    ) -> None:
-        order = floor.ask(alice, "buy", kind, quantity="1", **terms)
-        with pytest.raises(DomainError) as refusal:
-            amend(floor, order, **change)
-        assert (refusal.value.code, refusal.value.field) == (code, field)
-        assert not order.commands.filter(kind="amend").exists()
+    def test_what_makes_no_sense_is_named(self, floor: "Floor", alice: User) -> None:
+        for kind, terms, change, code, field in SENSELESS:
+            order = floor.ask(alice, "buy", kind, quantity="0.1", **terms)
+            with pytest.raises(DomainError) as refusal:
+                amend(floor, order, **change)
+            assert (refusal.value.code, refusal.value.field) == (code, field)
+            assert not order.commands.filter(kind="amend").exists()
 
     def test_a_fired_trigger_cannot_be_changed(self, floor: "Floor", alice: User) -> None:
         order = floor.ask(

@@ -17,6 +17,26 @@ LIMIT_BUY = {
     "limit_price": "270.00",
 }
 MARKET_BUY = {"instrument": "AAPLx", "side": "buy", "type": "market", "notional": "25"}
+EVERY_TYPE: dict[str, dict[str, str]] = {
+    "stop-loss": {"trigger_price": "300.00", "trigger": "index"},
+    "stop-loss-limit": {"trigger_price": "300.00", "limit_price": "301.00"},
+    "take-profit": {"trigger_price": "250.00"},
+    "take-profit-limit": {"trigger_price": "250.00", "limit_price": "251.00"},
+    "trailing-stop": {"trail": "1.5%"},
+    "trailing-stop-limit": {"trail": "2.50", "limit_offset": "-0.50"},
+    "iceberg": {"limit_price": "250.00", "display_quantity": "0.10000000"},
+}
+# The reference is 278.50, the widest collar 5 %: what a buy is expected to cost, and at worst.
+PREVIEWS: list[tuple[str, dict[str, str], str, str]] = [
+    ("limit", {"limit_price": "270.00"}, "270.00", "270.00"),
+    ("iceberg", {"limit_price": "270.00", "display_quantity": "0.1"}, "270.00", "270.00"),
+    ("stop-loss", {"trigger_price": "300"}, "300.00", "315.00"),
+    ("stop-loss-limit", {"trigger_price": "300", "limit_price": "301.00"}, "301.00", "301.00"),
+    ("take-profit", {"trigger_price": "200"}, "200.00", "210.00"),
+    ("take-profit-limit", {"trigger_price": "200", "limit_price": "199.00"}, "199.00", "199.00"),
+    ("trailing-stop", {"trail": "1.50"}, "280.00", "294.00"),
+    ("trailing-stop-limit", {"trail": "1%", "limit_offset": "-0.29"}, "281.00", "281.00"),
+]
 
 
 @pytest.fixture
@@ -100,31 +120,18 @@ class TestPlacing:
     def test_without_signing_in_is_401(self, floor: Floor) -> None:
         assert post(APIClient(), "orders", LIMIT_BUY).status_code == 401
 
-    @pytest.mark.parametrize(
-        ("kind", "terms"),
-        [
-            ("stop-loss", {"trigger_price": "300.00", "trigger": "index"}),
-            ("stop-loss-limit", {"trigger_price": "300.00", "limit_price": "301.00"}),
-            ("take-profit", {"trigger_price": "250.00"}),
-            ("take-profit-limit", {"trigger_price": "250.00", "limit_price": "251.00"}),
-            ("trailing-stop", {"trail": "1.5%"}),
-            ("trailing-stop-limit", {"trail": "2.50", "limit_offset": "-0.50"}),
-            ("iceberg", {"limit_price": "250.00", "display_quantity": "0.10000000"}),
-        ],
-    )
-    def test_every_type_comes_back_as_it_was_asked_for(
-        self, floor: Floor, api: APIClient, kind: str, terms: dict[str, str]
-    ) -> None:
-        body = {"instrument": "AAPLx", "side": "buy", "type": kind, "quantity": "0.5", **terms}
-        answer = post(api, "orders", body)
-        assert answer.status_code == 201, answer.json()
-        order = answer.json()
-        assert {name: order[name] for name in terms} == terms
-        floor.run()
-        now = api.get(f"/api/v1/orders/{order['id']}").json()
-        assert now["status"] == "open", now
-        assert {name: now[name] for name in terms} == terms
-        assert now.get("triggered") == (None if kind == "iceberg" else False)
+    def test_every_type_comes_back_as_it_was_asked_for(self, floor: Floor, api: APIClient) -> None:
+        for kind, terms in EVERY_TYPE.items():
+            body = {"instrument": "AAPLx", "side": "buy", "type": kind, "quantity": "0.2", **terms}
+            answer = post(api, "orders", body)
+            assert answer.status_code == 201, answer.json()
+            order = answer.json()
+            assert {name: order[name] for name in terms} == terms
+            floor.run()
+            now = api.get(f"/api/v1/orders/{order['id']}").json()
+            assert now["status"] == "open", now
+            assert {name: now[name] for name in terms} == terms
+            assert now.get("triggered") == (None if kind == "iceberg" else False)
 
     def test_validate_only_places_nothing(self, floor: Floor, api: APIClient) -> None:
         answer = post(api, "orders", {**MARKET_BUY, "validate_only": True})
@@ -214,6 +221,32 @@ class TestPreview:
         assert all(isinstance(value, str) for value in preview.values())
         assert Decimal(preview["estimated_cost"]) == 25
         assert not Order.objects.filter(type="market").exists()
+
+    def test_knows_every_type(self, floor: Floor, api: APIClient) -> None:
+        for kind, terms, estimated, worst in PREVIEWS:
+            body = {"instrument": "AAPLx", "side": "buy", "type": kind, "quantity": "0.5", **terms}
+            answer = post(api, "orders/preview", body)
+            assert answer.status_code == 200, answer.json()
+            said = answer.json()
+            assert (said["estimated_price"], said["worst_price"]) == (estimated, worst), kind
+            assert post(api, "orders", {**body, "validate_only": True}).json() == said
+
+
+class TestSchema:
+    def test_says_what_an_order_may_be(self, client: Any) -> None:
+        schemas = client.get("/api/schema/?format=json").json()["components"]["schemas"]
+        asked, said = (schemas[name]["properties"] for name in ("OrderRequest", "OrderAnswer"))
+        terms = {
+            *("limit_price", "trigger_price", "take_profit_price", "trigger", "trail"),
+            *("limit_offset", "display_quantity", "close", "expires_at", "deadline", "post_only"),
+            *("reduce_only", "self_trade_prevention", "client_order_id"),
+        }
+        assert terms <= set(asked)
+        assert terms <= set(said)
+        assert set(schemas["CloseRequest"]["properties"]) == {
+            *("stop_loss", "take_profit", "trigger", "limit_price"),
+        }
+        assert {asked[name]["type"] for name in ("quantity", "limit_price", "trail")} == {"string"}
 
 
 class TestBatch:

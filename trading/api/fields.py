@@ -29,7 +29,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-@extend_schema_field(OpenApiTypes.DECIMAL)
+DECIMAL_STRING = {"type": "string", "format": "decimal", "example": "12.50"}
+
+
+@extend_schema_field(DECIMAL_STRING)
 class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
     """A positive decimal, written as a string so that no float is ever between us.
 
@@ -79,7 +82,7 @@ class PositiveDecimal(serializers.Field[Decimal, Any, str, Any]):
         return f"{value:f}"
 
 
-@extend_schema_field(OpenApiTypes.DECIMAL)
+@extend_schema_field(DECIMAL_STRING)
 class SignedDecimal(PositiveDecimal):
     """A decimal of either sign, written as a string."""
 

@@ -246,6 +246,14 @@ class TradeAnswer(serializers.Serializer[Trade]):
         return queries.describe_trade(instance, self.context["request"].user)
 
 
+class FieldProblem(serializers.Serializer[Any]):
+    """What is wrong with one field, by name."""
+
+    field = serializers.CharField(allow_null=True)
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
 class ProblemAnswer(serializers.Serializer[Any]):
     """What went wrong, as RFC 9457 says it."""
 
@@ -255,6 +263,7 @@ class ProblemAnswer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     request_id = serializers.CharField()
+    errors = FieldProblem(many=True, required=False)
 
 
 class BatchResult(serializers.Serializer[Any]):
