@@ -268,7 +268,7 @@ class HistoryForm(forms.Form):
         choice = self.fields["instrument"]
         assert isinstance(choice, forms.ModelChoiceField)
         choice.queryset = instruments
-        choice.label_from_instance = lambda one: one.name  # type: ignore[method-assign]
+        choice.label_from_instance = lambda one: one.name  # type: ignore[assignment]
 
     def narrow(self, orders: QuerySet[Order]) -> QuerySet[Order]:
         """Apply what was chosen; days are those on which an order was placed, by UTC."""

@@ -25,7 +25,7 @@ class Live extends EventTarget {
 
   /** Connect now instead of after the wait: the page came back from sleep or a lost network. */
   wake() {
-    for (const socket of [this.#public, this.#private]) socket.open();
+    for (const socket of [this.#public, this.#private]) socket.wake();
   }
 
   #socket(path) {

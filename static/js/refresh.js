@@ -9,12 +9,15 @@ const GATHER_MS = 150;
 const CHANNELS = ["executions", "balances", "notifications"];
 const followed = new Set();
 
-/** Follow what somebody waits for; `late` tells that it may have happened before we listened. */
+/**
+ * Follow what somebody waits for. An order may have moved on between the page's making and our listening, so
+ * orders are asked for at once; other parts only where they came `late`.
+ */
 function follow(late) {
   for (const channel of CHANNELS) {
     if (followed.has(channel) || !document.querySelector(`[hx-trigger*="live:${channel}"], [data-hx-trigger*="live:${channel}"]`)) continue;
     followed.add(channel);
-    let known = late;
+    let known = late || channel === "executions";
     let timer = null;
     live.subscribe(channel, {}, ({ type }) => {
       if (type === "snapshot" && !known) {

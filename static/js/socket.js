@@ -68,9 +68,17 @@ export class Socket {
     this.timer = null;
     this.report(this, "connecting");
     const socket = (this.socket = new WebSocket(this.url));
-    socket.onopen = () => this.opened();
-    socket.onmessage = (event) => this.heard(JSON.parse(event.data));
+    this.silence = setTimeout(() => this.closed(), STALE_AFTER_MS); // a lost network may leave it connecting for minutes
+    socket.onopen = () => this.socket === socket && this.opened();
+    socket.onmessage = (event) => this.socket === socket && this.heard(JSON.parse(event.data));
     socket.onclose = () => this.socket === socket && this.closed();
+  }
+
+  /** The network or the page came back: what is not live begins anew, and at once. */
+  wake() {
+    if (this.socket && this.status !== "live") this.closed();
+    this.attempts = 0;
+    this.open();
   }
 
   opened() {

@@ -26,7 +26,7 @@ from tests.journeys import disk
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 300
 STOP_S = 60
-PAGE_MS = 30_000
+PAGE_MS = 12_000
 
 
 class Platform:

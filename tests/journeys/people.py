@@ -119,6 +119,16 @@ class Sam:
         page.get_by_role("button", name="Approve this application").click()
         page.wait_for_url("**/change/**")
 
+    def change_state(self, symbol: str, state: str) -> None:
+        """Halt a market, or open it again."""
+        page = self.page
+        self.open_first(f"/admin/trading/book/?q={symbol}")
+        page.get_by_role("link", name="Change state").click()
+        page.get_by_label("State").select_option(state)
+        page.get_by_label("Reason").fill("A drill.")
+        page.get_by_role("button", name="Change the market's state").click()
+        page.wait_for_url("**/change/**")
+
     def open_first(self, listing: str) -> None:
         """Open the first row of a list."""
         self.page.goto(listing)

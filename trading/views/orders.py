@@ -128,7 +128,8 @@ def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 def amend_form(order: Order, data: Any = None) -> AmendForm:
     """Give the form that changes an order, with what it says now."""
-    shares = order.quantity and queries.scale_of(order.instrument).shares(order.quantity)
+    scale = queries.scale_of(order.instrument)
+    shares = scale.shares(order.quantity) if order.quantity else None
     return AmendForm(data, order=order, shares=shares)
 
 

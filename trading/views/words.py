@@ -10,8 +10,11 @@ from trading.models import LIMITED, TRAILING, TRIGGERED, Order
 
 CENT = Decimal("0.01")
 
-WATCHED = {Order.Trigger.LAST: "The last trade", Order.Trigger.INDEX: "The reference price"}
-FORCES = {
+WATCHED: dict[str, str] = {
+    Order.Trigger.LAST: "The last trade",
+    Order.Trigger.INDEX: "The reference price",
+}
+FORCES: dict[str, str] = {
     Order.TimeInForce.IOC: "Now, the rest cancelled",
     Order.TimeInForce.FOK: "All of it now, or nothing",
 }
