@@ -295,7 +295,11 @@ class AmendForm(forms.Form):
             "limit_price": order.limit_price,
             "quantity": shares,
         }
-        shown = {name: f"{value.normalize():f}" for name, value in self.now.items() if value}
+        shown = {
+            name: f"{value.normalize() if name == 'quantity' else order.instrument.quoted(value):f}"
+            for name, value in self.now.items()
+            if value
+        }
         super().__init__(data, initial=shown)
         for name in set(self.fields) - set(shown):
             del self.fields[name]

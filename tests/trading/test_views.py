@@ -216,6 +216,7 @@ class TestOrdersPage:
         assert "No open orders" in text(browser.get("/orders/"))
         history = browser.get("/orders/?show=history&status=cancelled&instrument=AAPLx&side=buy")
         assert "Buy Apple" in text(history)
+        assert "because you cancelled it." in text(browser.get(f"/orders/{order.uid}/"))
 
     def test_cancels_without_scripts_too(self, browser: Client, floor: Floor) -> None:
         order = self.place(browser, floor, type="limit", limit_price="270")

@@ -19,8 +19,7 @@ FORCES: dict[str, str] = {
     Order.TimeInForce.FOK: "All of it now, or nothing",
 }
 REASONS = {
-    "user_requested": "you cancelled it",
-    "cancelled": "you cancelled it",
+    "customer": "you cancelled it",
     "cancel_all_after": "your dead-man switch was not renewed in time",
     "post_only_would_take": "it would have traded at once, and was to wait",
     "no_liquidity": "nobody was there to trade with",
