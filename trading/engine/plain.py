@@ -35,7 +35,7 @@ def place(shard: Shard, order: OrderState) -> Outcome | None:
         return None
     order.opened_at = shard.at
     shard.orders[order.id] = order
-    shard.owned[order.owner].add(order.id)
+    shard.own(order)
     if other.keys and other.keys[-1] >= price * other.sign:
         return conclude(shard, enter_new(shard, book, order))
     shard.priority = order.priority = shard.priority + 1
@@ -55,7 +55,7 @@ def cancel(shard: Shard, command: Cancel) -> Outcome | None:
     ladder.remove(order.price or 0, order.priority, order.remaining or 0)
     order.priority = 0
     del shard.orders[order.id]
-    shard.owned[order.owner].discard(order.id)
+    shard.disown(order)
     order.status = "cancelled"
     order.reason = command.reason or "customer"
     order.closed_at = shard.at

@@ -3,7 +3,7 @@
 Only the elementary steps are here (rest, leave, reduce, finish); the commands are made of them.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from heapq import heappop, heappush
 
 from trading.engine.arithmetic import buy_need
@@ -42,7 +42,7 @@ class Shard:
         self.books: dict[int, Book] = {}
         self.orders: dict[int, OrderState] = {}
         self.quotes: dict[int, list[QuoteLevel]] = {}
-        self.owned: defaultdict[int, set[int]] = defaultdict(set)
+        self.owned: dict[int, int | set[int]] = {}  # by owner; most have one open order
         self.deadlines: dict[int, int] = {}
         self.due: list[tuple[int, int, int]] = []
         self.moves: deque[tuple[Book, Watch, int]] = deque()
@@ -98,9 +98,29 @@ class Shard:
         self.orders[order.id] = order
         if order.type == "quote":
             return
-        self.owned[order.owner].add(order.id)
+        self.own(order)
         if order.expires_at is not None:
             self.schedule(order.expires_at, EXPIRE, order.id)
+
+    def own(self, order: OrderState) -> None:
+        """Note whose an open order is."""
+        owned = self.owned.get(order.owner)
+        if owned is None:
+            self.owned[order.owner] = order.id
+        elif isinstance(owned, int):
+            self.owned[order.owner] = {owned, order.id}
+        else:
+            owned.add(order.id)
+
+    def disown(self, order: OrderState) -> None:
+        """Forget whose an order was; a standing quote is nobody's."""
+        owned = self.owned.get(order.owner)
+        if owned == order.id:
+            del self.owned[order.owner]
+        elif isinstance(owned, set):
+            owned.discard(order.id)
+            if not owned:
+                del self.owned[order.owner]
 
     def rest(self, book: Book, order: OrderState) -> None:
         """Queue an admitted order in its book, last at its price; an iceberg shows its tip."""
@@ -135,7 +155,7 @@ class Shard:
             self.releases.append(Freed(order.id, order.budget))
             order.budget = 0
         if self.orders.pop(order.id, None) is not None:
-            self.owned[order.owner].discard(order.id)
+            self.disown(order)
 
     def cancel(self, order: OrderState, reason: str, status: OrderStatus = "cancelled") -> None:
         """Take an open order off its book and end it."""
@@ -144,7 +164,8 @@ class Shard:
 
     def cancel_owned(self, owner: int, instrument: int | None, reason: str) -> None:
         """Cancel all open orders of an owner, or those of one instrument, oldest id first."""
-        for id_ in sorted(self.owned.get(owner, ())):
+        owned = self.owned.get(owner, ())
+        for id_ in [owned] if isinstance(owned, int) else sorted(owned):
             order = self.orders[id_]
             if instrument in {None, order.instrument}:
                 self.cancel(order, reason)

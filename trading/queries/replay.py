@@ -9,8 +9,11 @@ import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import msgspec
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 
 from common.errors import DomainError
 from trading import engine
@@ -18,6 +21,9 @@ from trading.engine import Fill, OrderState
 from trading.models import Book, Command, Order, Participant, Shard, Snapshot, Trade
 
 SET_ASIDE = "set_aside"
+
+
+Record = TypeVar("Record")
 
 
 class LogPurged(DomainError):
@@ -57,19 +63,20 @@ def persisted_state(shard_id: int) -> engine.ShardState:
         sequence=shard.sequence,
         time=shard.time_us,
         priority=shard.priority,
-        instruments=[
-            msgspec.convert(state, engine.InstrumentState)
-            for state in books.values_list("engine_state", flat=True)
-        ],
-        orders=[
-            msgspec.convert(state, OrderState)
-            for state in orders.values_list("engine_state", flat=True)
-        ],
+        instruments=_read(books, engine.InstrumentState),
+        orders=_read(orders, OrderState),
         participants=[
             engine.ParticipantState(owner, deadline)
             for owner, deadline in deadlines.values_list("customer_id", "cancel_all_at_us")
         ],
     )
+
+
+def _read(rows: QuerySet[Any], record: type[Record]) -> list[Record]:
+    """Read the engine's records, their JSON as it comes: a restart waits for this."""
+    decoder = msgspec.json.Decoder(record)
+    texts = rows.values_list(Cast("engine_state", TextField()), flat=True)
+    return [decoder.decode(text) for text in texts]
 
 
 class Replay:
