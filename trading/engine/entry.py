@@ -42,6 +42,8 @@ def market_refusal(book: Book, order: OrderState) -> str | None:
         or (state == "limit_only" and order.type not in AT_MARKET)
         or (state == "reduce_only" and order.side == "sell")
     ):
+        if order.type in TRIGGERED and not order.triggered:
+            return None  # it waits outside the book, where nothing fires before trading goes on
         if book.state.paused_until is not None:
             return "instrument_paused"
         return "instrument_closed" if book.state.closed else None

@@ -458,6 +458,8 @@ class NaiveExchange:
         }
         if not allowed.get(state, False):
             return f"instrument_{state}"
+        if new.armed:
+            return None
         if market.paused_until is not None:
             return "instrument_paused"
         return "instrument_closed" if market.closed else None

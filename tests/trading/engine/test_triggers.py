@@ -197,6 +197,16 @@ class TestBands:
         banded.at = banded.engine.next_due()
         assert banded.apply("cancel", order=1).result == "accepted"
 
+    def test_a_stop_may_begin_to_wait_in_a_pause_and_fires_after_it(self, banded):
+        trade_at(banded, 1060)
+        banded.at = banded.engine.next_due()
+        stop = banded.sell(1, 900, type="stop-loss", trigger="last", trigger_price=1060)
+        assert stop.result == "accepted"
+        [waiting] = stop.orders
+        assert not waiting.triggered
+        banded.at = banded.engine.next_due()
+        assert order_of(banded.apply("clock"), waiting.id).triggered
+
 
 class TestCarriedTerms:
     def test_a_conditional_close_comes_back_with_the_order(self, venue):
