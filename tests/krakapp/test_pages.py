@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import Client
@@ -14,6 +15,9 @@ from django.urls import resolve
 from krakapp.storage import joined
 from market.models import ReferencePrice
 from tests import world
+
+TEMPLATES = Path(settings.BASE_DIR, "templates")
+COMPONENT = re.compile(r'{% component "([a-z_]+)"')
 
 
 @pytest.mark.django_db
@@ -46,6 +50,12 @@ class TestDesign:
         page = client.get("/design/").content.decode()
         for name in ("panel", "badge", "notice", "steps", "pay-card", "dialog", "empty", "table"):
             assert f'class="{name}' in page
+
+    def test_leaves_no_component_out(self) -> None:
+        pages = {one: one.read_text() for one in TEMPLATES.rglob("*.html")}
+        used = {name for text in pages.values() for name in COMPONENT.findall(text)}
+        shown = COMPONENT.findall(pages[TEMPLATES / "krakapp/design.html"])
+        assert used - {*shown, "toast"} == set()  # the frame itself makes toasts
 
 
 @pytest.mark.django_db
