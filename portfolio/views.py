@@ -212,14 +212,15 @@ def live_data(whole: queries.Summary) -> str:
 
 
 def chart_of(history: list[queries.Point]) -> dict[str, Any]:
-    """Say a history as a line for a box of 1000 by 200, and as the points behind it."""
+    """Say a history as a line for a box of 1000 by 200, and as the points behind it.
+
+    A flat line runs through the middle.
+    """
     values = [point.value for point in history]
     low, high = min(values), max(values)
-    spread, last = (high - low) or 1, max(1, len(values) - 1)
-    dots = [
-        (round(1000 * index / last, 1), round(190 - 180 * (value - low) / spread, 1))
-        for index, value in enumerate(values)
-    ]
+    last = max(1, len(values) - 1)
+    heights = [190 - 180 * (value - low) / (high - low) if high > low else 100 for value in values]
+    dots = [(round(1000 * index / last, 1), round(y, 1)) for index, y in enumerate(heights)]
     points = [[point.at.isoformat(), round(point.value / 10**6, 2)] for point in history]
     return {
         "line": " ".join(f"{x},{y}" for x, y in dots),

@@ -42,7 +42,7 @@ class PriceChart extends HTMLElement {
   }
 
   build() {
-    this.canvas = make("div", { className: "chart-canvas skeleton", tabIndex: 0, role: "slider", ariaLabel: "Price chart, loading" });
+    this.canvas = make("div", { className: "chart-canvas skeleton", tabIndex: 0, role: "slider", ariaValueNow: "0", ariaLabel: "Price chart, loading" });
     this.canvas.dataset.stale = "";
     this.readout = make("p", { className: "chart-readout", ariaHidden: "true" });
     this.note = make("span", { textContent: "Simulated prices", hidden: true });

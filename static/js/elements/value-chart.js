@@ -15,7 +15,7 @@ class ValueChart extends HTMLElement {
     if (this.points.length < 2 || this.marker) return;
     const values = this.points.map(([, value]) => value);
     this.low = Math.min(...values);
-    this.spread = Math.max(...values) - this.low || 1;
+    this.spread = Math.max(...values) - this.low;
     this.words = [...this.readout.childNodes];
     this.marker = make("span", { className: "value-chart-marker" }, make("span", { className: "value-chart-dot" }));
     this.querySelector(".value-chart-field").append(this.marker);
@@ -65,7 +65,8 @@ class ValueChart extends HTMLElement {
     const last = this.points.length - 1;
     this.at = Math.min(last, Math.max(0, index));
     this.ariaValueNow = String(this.at);
-    const height = 95 - (90 * (this.points[this.at][1] - this.low)) / this.spread; // as the server drew it
+    // As the server drew it: a flat line runs through the middle.
+    const height = this.spread ? 95 - (90 * (this.points[this.at][1] - this.low)) / this.spread : 50;
     this.marker.style.insetInlineStart = `${(this.at / last) * 100}%`;
     this.marker.style.setProperty("--height", `${height}%`);
   }
