@@ -58,6 +58,7 @@ class TestSettingAside:
             order.refresh_from_db()
         assert [good.status, bad.status, late.status] == ["open", "rejected", "open"]
         assert bad.reason == "set_aside"
+        assert sorted(order.execution for order in orders) == [1, 2, 3]
         assert world.available(world.alice()) == Decimal("797.798")
         assert not Command.objects.filter(sequence=None).exists()
         assert list(find_breaks(queries.CHECKS)) == []

@@ -31,6 +31,11 @@ class Batch:
     deadlines: dict[int, int | None] = field(default_factory=dict)  # by customer
     books: set[int] = field(default_factory=set)
 
+    @property
+    def owned(self) -> list[OrderState]:
+        """The orders of customers."""
+        return [state for state in self.orders.values() if state.owner > 0]
+
     def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
         """Take in what one command did."""
         self.commands.append((command, sequence, at, outcome.result, outcome.reason or ""))
@@ -59,13 +64,24 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
 
 
 def reject_unread(order_id: int, sequence: int, at: int) -> None:
-    """Reject an order that the engine was not shown, and free its budget."""
+    """Reject an order that the engine was not shown, free its budget, number the execution."""
     with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading_participant AS p (customer_id, executions)
+            SELECT customer_id, 1 FROM trading_order
+            WHERE id = %s AND status = 'pending' AND customer_id IS NOT NULL
+            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + 1
+            """,
+            [order_id],
+        )
         cursor.execute(
             """
             WITH rejected AS (
                 UPDATE trading_order o
-                SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0
+                SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0,
+                    execution = coalesce((SELECT executions FROM trading_participant p
+                                          WHERE p.customer_id = o.customer_id), 0)
                 FROM (SELECT id, budget FROM trading_order WHERE id = %s) AS before
                 WHERE o.id = before.id AND o.status = 'pending'
                 RETURNING o.id, before.budget
@@ -161,7 +177,7 @@ def _number_executions(batch: Batch) -> dict[int, int]:
 
     :returns: the number of each order of a customer
     """
-    owned = [state for state in batch.orders.values() if state.owner > 0]
+    owned = batch.owned
     counts = Counter(state.owner for state in owned)
     if not counts:
         return {}

@@ -124,7 +124,10 @@ class Engine:
             if kind == "place" and order_id is not None:
                 log.reject_unread(order_id, self.sequence, at)
             batch.releases += log.increases_of(kind, payload, self.sequence)
-            log.write(batch, self.instruments)
+            trades = log.write(batch, self.instruments)
+        self._announce(batch, trades)
+        if kind == "place" and order_id is not None:
+            _send_executions([order_id])
         return command_id
 
     def release(self) -> None:
@@ -245,7 +248,7 @@ class Engine:
                 }
             )
         self._publish_states(batch.instruments)
-        _send_executions(batch)
+        _send_executions([state.id for state in batch.owned])
         if batch.fills or batch.releases:
             realtime.run_soon("trading.tasks.settle")
 
@@ -286,15 +289,14 @@ def _try_lock(shard_id: int) -> bool:
     return bool(locked)
 
 
-def _send_executions(batch: log.Batch) -> None:
-    """Send each customer their orders as they are now, numbered without gaps."""
-    owned = [id_ for id_, state in batch.orders.items() if state.owner > 0]
-    if owned:
-        orders = Order.objects.filter(pk__in=owned).select_related("instrument")
+def _send_executions(order_ids: Sequence[int]) -> None:
+    """Send customers their orders as they are now, numbered without gaps."""
+    if order_ids:
+        orders = Order.objects.filter(pk__in=order_ids, execution__gt=0)
         realtime.send_private(
             [
                 (order.customer_id or 0, "executions", queries.describe_order(order))
-                for order in orders.order_by("customer_id", "execution")
+                for order in orders.select_related("instrument").order_by("customer", "execution")
             ]
         )
 
