@@ -40,7 +40,7 @@ def measure() -> list[dict[str, Any]]:
     child = subprocess.run(
         [sys.executable, "-m", "bench.sockets", "rows"], env=env, stdout=subprocess.PIPE, check=True
     )
-    rows: list[dict[str, Any]] = json.loads(child.stdout)
+    rows: list[dict[str, Any]] = json.loads(child.stdout.splitlines()[-1])
     return rows
 
 
@@ -118,7 +118,16 @@ def serving() -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     uvicorn = [sys.executable, "-m", "uvicorn", "bench.stand.sockets:application"]
-    options = ["--port", str(port), "--log-level", "warning", "--ws-per-message-deflate", "false"]
+    options = [
+        "--port",
+        str(port),
+        "--timeout-keep-alive",
+        "300",
+        "--log-level",
+        "critical",
+        "--ws-per-message-deflate",
+        "false",
+    ]
     process = subprocess.Popen([*uvicorn, *options], cwd=ROOT, stdout=sys.stderr)  # noqa: S603
     try:
         deadline = time.monotonic() + 60
@@ -302,6 +311,6 @@ def customers(count: int) -> list[tuple[int, str]]:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["rows"]:
-        json.dump(rows(), sys.stdout)
+        sys.stdout.write("\n" + json.dumps(rows()) + "\n")
     else:
         sys.stdout.write(table(measure()) + "\n")

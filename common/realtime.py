@@ -116,7 +116,8 @@ def send_private(events: list[tuple[int, str, dict[str, Any]]]) -> None:
     arguments: list[Any] = []
     for user_id, channel, data in events:
         group = f"{prefix}__group__{user_group(user_id)}"  # as the channel layer names it
-        arguments += [group, channel, json.dumps(data), data.get("sequence", "")]
+        text = json.dumps(data, separators=(",", ":"))
+        arguments += [group, channel, text, data.get("sequence") or ""]
     try:
         _number_and_publish()(keys=keys, args=arguments)
     except redis.RedisError:

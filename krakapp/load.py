@@ -1,9 +1,9 @@
 """Ten thousand customers and a million trades, to see what the platform does when it is full.
 
 Everything is drawn from one seed and written by the owner of the tables, in statements of many
-rows: the books' own triggers keep the balances, every constraint is in force, and an audit finds
-nothing. The trades are with the house's dealer over the past year, so they are whole without the
-engine: an order each side, a journal, a lot for each buy, and its closing for every third trade.
+rows: the books' own triggers keep the balances, and an audit finds nothing. The trades are with the
+house's dealer over the past year, so they are whole without the engine: an order each side, a
+journal, a lot for each buy, and its closing for every third trade.
 """
 
 import time
@@ -300,15 +300,23 @@ TRANSFERS = """
            CASE WHEN buying THEN dealer_cash ELSE cash END, cost FROM r
 """
 
+# Twenty foreign keys a trade would be looked up one by one. Who may say so, as the embedded
+# servers' owner may, trusts its own ids; the books above were written with everything in force.
+TRUST = """
+    SELECT set_config('session_replication_role', 'replica', true)
+    FROM pg_roles WHERE rolname = current_user AND rolsuper
+"""
+
 BUYING = "CASE r.side WHEN 'buy' THEN {} ELSE {} END"
 
 
 def write(cursor: Any, first: int, last: int) -> None:
     """Write some of the trades with all that belongs to them."""
     rows = f"load_row r WHERE r.n BETWEEN {first} AND {last}"
+    write_journals(cursor, rows)
+    cursor.execute(TRUST)
     write_orders(cursor, rows)
     write_trades(cursor, rows)
-    write_journals(cursor, rows)
     write_lots(cursor, rows)
 
 

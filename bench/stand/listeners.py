@@ -38,6 +38,7 @@ class Socket(asyncio.Protocol):
         self.crowd, self.path, self.headers, self.request = crowd, path, headers, request
         self.buffer = b""
         self.is_open = False
+        self.to_be_answered = max(request.count("/USD"), 1)  # one answer for each symbol
         self.answered = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
@@ -61,23 +62,33 @@ class Socket(asyncio.Protocol):
             assert b" 101 " in head, head
             self.is_open, self.buffer = True, rest
             self.say(self.request)
-        while len(self.buffer) >= 2:
-            size, start = self.buffer[1] & 0x7F, 2
-            if size == 126:
-                size, start = int.from_bytes(self.buffer[2:4], "big"), 4
-            elif size == 127:
-                size, start = int.from_bytes(self.buffer[2:10], "big"), 10
-            if len(self.buffer) < start + size:
-                return
-            opcode, payload = self.buffer[0] & 0x0F, self.buffer[start : start + size]
-            self.buffer = self.buffer[start + size :]
+        while (frame := self.frame()) is not None:
+            opcode, payload = frame
             if opcode == 1:
                 self.hear(payload, now)
+            elif opcode == 9:
+                self.send(0x8A, payload)
+
+    def frame(self) -> tuple[int, bytes] | None:
+        """Take the next whole frame off the buffer, if there is one."""
+        if len(self.buffer) < 2:
+            return None
+        size, start = self.buffer[1] & 0x7F, 2
+        if size == 126:
+            size, start = int.from_bytes(self.buffer[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(self.buffer[2:10], "big"), 10
+        if len(self.buffer) < start + size:
+            return None
+        opcode, payload = self.buffer[0] & 0x0F, self.buffer[start : start + size]
+        self.buffer = self.buffer[start + size :]
+        return opcode, payload
 
     def hear(self, payload: bytes, now: int) -> None:
         """Count an update; what is answered or a snapshot only says that the line is open."""
         if b'"success"' in payload:
-            if not self.answered.done():
+            self.to_be_answered -= 1
+            if not self.to_be_answered:
                 self.answered.set_result(None)
         elif b'"snapshot"' not in payload and (found := STAMP.search(payload)):
             self.crowd.heard.append((found[1], now))
@@ -85,10 +96,12 @@ class Socket(asyncio.Protocol):
             self.crowd.last = now
 
     def say(self, text: str) -> None:
+        """Send a request."""
+        self.send(0x81, text.encode())
+
+    def send(self, opcode: int, body: bytes) -> None:
         """Send a frame, masked with zeros."""
-        body = text.encode()
-        size = struct.pack("!BBH", 0x81, 0xFE, len(body))
-        self.transport.write(size + bytes(4) + body)
+        self.transport.write(struct.pack("!BBH", opcode, 0xFE, len(body)) + bytes(4) + body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember that the line is cut; nobody should have."""

@@ -1,4 +1,4 @@
-"""The sockets of the product, and beside them the barest ones: what a delivery costs at least.
+"""The product as a server, and beside its sockets the barest ones: what a delivery costs at least.
 
 `/echo` hands on what it hears on the market's Redis channel, the same bytes to everybody, in a
 loop. `/group` is a Channels consumer in one group, as the tutorial has it.
@@ -17,6 +17,7 @@ from common.realtime import MARKET_CHANNEL
 from krakapp import asgi
 
 GROUP = "bench"
+settings.ROOT_URLCONF = "bench.stand.pages"
 
 
 class Echo:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from common.money import USD, Amount
 from trading import rules
@@ -61,9 +61,16 @@ def executions_of(user: User) -> int:
 
 
 def trades_of(user: User) -> QuerySet[Trade]:
-    """List the trades a customer took part in, newest first."""
+    """List the trades a customer took part in, newest first.
+
+    They are found from the customer's orders: an OR over both sides would read all there are.
+    """
+    own = Order.objects.filter(customer=user).values("id")
+    bought, sold = (
+        Trade.objects.filter(**{f"{side}_order__in": own}).values("id") for side in ("buy", "sell")
+    )
     return (
-        Trade.objects.filter(Q(buy_order__customer=user) | Q(sell_order__customer=user))
+        Trade.objects.filter(pk__in=bought.union(sold, all=True))
         .select_related("instrument", "buy_order", "sell_order")
         .order_by("-id")
     )
