@@ -56,16 +56,18 @@ export class ChartPicture {
     this.volume?.update(this.barOf(bar));
   }
 
-  /** Arrows at own trades: up below the bar of a purchase, down above that of a sale. */
+  /** Arrows at own trades: up below the bar of a purchase, down above that of a sale; one a bar and side. */
   mark(fills) {
     const times = [...this.bars.values()].map((bar) => bar.time);
-    const arrows = fills.flatMap(({ time, side }) => {
+    const arrows = new Map();
+    for (const { time, side } of fills) {
       const begin = times.findLast((one) => one <= time);
-      if (begin === undefined) return [];
+      if (begin === undefined) continue;
       const buying = side === "buy";
-      return { time: this.axis(begin), position: buying ? "belowBar" : "aboveBar", shape: buying ? "arrowUp" : "arrowDown", color: color(buying ? "--up" : "--down"), text: buying ? "Bought" : "Sold" };
-    });
-    this.markers?.setMarkers(arrows.sort((a, b) => a.time - b.time));
+      const look = buying ? { position: "belowBar", shape: "arrowUp", color: color("--up") } : { position: "aboveBar", shape: "arrowDown", color: color("--down") };
+      arrows.set(`${begin} ${side}`, { time: this.axis(begin), ...look });
+    }
+    this.markers?.setMarkers([...arrows.values()].sort((a, b) => a.time - b.time));
   }
 
   /** Put the crosshair on a bar; null takes it away. */

@@ -275,6 +275,17 @@ class TestReceipt:
         assert re.search(r"You bought 0\.08\d\d AAPLx at \$278\.60 a share", said)
         assert str(order.uid) in said
 
+    def test_offers_what_is_next_where_it_stands(
+        self, browser: Client, floor: Floor, alice: User
+    ) -> None:
+        limit = {**TICKET, "type": "limit", "limit_price": "270"}
+        in_ticket = browser.post("/markets/AAPLx/place/", limit, headers=HTMX)
+        assert "New order" in text(in_ticket)
+        [again] = re.findall(r'hx-get="(/orders/[^"]*)"', in_ticket.content.decode())
+        assert "New order" in text(browser.get(again, headers=HTMX))
+        order = Order.objects.get(customer=alice)
+        assert "New order" not in text(browser.get(f"/orders/{order.uid}/", headers=HTMX))
+
     def test_of_somebody_else_is_not_there(self, browser: Client, floor: Floor) -> None:
         theirs = floor.offer()
         assert browser.get(f"/orders/{theirs.uid}/").status_code == 404

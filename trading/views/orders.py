@@ -83,7 +83,8 @@ def instrument_orders(request: HttpRequest, symbol: str) -> HttpResponse:
 def order(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Show an order's receipt: what happened, its id, what next."""
     found = own(request, uid)
-    context: dict[str, Any] = {"line": words.line(found)}
+    in_ticket = request.GET.get("in") == "ticket"  # where the order was placed
+    context: dict[str, Any] = {"line": words.line(found), "in_ticket": in_ticket}
     part = "#receipt" if getattr(request, "htmx", False) else ""
     if not part:
         context["form"] = amend_form(found)

@@ -137,7 +137,7 @@ def placed_by(form: TicketForm, customer: User) -> Order | None:
 def receipt(request: HttpRequest, order: Order) -> HttpResponse:
     """Show what was placed, in the ticket's stead or on its own page."""
     if getattr(request, "htmx", False):
-        context = {"line": words.line(order), "fresh": True}
+        context = {"line": words.line(order), "fresh": True, "in_ticket": True}
         return render(request, "trading/order_detail.html#receipt", context)
     return redirect("trading:order", uid=order.uid)
 
