@@ -90,6 +90,17 @@ class TestPositions:
         assert 'value="240.000000"' in shown
         assert "+20.00%" in shown
 
+    @pytest.mark.parametrize("symbols", [["AAPLx"], ["AAPLx", "TSLAx", "NVDAx"]])
+    def test_takes_as_many_queries_for_many_as_for_one(
+        self, client, alice, django_assert_num_queries, symbols
+    ):
+        world.fund(alice, "10000")
+        for symbol in symbols:
+            desk.trade(alice, "buy", "1", symbol)
+        desk.book()
+        with django_assert_num_queries(10):
+            page(client, "/portfolio/")
+
     def test_gives_its_table_alone(self, client, holding):
         assert "<html" not in page(client, "/portfolio/?part=table")
 
@@ -152,3 +163,13 @@ class TestApi:
     @pytest.mark.parametrize("path", ["portfolio", "balances", "activity"])
     def test_is_for_people_who_signed_in(self, client, path):
         assert client.get(f"/api/v1/{path}").status_code == 401
+
+    @pytest.mark.parametrize("trades", [1, 5])
+    def test_takes_as_many_queries_for_many_as_for_one(
+        self, client, alice, django_assert_num_queries, trades
+    ):
+        world.fund(alice, "10000")
+        for minute in range(trades):
+            desk.trade(alice, "buy", "1", minutes=minute)
+        with django_assert_num_queries(7):
+            page(client, "/activity/")
