@@ -91,7 +91,9 @@ export class ChartPicture {
     return this.kind === "line" ? { time: this.axis(bar.time), value: bar.close } : { ...bar, time: this.axis(bar.time) };
   }
 
+  /** A time in which nothing was traded has no bar. */
   barOf(bar) {
+    if (!bar.volume) return { time: this.axis(bar.time) };
     return { time: this.axis(bar.time), value: bar.volume, color: tint(color(bar.close < bar.open ? "--down" : "--up"), 0.35) };
   }
 

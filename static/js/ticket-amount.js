@@ -19,7 +19,7 @@ function byShares(form) {
 /** Give `{ measure, amount }` for so many percent; `price` is what a share costs. */
 export function part(form, percent, price) {
   const { selling, all, exact } = means(form);
-  if (selling && percent === 100) return { measure: "shares", amount: plain(exact) };
+  if (selling && percent === 100) return { measure: "shares", amount: all ? plain(exact) : "" };
   const sum = all * (percent / 100);
   if (selling) return { measure: "shares", amount: floor(sum, STEPS) };
   const limit = Number(form.elements.limit_price.value) || price;
