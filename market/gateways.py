@@ -15,12 +15,16 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from market.rules import candles, simulation
+from market.rules.books import BookCopy
+from market.rules.candles import Bar
 from market.rules.simulation import Simulator, TickBar, Walker
 
 logger = logging.getLogger(__name__)
 
 SILENCE_S = 10.0  # Kraken sends a heartbeat each second
 LONGEST_WAIT_S = 30.0
+BOOK_DEPTH = 10
+NONSENSE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # not as documented
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,16 @@ class PriceFeed(Protocol):
         """Give the prices that changed since the last call, without waiting."""
         ...
 
+    def candles(self) -> dict[str, list[Bar]]:
+        """Give the candles of a minute that the source itself told since the last call."""
+        ...
+
     def is_live(self, *, now: datetime) -> bool:
         """Tell whether what it last said can still be believed."""
+        ...
+
+    def doubted(self) -> set[str]:
+        """Name the instruments whose last price must not be believed, though others' may."""
         ...
 
     def close(self) -> None:
@@ -117,9 +129,17 @@ class SimulatedFeed:
             for symbol, ticks in self._simulator.step(now).items()
         }
 
+    def candles(self) -> dict[str, list[Bar]]:
+        """Give none: they are made of its prices."""
+        return {}
+
     def is_live(self, *, now: datetime) -> bool:
         """Answer yes: it cannot fall silent."""
         return True
+
+    def doubted(self) -> set[str]:
+        """Doubt nothing."""
+        return set()
 
     def close(self) -> None:
         """Do nothing: there is nobody at the other end."""
@@ -130,9 +150,13 @@ def _walker(listing: Listing) -> Walker:
 
 
 class KrakenFeed:
-    """Kraken's WebSocket v2, channel `ticker`: a thread keeps the newest price of each symbol.
+    """Kraken's WebSocket v2: a thread keeps the newest price of each symbol, and its candles.
 
-    It reconnects with a growing wait, subscribes anew, and is stale after ten seconds of silence.
+    The channel `ticker` gives prices, `ohlc` the minutes that were, also those before we came.
+    `book` says whether a price can be believed: not while the book is crossed, nor while our copy
+    fails its checksum; that book is then asked for again. It reconnects with a growing wait,
+    subscribes anew, and is stale after ten seconds of silence. What it said on an earlier
+    connection is doubted until it says something again.
     """
 
     simulated = False
@@ -143,6 +167,10 @@ class KrakenFeed:
         self._lock = threading.Lock()
         self._changed: dict[str, Decimal] = {}
         self._known: dict[str, Decimal] = {}
+        self._candles: dict[str, list[Bar]] = {}
+        self._heard: set[str] = set()  # on this connection
+        self._wrong: set[str] = set()  # crossed, or not what its checksum says
+        self._books: dict[str, BookCopy] = {}
         self._heard_at = float("-inf")
         self._stopping = threading.Event()
         self._socket: ClientConnection | None = None
@@ -167,9 +195,20 @@ class KrakenFeed:
             changed, self._changed = self._changed, {}
         return changed
 
+    def candles(self) -> dict[str, list[Bar]]:
+        """Give the minutes that were heard since the last call; the last one may still form."""
+        with self._lock:
+            told, self._candles = self._candles, {}
+        return told
+
     def is_live(self, *, now: datetime) -> bool:
         """Tell whether anything was heard within the last ten seconds."""
         return time.monotonic() - self._heard_at < SILENCE_S
+
+    def doubted(self) -> set[str]:
+        """Name those not heard of on this connection, and those whose book is wrong."""
+        with self._lock:
+            return set(self._symbols) - self._heard | self._wrong
 
     def close(self) -> None:
         """Hang up and wait for the thread."""
@@ -185,7 +224,7 @@ class KrakenFeed:
             heard_before = self._heard_at
             try:
                 self._listen()
-            except (OSError, WebSocketException, TimeoutError, ValueError) as error:
+            except (OSError, WebSocketException, TimeoutError, *NONSENSE) as error:
                 logger.warning("Kraken's feed is away (%s); trying again in %.0f s", error, wait_s)
             wait_s = 1.0 if self._heard_at > heard_before else min(wait_s * 2, LONGEST_WAIT_S)
             self._stopping.wait(wait_s)
@@ -195,26 +234,58 @@ class KrakenFeed:
 
         :raises TimeoutError: after ten seconds of silence
         """
+        with self._lock:
+            self._heard, self._wrong, self._books = set(), set(), {}
         with connect(self._url, open_timeout=10, close_timeout=1) as socket:
             self._socket = socket
-            pairs = [f"{symbol}/USD" for symbol in self._symbols]
-            params = {"channel": "ticker", "symbol": pairs, "snapshot": True}
-            socket.send(json.dumps({"method": "subscribe", "params": params}))
+            self._ask("subscribe", self._symbols, channel="ticker", event_trigger="bbo")
+            self._ask("subscribe", self._symbols, channel="ohlc", interval=1)
+            self._ask("subscribe", self._symbols, channel="book", depth=BOOK_DEPTH)
             while not self._stopping.is_set():
-                self._hear(json.loads(socket.recv(timeout=SILENCE_S), parse_float=Decimal))
+                text = socket.recv(timeout=SILENCE_S)
+                self._hear(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+
+    def _ask(self, method: str, symbols: Sequence[str], **params: Any) -> None:
+        params["symbol"] = [f"{symbol}/USD" for symbol in symbols]
+        if method == "subscribe":
+            params["snapshot"] = True
+        if self._socket is not None:
+            self._socket.send(json.dumps({"method": method, "params": params}))
 
     def _hear(self, message: Any) -> None:
         self._heard_at = time.monotonic()
         if message.get("success") is False:
             logger.warning("Kraken refuses %s: %s", message.get("symbol"), message.get("error"))
-        if message.get("channel") != "ticker":
+        hear = {"ticker": self._hear_price, "ohlc": self._hear_candle, "book": self._hear_book}
+        for data in message.get("data", ()) if message.get("channel") in hear else ():
+            with self._lock:
+                hear[message["channel"]](data["symbol"].removesuffix("/USD"), message["type"], data)
+
+    def _hear_price(self, symbol: str, _kind: str, data: Any) -> None:
+        price = Decimal(data["last"])
+        if price <= 0:
             return
-        with self._lock:
-            for ticker in message["data"]:
-                symbol = ticker["symbol"].removesuffix("/USD")
-                price = Decimal(ticker["last"])
-                if price > 0 and price != self._known.get(symbol):
-                    self._known[symbol] = self._changed[symbol] = price
+        self._heard.add(symbol)
+        if price != self._known.get(symbol):
+            self._known[symbol] = self._changed[symbol] = price
+
+    def _hear_candle(self, symbol: str, _kind: str, data: Any) -> None:
+        if data["interval"] == 1:
+            time_ = candles.begin("1m", datetime.fromisoformat(data["interval_begin"]))
+            parts = (Decimal(data[name]) for name in ("open", "high", "low", "close"))
+            self._candles.setdefault(symbol, []).append(Bar(time_, *parts))
+
+    def _hear_book(self, symbol: str, kind: str, data: Any) -> None:
+        book = self._books.setdefault(symbol, BookCopy(BOOK_DEPTH))
+        right = book.take(kind, data)
+        if right and not book.is_crossed:
+            self._wrong.discard(symbol)
+            return
+        self._wrong.add(symbol)
+        if not right:
+            logger.warning("our copy of Kraken's book of %s is wrong; asking again", symbol)
+            for method in ("unsubscribe", "subscribe"):
+                self._ask(method, [symbol], channel="book", depth=BOOK_DEPTH)
 
 
 def feed(name: str, *, seed: str, kraken_url: str) -> PriceFeed:

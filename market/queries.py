@@ -30,7 +30,9 @@ from users.models import User
 logger = logging.getLogger(__name__)
 
 REFERENCE_KEY = "market:reference"  # hash: symbol → {"price", "time"}
-FEED_KEY = "market:feed"  # {"time", "simulated"}: when the feed last vouched for all of them
+FEED_KEY = (
+    "market:feed"  # {"time", "simulated", "doubted"}: when the feed last vouched, and for whom not
+)
 DAY_KEY = "market:day"  # hash: symbol → {"open", "high", "low", "volume", "vwap"} of 24 hours
 LAST_KEY = "market:last"  # hash: symbol → {"price", "time"} of the last trade
 STATE_KEY = "market:state"  # hash: symbol → the book's state, where it isn't online
@@ -346,11 +348,14 @@ def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | No
     if feed is None or not any(reference):
         return None
     vouched = json.loads(feed)
+    doubted = set(vouched.get("doubted", ()))
     prices = {symbol: json.loads(raw) for symbol, raw in _known(symbols, reference)}
     references = {
         symbol: Reference(
             Decimal(entry["price"]),
-            datetime.fromisoformat(max(entry["time"], vouched["time"])),
+            datetime.fromisoformat(
+                entry["time"] if symbol in doubted else max(entry["time"], vouched["time"])
+            ),
             vouched["simulated"],
         )
         for symbol, entry in prices.items()

@@ -78,6 +78,7 @@ class Hub:
         self._vouched_at: datetime | None = None
         self._is_simulated = False
         self._is_stale = True
+        self._doubted: set[str] = set()
 
     # Sockets come and go
 
@@ -207,6 +208,7 @@ class Hub:
         if feed:
             vouched = json.loads(feed)
             self._is_simulated = vouched["simulated"]
+            self._doubted = set(vouched.get("doubted", ()))
             self._vouched_at = datetime.fromisoformat(vouched["time"])
             self._is_stale = clock.now() - self._vouched_at > STALE_AFTER
         columns = zip(symbols, references, days, lasts, states, books, strict=True)
@@ -238,6 +240,7 @@ class Hub:
         if self._is_stale:
             self._is_stale = False
             self._touch_all("ticker")
+        self._hear_doubts(set(message.doubted))
         minute = candles.begin("1m", at)
         for symbol, text in message.prices.items():
             market = self.markets.get(symbol)
@@ -253,6 +256,12 @@ class Hub:
                 if isinstance(topic, CandleTopic):
                     self._add_to_candle(topic, market.minute)
                     self._touch(*topic.key)
+
+    def _hear_doubts(self, doubted: set[str]) -> None:
+        """Show as stale what the feed doubts, and no longer what it believes again."""
+        for symbol in doubted ^ self._doubted:
+            self._touch("ticker", symbol)
+        self._doubted = doubted
 
     def _hear_of_one(self, market: Market, message: Book | Trade | Status) -> None:
         symbol = message.symbol
@@ -380,7 +389,9 @@ class Hub:
 
     def _ticker(self, symbol: str) -> dict[str, Any]:
         return self.markets[symbol].ticker(
-            simulated=self._is_simulated, stale=self._is_stale, at=self._vouched_at or clock.now()
+            simulated=self._is_simulated,
+            stale=self._is_stale or symbol in self._doubted,
+            at=self._vouched_at or clock.now(),
         )
 
     def _instruments(self) -> dict[str, Any]:

@@ -8,10 +8,14 @@ Levels = list[tuple[str, str]]
 
 
 class Reference(msgspec.Struct, tag_field="kind", tag="reference"):
-    """Changed reference prices by symbol, each second; empty where nothing changed."""
+    """Changed reference prices by symbol, each second; empty where nothing changed.
+
+    What the feed itself doubts is named, each time.
+    """
 
     time: str
     prices: dict[str, str]
+    doubted: list[str] = []
 
 
 class Statistics(msgspec.Struct, tag_field="kind", tag="statistics"):

@@ -145,17 +145,18 @@ def _store_past(*, instrument: Instrument, bars: Sequence[TickBar], simulated: b
 
 
 @transaction.atomic
-def close_minute(*, bars: dict[int, Bar], simulated: bool) -> None:
-    """Write the candles of a minute that is over, by instrument id, and roll them up.
+def store_minutes(*, bars: Sequence[tuple[int, Bar]], simulated: bool) -> None:
+    """Write candles of minutes that are over, by instrument id, and roll them up.
 
     Safe to repeat, and to be called again for the rest of a minute that a restart cut in two.
     """
     if not bars:
         return
-    columns = _columns((pk, "1m", bar) for pk, bar in bars.items())
+    columns = _columns((pk, "1m", bar) for pk, bar in bars)
     with connection.cursor() as cursor:
         cursor.execute(CANDLES, {**columns, "tick": 1, "simulated": simulated})
-        _roll_up(cursor, ids=list(bars), since=min(bar.time for bar in bars.values()))
+        ids = sorted({pk for pk, _ in bars})
+        _roll_up(cursor, ids=ids, since=min(bar.time for _, bar in bars))
 
 
 def _columns(rows: Iterable[tuple[int, str, Bar | TickBar]]) -> dict[str, str]:
@@ -247,6 +248,7 @@ class FeedRun:
         changed = self._feed.prices(now=now)
         if candles.begin("1m", now) > self._minute:
             self._end_minute(now)
+        self._store_told()
         changed = {symbol: self._listed[symbol].quoted(price) for symbol, price in changed.items()}
         for symbol, price in changed.items():
             self._prices[symbol] = price
@@ -307,8 +309,20 @@ class FeedRun:
         self._begin_minute()
 
     def _store_bars(self) -> None:
-        bars = {self._listed[symbol].pk: bar for symbol, bar in self._bars.items()}
-        close_minute(bars=bars, simulated=self._feed.simulated)
+        bars = [(self._listed[symbol].pk, bar) for symbol, bar in self._bars.items()]
+        store_minutes(bars=bars, simulated=self._feed.simulated)
+
+    def _store_told(self) -> None:
+        """Store the minutes that the source itself told, except the one that is forming."""
+        last = {  # of one minute told several times, what was told last
+            (self._listed[symbol].pk, bar.time): bar
+            for symbol, told in self._feed.candles().items()
+            for bar in told
+            if bar.time < self._minute
+        }
+        if last:
+            bars = [(pk, bar) for (pk, _), bar in last.items()]
+            store_minutes(bars=bars, simulated=self._feed.simulated)
 
     def _write(self, now: datetime) -> None:
         """Store the prices, and compute the last 24 hours anew."""
@@ -328,24 +342,32 @@ class FeedRun:
                 self._days[symbol].open if symbol in self._days else price,
             )
             for symbol, price in self._prices.items()
+            if symbol not in self._feed.doubted()
         }
         write_references(prices=prices, simulated=self._feed.simulated, now=now)
 
     def _publish(self, prices: dict[str, Decimal], now: datetime) -> None:
         """Tell every process the prices, and leave them in Redis for late joiners.
 
-        Said each second, even where nothing changed: silence means that prices are stale.
+        Said each second, even where nothing changed: silence means that prices are stale. So is
+        what the feed itself doubts; such a price keeps the time at which it was last believed.
         """
+        doubted = self._feed.doubted()
+        prices = {symbol: price for symbol, price in prices.items() if symbol not in doubted}
         at = now.isoformat(timespec="milliseconds")
         texts = {symbol: f"{price:f}" for symbol, price in prices.items()}
-        realtime.publish_market({"kind": "reference", "time": at, "prices": texts})
-        vouched = json.dumps({"time": at, "simulated": self._feed.simulated})
+        told = {"kind": "reference", "time": at, "prices": texts, "doubted": sorted(doubted)}
+        realtime.publish_market(told)
+        vouched = json.dumps(
+            {"time": at, "simulated": self._feed.simulated, "doubted": sorted(doubted)}
+        )
         _keep(queries.REFERENCE_KEY, _entries(texts, at), {queries.FEED_KEY: vouched})
         realtime.beat(PROCESS)
 
     def _keep_all(self, now: datetime) -> None:
         """Leave every price in Redis, which may have lost those that stand still."""
-        texts = {symbol: f"{price:f}" for symbol, price in self._prices.items()}
+        doubted = self._feed.doubted()
+        texts = {s: f"{price:f}" for s, price in self._prices.items() if s not in doubted}
         at = now.isoformat(timespec="milliseconds")
         _keep(queries.REFERENCE_KEY, _entries(texts, at))
 

@@ -13,6 +13,7 @@ from market import queries
 from market.models import Candle, ReferencePrice
 from market.operations import feed
 from market.rules import candles, sessions, simulation
+from market.rules.candles import Bar
 
 pytestmark = pytest.mark.django_db
 
@@ -166,6 +167,43 @@ class TestTicks:
         assert run.tick(now=WEDNESDAY) == {}
         assert not realtime.is_alive("feed")
         assert not realtime.connection().exists(queries.FEED_KEY)
+
+
+class TestDoubts:
+    def test_a_doubted_price_grows_old_while_the_others_stay_fresh(self, monkeypatch):
+        run = begin(WEDNESDAY)
+        before = ticks(run, WEDNESDAY, 2)
+        monkeypatch.setattr(run._feed, "doubted", lambda: {"AAPLx"})
+        now = ticks(run, before, 20)
+        listed = list(Instrument.objects.filter(symbol__in=NAMES))
+        references = queries.references(listed)
+        assert references["AAPLx"].at == before
+        assert references["SPYx"].at == now
+        realtime.connection().flushdb()
+        assert queries.references(listed)["AAPLx"].at <= before
+        monkeypatch.setattr(run._feed, "doubted", set)
+        now = ticks(run, now, 1)
+        assert queries.references(listed)["AAPLx"].at == now
+
+
+class TestToldCandles:
+    def test_are_stored_and_rolled_up_once_except_the_one_that_forms(self, monkeypatch):
+        run = begin(WEDNESDAY)
+        now = ticks(run, WEDNESDAY, 1)
+        minute = candles.begin("1m", now)
+        past = minute - timedelta(days=30, minutes=1)
+        told = [Bar.at(past, Decimal(270)), Bar.at(minute, Decimal(999))]
+        told[0].add(Decimal(272))
+        monkeypatch.setattr(run._feed, "candles", lambda: {"AAPLx": told})
+        before = Candle.objects.count()
+        now = ticks(run, now, 1)
+        of_apple = Candle.objects.filter(instrument__symbol="AAPLx", kind="reference")
+        assert of_apple.get(interval="1m", time=past).high == 272
+        assert of_apple.get(interval="5m", time=candles.begin("5m", past)).close == 272
+        assert not of_apple.filter(high=999).exists()
+        grown = Candle.objects.count() - before
+        ticks(run, now, 1)
+        assert Candle.objects.count() - before == grown
 
 
 class TestRestart:

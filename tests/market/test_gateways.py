@@ -2,15 +2,20 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
+import instruments.operations
+from common import realtime
 from market import gateways
+from market.consumers.hub import Hub
 from market.gateways import KrakenFeed, Listing, SimulatedFeed
+from market.rules.checksum import book_checksum
+from tests.market import sockets
 
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 APPLE = Listing("AAPLx", "stock", "24/7", Decimal("0.01"), Decimal("278.50"), None)
@@ -25,6 +30,30 @@ def ticker(symbol="AAPLx/USD", last="278.51", kind="update"):
     )
 
 
+OHLC = """{"channel":"ohlc","type":"snapshot","timestamp":"2026-11-18T12:00:01.123456Z","data":[
+{"symbol":"AAPLx/USD","open":278.50,"high":278.90,"low":278.41,"close":278.60,"trades":12,
+"volume":30.92768066,"vwap":278.61,"interval_begin":"2026-11-18T11:58:00.000000000Z","interval":1,
+"timestamp":"2026-11-18T11:59:00.000000Z"},
+{"symbol":"AAPLx/USD","open":278.60,"high":278.60,"low":278.60,"close":278.60,"trades":1,
+"volume":0.5,"vwap":278.60,"interval_begin":"2026-11-18T11:59:00.000000000Z","interval":1,
+"timestamp":"2026-11-18T12:00:00.000000Z"}]}"""
+
+
+def book(kind, *, bids=(), asks=(), left=None, checksum=None):
+    """A frame of a book; its checksum is that of the levels, or of the bids that are left."""
+    if checksum is None:
+        checksum = book_checksum(bids=left or bids, asks=() if left else asks)
+    sides = (
+        ",".join(f'{{"price":{price},"qty":{qty}}}' for price, qty in side) for side in (bids, asks)
+    )
+    return (
+        '{{"channel":"book","type":"{}","data":[{{"symbol":"AAPLx/USD","bids":[{}],"asks":[{}],'
+        '"checksum":{},"timestamp":"2026-11-18T12:00:01.123456Z"}}]}}'.format(
+            kind, *sides, checksum
+        )
+    )
+
+
 class Kraken:
     """A server that speaks Kraken's public socket and remembers who asked for what."""
 
@@ -34,13 +63,13 @@ class Kraken:
         self.arrived = threading.Semaphore(0)
 
     def handle(self, line):
-        self.asked.append(json.loads(line.recv()))
+        self.asked += [json.loads(line.recv()) for _ in range(3)]
         self.lines.append(line)
         line.send('{"channel":"status","type":"update","data":[{"system":"online"}]}')
         self.arrived.release()
         try:
-            for _ in line:
-                pass
+            for text in line:
+                self.asked.append(json.loads(text))
         except ConnectionClosed:
             pass
 
@@ -74,12 +103,15 @@ def eventually(read):
 
 
 class TestKrakenFeed:
-    def test_asks_for_the_tickers_of_all_pairs(self):
+    def test_asks_for_prices_candles_and_books_of_all_pairs(self):
         with kraken_and_feed() as (kraken, _):
-            assert kraken.asked[0] == {
-                "method": "subscribe",
-                "params": {"channel": "ticker", "symbol": ["AAPLx/USD"], "snapshot": True},
-            }
+            pairs = {"symbol": ["AAPLx/USD"], "snapshot": True}
+            assert [one["method"] for one in kraken.asked] == ["subscribe"] * 3
+            assert [one["params"] for one in kraken.asked] == [
+                {"channel": "ticker", "event_trigger": "bbo", **pairs},
+                {"channel": "ohlc", "interval": 1, **pairs},
+                {"channel": "book", "depth": 10, **pairs},
+            ]
 
     def test_gives_each_changed_price_once_and_exactly(self):
         with kraken_and_feed() as (kraken, feed):
@@ -96,9 +128,49 @@ class TestKrakenFeed:
         with kraken_and_feed() as (kraken, feed):
             kraken.lines[-1].close()
             assert kraken.arrived.acquire(timeout=10)
-            assert kraken.asked[1] == kraken.asked[0]
+            assert kraken.asked[3:] == kraken.asked[:3]
             kraken.send(ticker())
             assert eventually(lambda: feed.prices(now=NOW))
+
+    def test_what_it_said_before_the_line_was_cut_is_doubted_until_it_says_more(self):
+        with kraken_and_feed() as (kraken, feed):
+            assert feed.doubted() == {"AAPLx"}
+            kraken.send(ticker(last="278.10"))
+            eventually(lambda: not feed.doubted())
+            kraken.lines[-1].close()
+            assert kraken.arrived.acquire(timeout=10)
+            eventually(lambda: feed.doubted() == {"AAPLx"})
+            kraken.send(ticker(last="278.10"))
+            eventually(lambda: not feed.doubted())
+
+    def test_gives_the_minutes_that_were(self):
+        with kraken_and_feed() as (kraken, feed):
+            kraken.send(OHLC)
+            told = eventually(feed.candles)
+            begin = datetime(2026, 11, 18, 11, 58, tzinfo=UTC)
+            assert [bar.time for bar in told["AAPLx"]] == [begin, begin + timedelta(minutes=1)]
+            assert told["AAPLx"][0].high == Decimal("278.90")
+            assert feed.candles() == {}
+
+    def test_a_crossed_book_casts_doubt_on_its_price(self):
+        with kraken_and_feed() as (kraken, feed):
+            kraken.send(ticker())
+            kraken.send(book("snapshot", bids=[("278.50", "1.00000000")], asks=[("278.40", "2.0")]))
+            eventually(lambda: feed.doubted() == {"AAPLx"})
+            kraken.send(book("update", asks=[("278.40", "0")], left=[("278.50", "1.00000000")]))
+            eventually(lambda: not feed.doubted())
+
+    def test_a_book_that_fails_its_checksum_is_asked_for_again(self):
+        with kraken_and_feed() as (kraken, feed):
+            kraken.send(ticker())
+            bids, asks = [("278.50", "1.00000000")], [("278.60", "2.00000000")]
+            kraken.send(book("snapshot", bids=bids, asks=asks, checksum=1))
+            eventually(lambda: len(kraken.asked) == 5)
+            assert [one["method"] for one in kraken.asked[3:]] == ["unsubscribe", "subscribe"]
+            assert kraken.asked[4]["params"]["symbol"] == ["AAPLx/USD"]
+            assert feed.doubted() == {"AAPLx"}
+            kraken.send(book("snapshot", bids=bids, asks=asks))
+            eventually(lambda: not feed.doubted())
 
     def test_survives_refusals_nonsense_and_impossible_prices(self):
         with kraken_and_feed() as (kraken, feed):
@@ -119,6 +191,34 @@ class TestKrakenFeed:
 
     def test_invents_no_past(self):
         assert list(KrakenFeed(url="").history([APPLE], now=NOW)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOurOwnSocket:
+    def test_is_understood_as_krakens(self):
+        instruments.operations.load_instruments()
+        levels = {"bids": [["278.40", "1.50000000"]], "asks": [["278.60", "2.00000000"]]}
+        with sockets.serving() as address:
+            feed = KrakenFeed(url=f"ws://{address}/ws/v2")
+            feed.open([APPLE], now=NOW)
+            say = {"kind": "reference", "time": datetime.now(UTC).isoformat()}
+            try:
+                eventually(lambda: feed.is_live(now=NOW) and Hub._hubs)
+                sockets.book(1, **levels)
+                realtime.publish_market({**say, "prices": {"AAPLx": "278.50"}})
+
+                def priced():
+                    realtime.publish_market({**say, "prices": {"AAPLx": "278.51"}})
+                    return feed.prices(now=NOW).get("AAPLx") == Decimal("278.51")
+
+                eventually(priced)
+                assert feed.doubted() == set()
+                [bar, *_] = eventually(lambda: feed.candles().get("AAPLx"))
+                assert bar.close in {Decimal("278.50"), Decimal("278.51")}
+                sockets.book(2, [["278.70", "1.00000000"]], levels["asks"])
+                eventually(lambda: feed.doubted() == {"AAPLx"})
+            finally:
+                feed.close()
 
 
 class TestSimulatedFeed:
