@@ -3,6 +3,7 @@
  * kept true by the ticker (field: reference_price where none is named). A changed price tints for a moment
  * in the direction it went, then rests; while the feed is silent it looks old.
  */
+import { figure } from "../live-figures.js";
 import { live } from "../live.js";
 
 const TINT_MS = 400;
@@ -11,8 +12,7 @@ const MINUS = "\u2212";
 /** Give the parts of a price as the server writes them: `<span class="money-currency">$</span>278<span …>.50</span>`. */
 export function priceParts(value) {
   const decimals = Math.abs(value) >= 1 || value === 0 ? 2 : 4;
-  const text = Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-  const [whole, cents] = text.split(".");
+  const [whole, cents] = figure(Math.abs(value), decimals).split(".");
   return [part("money-sign", value < 0 ? MINUS : ""), part("money-currency", "$"), whole, part("money-cents", `.${cents}`)];
 }
 
@@ -51,8 +51,10 @@ class LiveChange extends TickerElement {
   show({ change_pct: pct }) {
     if (pct === undefined || pct === null) return;
     const sign = pct > 0 ? "+" : pct < 0 ? MINUS : "";
+    const text = `${sign}${Math.abs(pct).toFixed(2)}%`;
+    if (text === this.textContent) return;
     this.dataset.tone = pct > 0 ? "up" : pct < 0 ? "down" : "flat";
-    this.textContent = `${sign}${Math.abs(pct).toFixed(2)}%`;
+    this.textContent = text;
   }
 }
 

@@ -6,6 +6,7 @@
  * `<live-total positions='{"cash": 12.5, "then": 900, "positions": {"AAPLx": [shares, price]}}'>`: all of
  * it, and in its pill how it compares with what there was a day ago (`then`, money in and out aside).
  */
+import { figure } from "../live-figures.js";
 import { live } from "../live.js";
 
 const REDRAW_MS = 500;
@@ -19,7 +20,7 @@ function write(money, dollars, { signed = false } = {}) {
     if (part) part.textContent = text;
   };
   const whole = [...money.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);
-  if (whole) whole.data = Math.floor(cents / 100).toLocaleString("en-US");
+  if (whole) whole.data = figure(Math.floor(cents / 100), 0);
   set(".money-sign", dollars < 0 ? MINUS : signed && cents ? "+" : "");
   set(".money-cents", `.${String(cents % 100).padStart(2, "0")}`);
   money.value = dollars.toFixed(6);
