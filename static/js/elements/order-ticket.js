@@ -33,7 +33,6 @@ class OrderTicket extends HTMLElement {
     document.body.addEventListener("live:market", this.outside.market);
     const symbol = [`${this.getAttribute("symbol")}/USD`];
     this.stop = live.subscribe("ticker", { symbol }, ({ data }) => this.moved(data.at(-1)));
-    for (const node of document.querySelectorAll("[data-needs-script]")) node.hidden = false;
     if (phone.matches) this.sheet();
     this.show();
   }
@@ -62,7 +61,6 @@ class OrderTicket extends HTMLElement {
   show() {
     const { form } = this;
     if (!form) return;
-    for (const node of form.querySelectorAll("[data-needs-script]")) node.hidden = false;
     const said = form.querySelector(".ticket-said");
     const idle = `${form.elements.side.value === "sell" ? "Sell" : "Buy"} ${this.getAttribute("name")}`;
     const label = "review" in said.dataset ? "Review this order" : said.dataset.label;
