@@ -58,6 +58,10 @@ class TestHome:
         assert "<html" not in shown
         assert f'id="home-{part}"' in shown
 
+    def test_tells_what_came_in_from_what_was_earned(self, client, holding):
+        shown = page(client, "/home/?period=1w")
+        assert "came in" in shown
+
     def test_shows_the_watchlist(self, client, holding):
         assert "Nothing watched yet" in page(client, "/home/?part=watched")
         tesla = world.instrument("TSLAx")
