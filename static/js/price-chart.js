@@ -5,16 +5,10 @@
  * arrow keys read it bar by bar.
  */
 import { ChartPicture } from "./chart-picture.js";
+import { chartTools, RANGES } from "./chart-tools.js";
 import { live } from "./live.js";
 import { figure, make, shares } from "./live-figures.js";
 
-const RANGES = {
-  "1h": { label: "1H", words: "1 hour", interval: "1m", minutes: 1, bars: 60 },
-  "1d": { label: "1D", words: "1 day", interval: "5m", minutes: 5, bars: 288 },
-  "1w": { label: "1W", words: "1 week", interval: "1h", minutes: 60, bars: 168 },
-  "1m": { label: "1M", words: "1 month", interval: "4h", minutes: 240, bars: 186 },
-  "1y": { label: "1Y", words: "1 year", interval: "1d", minutes: 1440, bars: 366 },
-};
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -12, PageUp: 12, Home: -Infinity, End: Infinity };
 const FILLS = "[data-own-fill]";
 
@@ -49,34 +43,16 @@ class PriceChart extends HTMLElement {
     this.traded = make("span", { textContent: "Bars: shares traded here", hidden: true });
     this.problem = make("p", { className: "chart-problem", role: "status" });
     const credit = make("a", { href: "https://www.tradingview.com/", rel: "noopener", target: "_blank", textContent: "Charts by TradingView" });
-    const tools = make("div", { className: "chart-tools" }, this.ranges(), this.candles());
+    const tools = chartTools(this, { range: (range) => this.show(range), kind: (kind) => this.choose(kind) });
     this.replaceChildren(tools, this.canvas, this.readout, this.problem, make("p", { className: "chart-foot" }, this.note, this.traded, credit));
     this.picture = new ChartPicture(this.canvas, this.decimals, (bar) => this.read(bar));
     this.canvas.addEventListener("keydown", (event) => this.step(event));
     this.canvas.addEventListener("blur", () => this.rest());
   }
 
-  ranges() {
-    const radios = Object.entries(RANGES).map(([value, { label, words }]) => {
-      const input = make("input", { type: "radio", name: `range-${this.symbol}`, value, ariaLabel: words });
-      input.checked = value === (this.getAttribute("range") ?? "1d");
-      return make("label", {}, input, make("span", { textContent: label }));
-    });
-    const set = make("fieldset", { className: "segments" }, make("legend", { className: "sr-only", textContent: "Range" }), ...radios);
-    set.addEventListener("change", (event) => this.show(event.target.value));
-    return set;
-  }
-
-  candles() {
-    const button = make("button", { type: "button", className: "icon-button", title: "Candles", ariaLabel: "Candles", ariaPressed: "false" });
-    button.innerHTML = '<svg class="icon" aria-hidden="true"><use></use></svg>';
-    button.querySelector("use").setAttribute("href", `${this.getAttribute("sprite")}#chart-candlestick`);
-    button.addEventListener("click", () => {
-      this.kind = this.kind === "line" ? "candles" : "line";
-      button.ariaPressed = String(this.kind === "candles");
-      this.redraw();
-    });
-    return button;
+  choose(kind) {
+    this.kind = kind;
+    this.redraw();
   }
 
   async show(range) {
