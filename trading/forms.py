@@ -122,8 +122,8 @@ class TicketForm(forms.Form):
     )
     post_only = forms.BooleanField(required=False)
     reduce_only = forms.BooleanField(required=False)
-    stop_loss = DecimalText(decimals=6, required=False, label="Stop the loss at")
-    take_profit = DecimalText(decimals=6, required=False, label="Take the profit at")
+    stop_loss = DecimalText(decimals=6, required=False, label="Falls to")
+    take_profit = DecimalText(decimals=6, required=False, label="Rises to")
     client_order_id = forms.CharField(max_length=64)
     reviewed = forms.BooleanField(required=False)
 
