@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 CONFLATE_S = 0.02  # a topic's updates come at most this often
 PULSE_S = 1.0
 CATCH_UP_S = 2.0  # how long a first socket waits for Redis
-STALE_AFTER = timedelta(seconds=5)  # without a word of the feed
+STALE_AFTER = timedelta(seconds=4)  # without a word of the feed; a pulse later everybody knows
 RELIST_EVERY = 300  # pulses
 LONGEST_WAIT_S = 5.0
 DEPTHS = (10, 25, 100, 500, 1000)
