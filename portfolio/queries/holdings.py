@@ -171,7 +171,7 @@ class Movers:
 def movers() -> Movers:
     """Find the day's movers among everything listed."""
     found = list(instruments.queries.listed())
-    tickers = market.queries.tickers(found)
+    tickers = market.queries.tickers(found, books=False)
     moved = [
         (tickers[one.symbol].change_24h_pct or Decimal(0), one, tickers[one.symbol])
         for one in found
