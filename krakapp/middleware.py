@@ -57,6 +57,7 @@ def maintenance(get_response: View) -> View:
         response = closed(request)
         response["Retry-After"] = str(settings.MAINTENANCE_RETRY_AFTER)
         response["Cache-Control"] = "no-store"
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - no surprise
         return response
 
     return middleware
