@@ -1,6 +1,7 @@
 /**
  * `<order-book symbol="AAPLx" decimals="2">`: the ten best levels of each side with bars of depth. A row
- * fires `book-price` with `{ price, side }`, the side one would trade on; arrows move between rows.
+ * fires `book-price` with `{ price, side }`, the side one would trade on; arrows move between rows. Levels
+ * with an own order are marked; those stand as `[data-own-limit]` in the page's list of own orders.
  */
 import { live } from "./live.js";
 import { figure, make, shares } from "./live-figures.js";
@@ -17,12 +18,16 @@ class OrderBook extends HTMLElement {
     this.levels = { asks: new Map(), bids: new Map() };
     const pair = `${this.getAttribute("symbol")}/USD`;
     this.stop = live.subscribe("book", { symbol: [pair], depth: DEPTH }, (message) => this.hear(message));
+    this.own = new Set();
+    this.settled = () => this.mark();
+    document.addEventListener("htmx:afterSettle", this.settled);
     this.addEventListener("click", this);
     this.addEventListener("keydown", this);
   }
 
   disconnectedCallback() {
     this.stop?.();
+    document.removeEventListener("htmx:afterSettle", this.settled);
     cancelAnimationFrame(this.frame);
     this.frame = null;
   }
@@ -38,6 +43,11 @@ class OrderBook extends HTMLElement {
       }
     }
     this.frame ??= requestAnimationFrame(() => this.draw());
+  }
+
+  mark() {
+    this.own = new Set([...document.querySelectorAll("#own-orders [data-own-limit]")].map(({ dataset }) => Number(dataset.ownLimit)));
+    if (this.built) this.frame ??= requestAnimationFrame(() => this.draw());
   }
 
   best(side) {
@@ -93,7 +103,9 @@ class OrderBook extends HTMLElement {
       total += quantity;
       const text = figure(price, this.decimals);
       slot.row.value = String(price);
-      slot.row.ariaLabel = `${SIDES[side].words}, ${shares(quantity)} shares at $${text}`;
+      const mine = this.own.has(price);
+      slot.row.toggleAttribute("data-own", mine);
+      slot.row.ariaLabel = `${SIDES[side].words}, ${shares(quantity)} shares at $${text}${mine ? ", an order of yours among them" : ""}`;
       slot.price.textContent = text;
       slot.quantity.textContent = shares(quantity);
       slot.total.textContent = shares(total);

@@ -88,6 +88,8 @@ def test_an_order_changes_and_fills_in_two_windows_and_another_is_cancelled(plat
     with step("two windows", page, other):
         alice.fill_ticket("NVDAx", amount="0.2", **terms)
         first = alice.press("Buy 0.2 NVDAx")
+        mine = page.get_by_role("button", name=re.compile("an order of yours")).first
+        expect(mine).to_be_visible()
         other.goto("/orders/")
         row = other.locator(f'.order-row[data-order="{first}"]')
         expect(row).to_have_attribute("data-status", "open")
