@@ -33,6 +33,7 @@ class PublicConsumer(Socket):
 
     async def _follow(self, key: Key, params: Params) -> None:
         if key[0] == "status":
+            self.greet()
             return
         await self.hub.subscribe(self.outbox, key, snapshot=params.snapshot)
 

@@ -38,13 +38,14 @@ class Socket(AsyncWebsocketConsumer):
         """Take the socket in and greet it."""
         self._allowance = REQUESTS_AT_ONCE
         self._asked_at = asyncio.get_running_loop().time()
+        self._connection_id = secrets.randbits(53)
         self.outbox = Outbox(drop=self.give_up)
         self.hub = Hub.here()
         await self.accept()
         await self.hub.attach(self.outbox)
         self._writer = asyncio.create_task(self.outbox.run(self._send_text))
         self._writer.add_done_callback(self._write_failed)
-        self.outbox.say(protocol.status(secrets.randbits(53)))
+        self.greet()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer one request."""
@@ -77,6 +78,10 @@ class Socket(AsyncWebsocketConsumer):
     async def unsubscribe(self, request: Request, time_in: datetime) -> None:
         """Send a channel no longer."""
         raise NotImplementedError
+
+    def greet(self) -> None:
+        """Say how the platform is and which connection this is, as the channel `status` does."""
+        self.outbox.say(protocol.status(self._connection_id))
 
     def give_up(self) -> None:
         """End a socket that does not read: no farewell could reach it."""

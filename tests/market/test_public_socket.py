@@ -70,6 +70,12 @@ class TestRequests:
         (status,) = client.data("status")
         assert (status["system"], status["api_version"]) == ("online", "v2")
 
+    def test_who_asks_for_the_status_gets_it_again(self, client):
+        (greeting,) = client.data("status")
+        client.send("subscribe", channel="status")
+        assert client.answer()["result"]["channel"] == "status"
+        assert client.data("status") == [greeting]
+
     def test_ping_is_answered_with_its_number(self, client):
         client.send("ping", req_id=42)
         pong = client.wait_for(lambda message: message.get("method") == "pong")
