@@ -1,4 +1,4 @@
-"""What every request passes on its way in: a name, a closed door during maintenance, a policy."""
+"""What every request passes on its way: a name, a door that may be closed, a policy."""
 
 import re
 import uuid
@@ -8,8 +8,9 @@ from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.decorators import sync_only_middleware
+from django_htmx.http import HttpResponseClientRefresh
 
 from common.errors import PROBLEM, problem
 
@@ -74,6 +75,20 @@ def closed(request: HttpRequest) -> HttpResponse:
         request_id=request.request_id,  # type: ignore[attr-defined]
     )
     return JsonResponse(body, status=503, content_type=PROBLEM)
+
+
+@sync_only_middleware
+def sign_in_again(get_response: View) -> View:
+    """Reload the whole page where a part of it needs a sign-in: it does not fit into the part."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        door = resolve_url(settings.LOGIN_URL)
+        if request.htmx and response.headers.get("Location", "").startswith(door):  # type: ignore[attr-defined]
+            return HttpResponseClientRefresh()
+        return response
+
+    return middleware
 
 
 @sync_only_middleware

@@ -69,3 +69,14 @@ class TestMaintenance:
     @pytest.mark.django_db
     def test_leaves_the_health_check_open(self, client):
         assert "database" in client.get("/healthz").json()
+
+
+class TestSignInAgain:
+    def test_reloads_the_page_whose_part_asked_after_the_session_ended(self, client):
+        answer = client.get("/home/?part=hero", headers={"HX-Request": "true"})
+        assert answer.status_code == 200
+        assert answer["HX-Refresh"] == "true"
+        assert answer.content == b""
+
+    def test_leads_a_whole_page_to_the_sign_in(self, client):
+        assert client.get("/home/")["Location"] == "/accounts/login/?next=/home/"
