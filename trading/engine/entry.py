@@ -110,7 +110,7 @@ def enter(shard: Shard, book: Book, order: OrderState) -> str | None:
             return "dust" if stop == "spent" else stop
     if never_rests(order):
         return "collar" if ladder.keys and order.type in AT_MARKET else "no_liquidity"
-    if order.filled or order.remaining is None:
+    if order.filled or order.triggered or order.remaining is None:
         return settle_down(shard, book, order)
     shard.rest(book, order)
     return None

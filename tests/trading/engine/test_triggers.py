@@ -126,6 +126,16 @@ class TestTrailingStops:
         assert not venue.apply("mark", prices={"1": 991}).trades
         assert fills(venue.apply("mark", prices={"1": 990})) == [(1, 1, SHARE)]
 
+    def test_end_as_dust_where_their_size_is_worth_nothing_at_the_limit_they_found(self, venue):
+        venue.apply("mark", prices={"1": 1000})
+        size = {"type": "trailing-stop-limit", "trigger": "mark", "trail": 20, "limit_offset": 0}
+        venue.buy(0.0000001, 1100, budget=2, **size)
+        venue.apply("mark", prices={"1": 960})
+        outcome = venue.apply("mark", prices={"1": 985})
+        assert order_of(outcome, 1).reason == "dust"
+        assert frees(outcome) == [(1, 2)]
+        assert venue.book() == ([], [])
+
 
 class TestIcebergs:
     def test_show_their_tip_only_and_go_to_the_back_with_each_new_one(self, venue):
