@@ -186,8 +186,8 @@ def fillable(book: Book, taker: OrderState) -> bool:
             done = try_slice(book, trial, level.price, offered)
             if done is not None:
                 return done
-            if tip and remaining > offered:
-                hidden = remaining - offered
+            hidden = remaining - offered
+            if tip and hidden * level.price * book.num >= book.den:  # less goes as dust
                 queue.append((owner, min(tip, hidden), hidden, tip))
     return trial.filled > 0 and spent(trial, book)
 

@@ -80,6 +80,11 @@ class TestTimeInForce:
         assert venue.buy(2, 1000, tif="fok").reason == "fok_unfilled"
         assert fills(venue.buy(1, 1000, tif="fok")) == [(1, 1000, SHARE)]
 
+    def test_fill_or_kill_knows_that_dust_behind_an_iceberg_goes(self, venue):
+        venue.sell(0.00000105, 1000, type="iceberg", display=100)
+        venue.sell(1, 1001)
+        assert fills(venue.buy(1, 1001, tif="fok")) == [(1, 1000, 100), (2, 1001, SHARE - 100)]
+
     def test_good_till_date_expires_before_the_next_command_is_looked_at(self, venue):
         venue.sell(1, 1000, tif="gtd", expires_at=5)
         assert venue.engine.next_due() == 5
