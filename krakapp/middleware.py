@@ -83,12 +83,17 @@ def sign_in_again(get_response: View) -> View:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        door = resolve_url(settings.LOGIN_URL)
-        if request.htmx and response.headers.get("Location", "").startswith(door):  # type: ignore[attr-defined]
+        if request.htmx and to_the_door(response):  # type: ignore[attr-defined]
             return HttpResponseClientRefresh()
         return response
 
     return middleware
+
+
+def to_the_door(response: HttpResponse) -> bool:
+    """Tell whether an answer sends its reader to sign in."""
+    place = response.headers.get("Location")
+    return place is not None and place.startswith(resolve_url(settings.LOGIN_URL))
 
 
 @sync_only_middleware
