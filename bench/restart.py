@@ -45,15 +45,9 @@ def rows() -> list[dict[str, Any]]:
     import django  # noqa: PLC0415
 
     django.setup()
-    from django.conf import settings  # noqa: PLC0415
-    from django.core.management import call_command  # noqa: PLC0415
+    from bench.stand import bed  # noqa: PLC0415
 
-    from krakapp import embedded  # noqa: PLC0415
-
-    postgres = embedded.Postgres(settings.HOME, settings.RUN)
-    valkey = embedded.Valkey(settings.HOME, settings.RUN)
-    with embedded.running(settings.HOME, settings.RUN, postgres, valkey):
-        call_command("prepare", stdout=sys.stderr)
+    with bed.servers():
         found = []
         clear()
         start()  # lists the books
@@ -125,6 +119,7 @@ def clear() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("SET transaction_timeout = 0")
+        cursor.execute("SET idle_in_transaction_session_timeout = 0")
         cursor.execute(
             "DELETE FROM trading_order WHERE hold_id IS NULL AND venue = 'book' AND type = 'limit'"
         )

@@ -77,6 +77,12 @@ class Ladder:
             else:
                 del keys[bisect_left(keys, key)]
 
+    def remove_first(self, level: Level) -> None:
+        """Take the first entry out of the best level, and the level away when it was the last."""
+        level.queue.popitem(last=False)
+        if not level.queue:
+            del self.levels[self.keys.pop()]
+
     def reaches(self, price: int) -> bool:
         """Tell whether a taker with this limit would meet the best level."""
         return bool(self.keys) and self.keys[-1] >= price * self.sign

@@ -38,7 +38,12 @@ def match(shard: Shard, book: Book, taker: OrderState) -> str | None:
             return "dust" if taker.remaining is not None else "spent"
         trade(shard, book, taker, maker, level.price, quantity, cost)
         level.visible -= quantity
-        settle_maker(shard, book, ladder, maker, quantity)
+        if not maker.remaining and isinstance(maker, OrderState):
+            ladder.remove_first(level)
+            maker.priority = 0
+            shard.finish(maker, "filled")
+        else:
+            settle_maker(shard, book, ladder, maker, quantity)
         if quantity == wanted:
             return "spent"
     return "spent" if spent(taker, book) else None
@@ -126,7 +131,7 @@ def tell_price(shard: Shard, book: Book, price: int) -> None:
 
 
 def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantity: int) -> None:
-    """Bring the maker's queue in line with a fill: filled or worthless remainders go."""
+    """Bring the maker's queue in line with a fill that left some of it: what is worthless goes."""
     if isinstance(maker, QuoteLevel):
         maker.remaining -= quantity
         if maker.remaining * maker.price * book.num < book.den:
@@ -147,10 +152,8 @@ def settle_maker(shard: Shard, book: Book, ladder: Ladder, maker: Entry, quantit
         maker.status = "partially_filled"
         shard.rest(book, maker)
         shard.free_excess(book, maker)
-    elif rest:
-        shard.finish(maker, "cancelled", "dust")
     else:
-        shard.finish(maker, "filled")
+        shard.finish(maker, "cancelled", "dust")
 
 
 def prevent_self_trade(shard: Shard, book: Book, maker: Entry, policy: str) -> bool:
