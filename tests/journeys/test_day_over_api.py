@@ -80,7 +80,7 @@ def funds(bob: Phone) -> None:
 def watches(bob: Phone) -> None:
     with bob.listening("ticker", symbol=["AAPLx/USD"]) as ticker:
         first = ticker.until(lambda _: True)
-        ticker.until(lambda now: (now["bid"], now["ask"]) != (first["bid"], first["ask"]))
+        ticker.until(lambda now: now["reference_price"] != first["reference_price"])
     book = bob.get("instruments/AAPLx/book?depth=10")
     assert book["bids"]
     assert book["asks"]
