@@ -137,7 +137,8 @@ def approve(
     :raises queries.NotEligible: if policy excludes the applicant by now
     """
     locked = _lock_for_decision(application, actor, version)
-    finding = rules.jurisdiction(queries.ties_of(locked), queries.policy(now.date()))
+    ties = queries.ties_of(locked)
+    finding = rules.jurisdiction(ties, queries.policy(now.date(), ties))
     if finding.outcome == "fail":
         raise queries.NotEligible(finding.reason)
     _decide(locked, actor, message, internal_note, now)
@@ -280,12 +281,12 @@ def _accept(application: Application, *, ip_address: str, now: datetime) -> None
 
 def _check(application: Application, *, now: datetime) -> list[rules.Finding]:
     """Run every check and keep what each found."""
-    born = application.birth_date
+    born, ties = application.birth_date, queries.ties_of(application)
     assert born is not None
     checks: list[Callable[[], rules.Finding]] = [
         lambda: rules.age(born, now.date()),
         lambda: rules.address(application.street),
-        lambda: rules.jurisdiction(queries.ties_of(application), queries.policy(now.date())),
+        lambda: rules.jurisdiction(ties, queries.policy(now.date(), ties)),
     ]
     findings = [check() for check in checks]
     CheckResult.objects.bulk_create(
