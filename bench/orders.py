@@ -19,11 +19,11 @@ from bench.__main__ import table
 HOME = Path(__file__).resolve().parent.parent / "var/bench/orders"
 CLIENTS = 4
 SECONDS = 4
-CUSTOMERS = 300
-RESTING = 600
-HISTORY = 1_000
-SETTLED = 3_000
-GROWTH = 2
+CUSTOMERS = 1_000
+RESTING = 2_000
+HISTORY = 5_000
+SETTLED = 10_000
+GROWTH = 10
 
 
 def measure() -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def servers(*, anew: bool = False) -> Iterator[None]:
         embedded.Postgres(settings.HOME, settings.RUN),
         embedded.Valkey(settings.HOME, settings.RUN),
     ):
-        call_command("prepare")
+        call_command("prepare", stdout=sys.stderr)
         yield
         let_go()
 
@@ -111,3 +111,16 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 def peak_mb() -> float:
     """Give the most memory that this process had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def web_peak_mb() -> int:
+    """Give the most memory that the platform's web processes had, added up."""
+    leader = (settings.RUN / "web.pid").read_text().split()[0]
+    peak_kb = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = dict(line.partition(":")[::2] for line in status.read_text().splitlines())
+            session = fields["NSsid"].split()[-1]
+            if session == leader and "VmHWM" in fields:
+                peak_kb += int(fields["VmHWM"].split()[0])
+    return peak_kb // 1024

@@ -55,7 +55,8 @@ class Crowd:
         self._join(customers - len(self.people))
         waiting = Order.objects.filter(status__in=Order.LIVE, customer__isnull=False).count()
         self._rest(resting - waiting)
-        self.trade(trades - self._trades)
+        if trades > self._trades:
+            self.trade(trades - self._trades)
         while trading.operations.settle_due(now=clock.now()):
             pass
 

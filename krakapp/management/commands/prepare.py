@@ -18,8 +18,8 @@ class Command(BaseCommand):
         collect_static_files()
         call_command("load_calendar", unless_days=CALENDAR_DAYS)
         if settings.DEMO:
-            call_command("load_instruments")
-            call_command("seed_demo")
+            call_command("load_instruments", stdout=self.stdout)
+            call_command("seed_demo", stdout=self.stdout)
 
 
 def prepare_database() -> None:
