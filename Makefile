@@ -22,7 +22,7 @@ run: $(MADE)
 
 test: $(MADE)
 	@$(IN)/python -m tests.chromium
-	@$(IN)/pytest -q -n 2 --dist loadgroup
+	@$(IN)/pytest -q -n 2
 
 # Nothing below touches a running platform: the checks have a home and secrets of their own.
 check: export KRAKAPP_HOME := $(CURDIR)/var/check

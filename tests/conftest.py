@@ -25,6 +25,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
 from hypothesis import settings as hypothesis_settings  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from common import realtime  # noqa: E402
 from krakapp import embedded  # noqa: E402
@@ -48,11 +49,20 @@ def pytest_xdist_setupnodes() -> None:
     del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let whatever runs the whole platform run one after the other; the rest goes on beside it."""
-    for item in items:
-        if "platform" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("platform"))
+class JourneysTogether(LoadScopeScheduling):
+    """Journeys share one platform: they run one after the other, and the rest goes on beside it.
+
+    Groups by mark (`--dist loadgroup`) do nothing with pytest 9.2 and pytest-xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> JourneysTogether:
+    """Say what runs on which worker."""
+    return JourneysTogether(config, log)
 
 
 @pytest.fixture(scope="session")
