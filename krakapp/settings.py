@@ -171,7 +171,8 @@ def database(url: str) -> dict[str, object]:
     config: dict[str, object] = dict(dj_database_url.parse(url))
     options = dict(config.get("OPTIONS") or {})  # type: ignore[call-overload]
     if pool := int(os.environ.get("DATABASE_POOL_SIZE", "0")):
-        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5}
+        # It gives up soon, so that the next who asks tries at once: its own pauses grow long.
+        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 2}
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0 if pool else 60}
 
 
