@@ -11,18 +11,20 @@ from tests.journeys.conftest import ROOT, Platform
 from tests.journeys.mobile import ANSWERS, DEMO_PASSWORD, PASSWORD, code_mailed_to
 
 PICTURES = ROOT / "var/journeys"
+SAID = 1_000  # characters of a page that failed
 ROW = '#result_list a[href*="/change/"]'
 
 
 @contextmanager
 def step(name: str, *pages: Page) -> Iterator[None]:
-    """Name a step; where it fails, keep a picture of every page."""
+    """Name a step; where it fails, keep a picture of every page, and say what stood there."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         PICTURES.mkdir(parents=True, exist_ok=True)
         at = f"{datetime.now(tz=UTC):%H%M%S}"
         for number, page in enumerate(pages):
+            error.add_note(f"{name}: {page.url} said\n{page.locator('body').inner_text()[:SAID]}")
             page.screenshot(path=PICTURES / f"{at}-{name.replace(' ', '-')}-{number}.png")
         raise
 
@@ -47,7 +49,6 @@ class Customer:
 
     def sign_in(self, password: str = DEMO_PASSWORD) -> None:
         sign_in(self.page, self.email, password)
-        self.page.wait_for_url("**/home/")
 
     def apply(self) -> None:
         """Answer every question of the application, and submit it."""
@@ -110,7 +111,6 @@ class Sam:
     def __init__(self, page: Page, email: str = "sam@demo.test") -> None:
         self.page = page
         sign_in(page, email, DEMO_PASSWORD, after="/admin/")
-        page.wait_for_url("**/admin/")
 
     def approve(self, email: str) -> None:
         page = self.page
@@ -150,11 +150,13 @@ class Sam:
         return found
 
 
-def sign_in(page: Page, email: str, password: str, *, after: str = "") -> None:
-    page.goto("/accounts/login/" + (f"?next={after}" if after else ""))
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+def sign_in(page: Page, email: str, password: str, *, after: str = "/home/") -> None:
+    with step("sign in", page):
+        page.goto(f"/accounts/login/?next={after}")
+        page.get_by_label("Email").fill(email)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"**{after}")
 
 
 Opener = Callable[..., Page]

@@ -18,7 +18,6 @@ def sign_alice_in(new_page: Opener) -> Callable[[], Page]:
     def open_home() -> Page:
         page = new_page()
         sign_in(page, ALICE, DEMO_PASSWORD)
-        page.wait_for_url("**/home/")
         return page
 
     return open_home
@@ -43,7 +42,6 @@ class TestSilence:
         line = Line(page)
         page.clock.install()
         sign_in(page, ALICE, DEMO_PASSWORD)
-        page.wait_for_url("**/home/")
         expect(page.locator("html[data-live=live]")).to_be_attached()
         line.is_silent = True
         page.clock.run_for(5_000)
