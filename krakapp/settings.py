@@ -168,7 +168,7 @@ EMBEDDED_VALKEY = not os.environ.get("REDIS_URL")
 
 def database(url: str) -> dict[str, object]:
     """Describe one connection; the pool is for the web process, which says so."""
-    config: dict[str, object] = dict(dj_database_url.parse(url))
+    config: dict[str, object] = dict(dj_database_url.parse(url, engine="krakapp.postgres"))
     options = dict(config.get("OPTIONS") or {})  # type: ignore[call-overload]
     if pool := int(os.environ.get("DATABASE_POOL_SIZE", "0")):
         # It gives up soon, so that the next who asks tries at once: its own pauses grow long.

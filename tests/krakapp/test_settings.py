@@ -2,13 +2,7 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
-
-from django.conf import settings as configured
-from psycopg_pool import ConnectionPool
-
-from krakapp import settings
 
 ROOT = Path(__file__).parents[2]
 READ = re.compile(r"""(?:environ\.get|env_bool|env_list|env_secret)\(\s*"([A-Z_]+)\"""")
@@ -46,20 +40,3 @@ class TestAHomeDeepInTheFolders:
         run, redis_url = done.stdout.decode().split()
         assert len(f"{run}/.s.PGSQL.5432") < 107
         assert redis_url.startswith(f"unix://{run}/")
-
-
-class TestThePool:
-    def test_connects_at_once_when_the_database_has_been_away(self, servers, monkeypatch, tmp_path):
-        monkeypatch.setenv("DATABASE_POOL_SIZE", "8")
-        url = "postgres://krakapp_app@/krakapp"
-        options = settings.database(url)["OPTIONS"]["pool"]
-        owner = configured.DATABASES["owner"]
-        place = {"host": str(tmp_path), "user": owner["USER"], "dbname": "postgres"}
-        gave_up = threading.Event()
-        with ConnectionPool(
-            kwargs=place, reconnect_failed=lambda _pool: gave_up.set(), open=False, **options
-        ) as pool:
-            assert gave_up.wait(30)
-            place["host"] = owner["HOST"]
-            with pool.connection(timeout=1) as connection:
-                assert connection.execute("SELECT 1").fetchone() == (1,)
