@@ -120,7 +120,7 @@ def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:
 def problem_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Turn every anticipated failure into problem+json; anything else is a bug and rises."""
     if isinstance(error, PASSING):
-        return _unavailable(error, context["request"])
+        return unavailable(error, context["request"])
     request_id = request_id_of(context["request"])
     if isinstance(error, DomainError):
         return _respond(problem_of(error, request_id=request_id))
@@ -133,8 +133,11 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> HttpResponse |
     return _respond_to_drf(error, request_id)
 
 
-def _unavailable(failure: Exception, request: Any) -> HttpResponse:
-    """Write the whole answer here: outside a view of DRF's nobody would render it."""
+def unavailable(failure: Exception, request: Any) -> HttpResponse:
+    """Say that the same request may well succeed in a moment, and log why it did not now.
+
+    It is written whole here: outside a view of DRF's nobody would render it.
+    """
     request_id = request_id_of(request)
     logger.warning("request %s failed for now: %s", request_id, failure)
     body = json.dumps(problem_of(Unavailable(), request_id=request_id))
@@ -211,7 +214,7 @@ class IdempotentPost(View):
                         transaction.set_rollback(True)
                     return response
             except PASSING as failure:  # of BEGIN or COMMIT: done or not, the key will tell
-                return _unavailable(failure, request)
+                return unavailable(failure, request)
         return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

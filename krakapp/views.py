@@ -7,7 +7,6 @@ from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template import loader
@@ -17,9 +16,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 import instruments.queries
-from common import clock
+from common import api, clock
 from krakapp import health, shell
 from krakapp.forms import SampleForm
+from krakapp.middleware import PROGRAMS
 
 
 @require_safe
@@ -39,8 +39,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     The page is rendered without the request, so it asks the database nothing.
     """
-    if not isinstance(sys.exception(), OperationalError | InterfaceError | InternalError):
+    failure = sys.exception()
+    if not isinstance(failure, api.PASSING):
         return defaults.server_error(request)
+    if request.path_info.startswith(PROGRAMS):
+        return api.unavailable(failure, request)
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=503, headers={"Retry-After": "1"})
 

@@ -1,4 +1,5 @@
 import pytest
+from allauth.account.adapter import DefaultAccountAdapter
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from common import realtime
@@ -61,3 +62,14 @@ class TestServerError:
         answer = client.get("/")
         assert answer.status_code == status
         assert (answer.headers.get("Retry-After") == "1") == (status == 503)
+
+    def test_tells_a_program_as_a_problem(self, client, monkeypatch):
+        def fail(*_args, **_kwargs):
+            raise OperationalError
+
+        monkeypatch.setattr(DefaultAccountAdapter, "authenticate", fail)
+        account = {"email": "alice@demo.test", "password": "krakapp-demo"}
+        client.raise_request_exception = False
+        answer = client.post("/_allauth/app/v1/auth/login", account, "application/json")
+        assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+        assert answer.json()["code"] == "Unavailable"
