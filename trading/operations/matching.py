@@ -66,7 +66,8 @@ class Engine:
             self.epoch, self.sequence, time_us = row
             cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
             (anchor_us,) = cursor.fetchone() or (0,)
-        self._ahead_us = max(anchor_us, time_us) - time.monotonic_ns() // 1_000
+        self._begun_us = time.monotonic_ns() // 1_000
+        self._anchor_us, self._last_us = anchor_us, time_us
         self._read_instruments()
         self.core = engine.Engine(queries.persisted_state(shard.pk))
         with connection.cursor() as cursor:
@@ -204,8 +205,13 @@ class Engine:
         return rows
 
     def _now_us(self) -> int:
-        """Give the engine's time: the database's at the start, and steady since."""
-        return self._ahead_us + time.monotonic_ns() // 1_000
+        """Give the engine's time: the database's at the start, and steady since.
+
+        Where that clock was set back since the last batch, time runs at half speed until both
+        agree: it never goes back, and does not stay ahead for ever.
+        """
+        passed = time.monotonic_ns() // 1_000 - self._begun_us
+        return max(self._anchor_us + passed, self._last_us + passed // 2)
 
     def _tick_due(self) -> bool:
         due = self.core.next_due()
