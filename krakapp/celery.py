@@ -77,7 +77,7 @@ if settings.DEMO:
     }
 
 
-class SteadyScheduler(Scheduler):  # type: ignore[misc]
+class SteadyScheduler(Scheduler):
     """Celery's own, for which a clock that is set back is no reason to pause.
 
     Without this, whatever ran last stays "not due yet" until the clock is there again.
@@ -90,7 +90,7 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
         now = self.app.now()
         if self._seen and now < self._seen:
             for entry in self.schedule.values():
-                entry.last_run_at = min(entry.last_run_at, now)
+                entry.last_run_at = min(entry.last_run_at or now, now)
             self._heap = None  # made anew from the entries
         self._seen = now
         return super().tick(*args, **kwargs)
