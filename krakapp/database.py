@@ -1,8 +1,8 @@
 """The database and its two roles: the owner migrates, the app reads and inserts.
 
 What the app may not do with the books is revoked table by table in the ledger's own migrations;
-here it is given what every app of Django needs, and the time limits that keep one slow customer
-from holding up the others.
+here it is given what every app of Django needs, and the limits that keep one slow customer from
+holding up the others.
 """
 
 from typing import Any
@@ -12,11 +12,13 @@ from psycopg import sql
 
 APP_ROLE = "krakapp_app"
 
-# In ms. A transaction that takes longer is a bug, and it would hold back vacuum and the engine.
-TIME_LIMITS = {
+# Times in ms. A transaction that takes longer is a bug, and would hold back vacuum and the engine.
+# What `common.database` prepares is planned once: its statements find a few rows by an index.
+SESSION = {
     "transaction_timeout": 10_000,
     "idle_in_transaction_session_timeout": 10_000,
     "lock_timeout": 5_000,
+    "plan_cache_mode": "force_generic_plan",
 }
 
 _LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
@@ -74,7 +76,7 @@ def provision(*, owner: dict[str, Any], app: dict[str, Any]) -> None:
 
 
 def _ensure_role(database: psycopg.Connection[Any], role: str, app: dict[str, Any]) -> None:
-    """Create a role where it is missing, and set its limits; only the app's own may sign in."""
+    """Create a role where it is missing, and set up its sessions; only the app's own signs in."""
     name = sql.Identifier(role)
     if not _exists(database, "pg_roles", "rolname", role):
         if role == app["USER"]:
@@ -83,10 +85,10 @@ def _ensure_role(database: psycopg.Connection[Any], role: str, app: dict[str, An
         else:
             create = sql.SQL("CREATE ROLE {} NOLOGIN").format(name)
         database.execute(create)
-    for setting, limit_ms in TIME_LIMITS.items():
+    for setting, value in SESSION.items():
         database.execute(
             sql.SQL("ALTER ROLE {} SET {} = {}").format(
-                name, sql.Identifier(setting), sql.Literal(limit_ms)
+                name, sql.Identifier(setting), sql.Literal(value)
             )
         )
 

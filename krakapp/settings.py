@@ -173,6 +173,7 @@ def database(url: str) -> dict[str, object]:
     if pool := int(os.environ.get("DATABASE_POOL_SIZE", "0")):
         # It gives up soon, so that the next who asks tries at once: its own pauses grow long.
         options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 2}
+    options["prepare_threshold"] = 0  # common.database prepares at once; Django never does
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0 if pool else 60}
 
 

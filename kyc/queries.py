@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
-from common import clock
+from common import clock, database
 from common.errors import DomainError
 from kyc import rules
-from kyc.models import Application, RestrictedPlace
+from kyc.models import Application
 from users.models import User
 
 Status = Application.Status
@@ -42,6 +42,13 @@ NEXT = {
     Status.CLOSED: "Your account is closed.",
 }
 WAITING = "We are checking your details; you will be told here as soon as that is done."
+
+
+STANDING = ("id", "status", "residence", "citizenship", "tax_residence", "us_person")
+POLICY = """
+    SELECT country, ground, reason FROM kyc_restrictedplace
+    WHERE since <= %(day)s AND (until IS NULL OR until > %(day)s) AND country = ANY (%(places)s)
+"""
 
 
 class VerificationRequired(DomainError):
@@ -79,8 +86,8 @@ def application_of(user: User) -> Application | None:
 
 def standing(user: User) -> Standing:
     """Say what a customer may do under the policy of today: two narrow looks, at every door."""
-    told = ("status", "residence", "citizenship", "tax_residence", "us_person")
-    application = Application.objects.filter(user=user).only(*told).first()
+    found = database.read(Application, "WHERE user_id = %s", [user.pk], only=STANDING)
+    application = found[0] if found else None
     status = application.status if application else "none"
     if application is None or status not in {Status.ACTIVE, Status.RESTRICTED}:
         because = NEXT.get(status, WAITING)
@@ -116,13 +123,8 @@ def require(user: User, action: str) -> Standing:
 def policy(day: date, ties: rules.Ties) -> list[rules.Restriction]:
     """Give the restrictions in force on a day in the places that somebody has ties to."""
     places = {country for country, _ in ties.grounds()}
-    rows = RestrictedPlace.objects.filter(
-        Q(until=None) | Q(until__gt=day), since__lte=day, country__in=places
-    )
-    return [
-        rules.Restriction(country, ground, reason)
-        for country, ground, reason in rows.values_list("country", "ground", "reason")
-    ]
+    rows = database.prepared(POLICY, {"day": day, "places": list(places)})
+    return [rules.Restriction(*row) for row in rows]
 
 
 def ties_of(application: Application) -> rules.Ties:

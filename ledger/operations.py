@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
 
-from common import clock, realtime
+from common import clock, database, realtime
 from common.errors import DomainError
 from ledger import queries
 from ledger.models import Account, Asset, Hold, Journal, Transfer
@@ -225,9 +225,8 @@ def hold_covered(*, requests: Sequence[HoldRequest]) -> list[int]:
     _require_positive(request.amount for request in requests)
     if not requests:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    rows = database.prepared(
+        """
             WITH asked AS (
                 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) WITH ORDINALITY
                     AS r(account_id, amount, purpose, place)
@@ -242,9 +241,9 @@ def hold_covered(*, requests: Sequence[HoldRequest]) -> list[int]:
             SELECT id, account_id, amount FROM numbered JOIN asked USING (place)
             RETURNING hold_id
             """,
-            _columns((request.account, request.amount, request.purpose) for request in requests),
-        )
-        holds = sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
+        _columns((request.account, request.amount, request.purpose) for request in requests),
+    )
+    holds = sorted(row[0] for row in rows)  # identities grow in ORDER BY order
     _announce({request.account for request in requests})
     return holds
 
@@ -356,18 +355,17 @@ def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
 
 
 def _lock_own_accounts(owner: AbstractBaseUser, codes: Sequence[str]) -> dict[str, queries.Balance]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    rows = database.prepared(
+        """
             SELECT s.code, b.id, b.owner_id, b.asset_id, b.posted, b.held, b.overdraft
             FROM ledger_lock_accounts(ARRAY(
                 SELECT a.id FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
                 WHERE a.owner_id = %s AND a.role = 'customer' AND s.code = ANY (%s)
             )) AS b JOIN ledger_asset s ON s.id = b.asset_id
             """,
-            [owner.pk, list(codes)],
-        )
-        return {row[0]: queries.Balance(*row[1:]) for row in cursor.fetchall()}
+        [owner.pk, list(codes)],
+    )
+    return {row[0]: queries.Balance(*row[1:]) for row in rows}
 
 
 def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:
@@ -476,11 +474,16 @@ def _announce(account_ids: Iterable[int]) -> None:
 
 def _send_balances(account_ids: list[int]) -> None:
     as_of = clock.now()  # before reading: of two events, the later one then has the newer balance
-    accounts = Account.objects.filter(pk__in=account_ids, owner__isnull=False)
-    realtime.send_private(
-        [
-            (account.owner_id, "balances", queries.balance_event(account, as_of=as_of))
-            for account in accounts.select_related("asset").order_by("id")
-            if account.owner_id is not None
-        ]
+    rows = database.prepared(
+        """
+        SELECT a.owner_id, a.posted, a.held, s.code, s.scale
+        FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
+        WHERE a.id = ANY (%s::bigint[]) AND a.owner_id IS NOT NULL ORDER BY a.id
+        """,
+        [account_ids],
     )
+    events = []
+    for owner_id, posted, held, code, scale in rows:
+        account = Account(posted=posted, held=held, asset=Asset(code=code, scale=scale))
+        events.append((owner_id, "balances", queries.balance_event(account, as_of=as_of)))
+    realtime.send_private(events)

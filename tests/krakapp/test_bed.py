@@ -19,7 +19,7 @@ class TestTheDatabaseOfTheTests:
     def test_is_used_by_the_restricted_role(self):
         assert role_of_the_tests() == "krakapp_app"
 
-    def test_gives_the_app_its_time_limits(self):
+    def test_gives_the_app_its_limits(self):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT unnest(setconfig) FROM pg_db_role_setting"
@@ -30,6 +30,7 @@ class TestTheDatabaseOfTheTests:
             "transaction_timeout=10000",
             "idle_in_transaction_session_timeout=10000",
             "lock_timeout=5000",
+            "plan_cache_mode=force_generic_plan",
         }
 
     def test_lets_the_app_own_nothing(self):

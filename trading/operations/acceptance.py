@@ -175,8 +175,7 @@ def refusal_or(step: Any) -> Any:
 def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) -> Conditions:
     """Read once what holds for all drafts: fees, books, prices, what the customer may do."""
     tier = queries.fee_tier(customer, now)
-    books_ = Book.objects.filter(instrument__in={draft.instrument.pk for draft in drafts})
-    states = {book.instrument_id: book for book in books_.defer("engine_state")}
+    states = queries.books_of({draft.instrument.pk for draft in drafts})
     lasts = {pk: book.last_price for pk, book in states.items() if book.last_price is not None}
     priced = {draft.instrument.pk: draft.instrument for draft in drafts if needs_prices(draft)}
     prices = queries.prices_of(list(priced.values()), now=now, lasts=lasts)

@@ -13,14 +13,14 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from django.db import transaction
 
-from common import realtime
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey, HoldRequest
 from market import queries as market
 from trading import queries
-from trading.models import Book, Command, Order
+from trading.models import Book, Order
+from trading.operations import inbox
 
 logger = logging.getLogger(__name__)
 
@@ -142,24 +142,25 @@ def _place(hedges: Sequence[Hedge], now: datetime) -> None:
             "instrument_id", "shard_id"
         )
     )
-    Command.objects.bulk_create(
-        Command(
-            shard_id=shards[order.instrument_id],
-            kind="place",
-            order=order,
-            payload={
-                "order": order.pk,
-                "owner": HOUSE,
-                "instrument": order.instrument_id,
-                "side": order.side,
-                "type": order.type,
-                "price": hedge.ticks,
-                "quantity": hedge.base,
-                "budget": hedge.budget,
-                "tif": order.time_in_force,
-                "expires_at": int((now + STANDS_FOR).timestamp() * 1_000_000),
-            },
-        )
-        for order, hedge in zip(orders, hedges, strict=True)
+    inbox.insert_commands(
+        [
+            inbox.NewCommand(
+                shard=shards[order.instrument_id],
+                kind="place",
+                order=order.pk,
+                payload={
+                    "order": order.pk,
+                    "owner": HOUSE,
+                    "instrument": order.instrument_id,
+                    "side": order.side,
+                    "type": order.type,
+                    "price": hedge.ticks,
+                    "quantity": hedge.base,
+                    "budget": hedge.budget,
+                    "tif": order.time_in_force,
+                    "expires_at": int((now + STANDS_FOR).timestamp() * 1_000_000),
+                },
+            )
+            for order, hedge in zip(orders, hedges, strict=True)
+        ]
     )
-    realtime.nudge("engine")

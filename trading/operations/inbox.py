@@ -5,13 +5,24 @@ The rows go as one JSON text, which the database reads by the tables' own column
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db import connection, models
+from django.db import models
 
-from common import realtime
-from trading.models import Command, Order
+from common import database, realtime
+from trading.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommand:
+    """What the engine of a shard is asked to do; `order` is about whose order, by id."""
+
+    shard: int
+    kind: str
+    payload: dict[str, Any]
+    order: int | None = None
 
 
 def insert_orders(orders: Sequence[Order]) -> None:
@@ -19,30 +30,30 @@ def insert_orders(orders: Sequence[Order]) -> None:
     columns = _columns(Order)
     names = ", ".join(columns.values())
     rows = [{column: getattr(o, name) for name, column in columns.items()} for o in orders]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO trading_order ({names}) SELECT {names}"  # noqa: S608 - our own columns
-            " FROM json_populate_recordset(NULL::trading_order, %s) RETURNING id",
-            [_text(rows)],
-        )
-        ids = sorted(row[0] for row in cursor.fetchall())  # a recordset is read in order
+    inserted = database.prepared(
+        f"INSERT INTO trading_order ({names}) SELECT {names}"  # noqa: S608 - our own columns
+        " FROM json_populate_recordset(NULL::trading_order, %s::json) RETURNING id",
+        [_text(rows)],
+    )
+    ids = sorted(row[0] for row in inserted)  # a recordset is read in order
     for order, id_ in zip(orders, ids, strict=True):
         order.pk = id_
 
 
-def insert_commands(commands: Sequence[Command]) -> None:
+def insert_commands(commands: Sequence[NewCommand]) -> None:
     """Put commands into the engine's inbox, and nudge it once they are committed."""
+    if not commands:
+        return
     names = "shard_id, kind, order_id, payload"
     rows = [
-        {"shard_id": c.shard_id, "kind": c.kind, "order_id": c.order_id, "payload": c.payload}
+        {"shard_id": c.shard, "kind": c.kind, "order_id": c.order, "payload": c.payload}
         for c in commands
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO trading_command ({names}, result, reason) SELECT {names}, '', ''"  # noqa: S608
-            " FROM json_populate_recordset(NULL::trading_command, %s)",
-            [_text(rows)],
-        )
+    database.prepared(
+        f"INSERT INTO trading_command ({names}, result, reason) SELECT {names}, '', ''"  # noqa: S608
+        " FROM json_populate_recordset(NULL::trading_command, %s::json)",
+        [_text(rows)],
+    )
     realtime.nudge("engine")
 
 

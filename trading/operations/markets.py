@@ -12,7 +12,6 @@ from typing import Any
 from django.db import transaction
 
 import users.operations
-from common import realtime
 from common.errors import DomainError
 from common.money import EXACT
 from instruments.models import Instrument
@@ -22,6 +21,7 @@ from trading import queries, rules
 from trading.engine import InstrumentState
 from trading.engine.state import BIGGEST_MULTIPLIER_E18
 from trading.models import Book, Command, Shard
+from trading.operations import inbox
 from users.models import User
 
 MICRO = 1_000_000
@@ -218,10 +218,8 @@ def _listing(instrument: Instrument) -> dict[str, Any]:
 
 def _send(shard_id: int, kind: str, payloads: Iterable[dict[str, Any]]) -> int:
     """Put commands into a shard's inbox."""
-    commands = [Command(shard_id=shard_id, kind=kind, payload=payload) for payload in payloads]
-    if commands:
-        Command.objects.bulk_create(commands)
-        realtime.nudge("engine")
+    commands = [inbox.NewCommand(shard_id, kind, payload) for payload in payloads]
+    inbox.insert_commands(commands)
     return len(commands)
 
 

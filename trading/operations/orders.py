@@ -10,14 +10,13 @@ from uuid import UUID
 
 from django.db import transaction
 
-from common import realtime
 from common.errors import DomainError
 from common.money import USD
 from instruments.models import Instrument
 from ledger import operations as ledger
 from trading import queries
-from trading.models import Command, Order, Shard
-from trading.operations import placing
+from trading.models import Order, Shard
+from trading.operations import inbox, placing
 from trading.operations.acceptance import (
     Conditions,
     Terms,
@@ -132,11 +131,10 @@ def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> dat
     if not 0 <= timeout_s <= LONGEST_TIMEOUT_S:
         raise TermsContradict(f"Choose 0 to {LONGEST_TIMEOUT_S} seconds.", field="timeout_s")
     payload = {"owner": customer.pk, "timeout_us": timeout_s * 1_000_000}
-    Command.objects.bulk_create(
-        Command(shard=shard, kind="cancel_all_after", payload=payload)
-        for shard in Shard.objects.all()
+    shards = Shard.objects.values_list("pk", flat=True)
+    inbox.insert_commands(
+        [inbox.NewCommand(shard, "cancel_all_after", payload) for shard in shards]
     )
-    realtime.nudge("engine")
     return now + timedelta(seconds=timeout_s) if timeout_s else None
 
 

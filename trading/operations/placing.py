@@ -9,7 +9,7 @@ from typing import Any
 from ledger import operations as ledger
 from ledger.operations import HoldRequest
 from trading import rules
-from trading.models import TRIGGERED, Command, Order
+from trading.models import TRIGGERED, Order
 from trading.operations import inbox
 from trading.operations.acceptance import Terms
 
@@ -54,10 +54,10 @@ def write(placements: Sequence[Placement], *, now: datetime) -> list[Order]:
     inbox.insert_orders(orders)
     inbox.insert_commands(
         [
-            Command(
-                shard_id=placement.shard,
+            inbox.NewCommand(
+                shard=placement.shard,
                 kind="place",
-                order=order,
+                order=order.pk,
                 payload=_payload(order, placement.terms),
             )
             for order, placement in zip(orders, placements, strict=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.db import transaction
 
-from common import realtime
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
@@ -21,6 +20,7 @@ from ledger.operations import AccountKey
 from market import queries as market
 from trading import queries, rules
 from trading.models import Book, Command, HousePolicy, Order, Trade
+from trading.operations import inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,9 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
                 f"{name}_budget_increase": more,
             }
         shard = shards[quote.instrument.pk]
-        commands.append(Command(shard_id=shard, kind="quote", payload=payload))
+        commands.append(inbox.NewCommand(shard, "quote", payload))
     ledger.increase(increases=increases)
-    Command.objects.bulk_create(commands)
-    realtime.nudge("engine")
+    inbox.insert_commands(commands)
     return [quote.instrument.pk for quote in quotes]
 
 

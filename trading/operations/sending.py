@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from common.errors import DomainError
-from trading.models import Book, Command, Order
+from trading.models import Book, Order
 from trading.operations import inbox
 
 
@@ -27,10 +27,10 @@ def send(orders: Sequence[Order], kind: str, payload: dict[str, Any] | None = No
     )
     inbox.insert_commands(
         [
-            Command(
-                shard_id=shards[order.instrument_id],
+            inbox.NewCommand(
+                shard=shards[order.instrument_id],
                 kind=kind,
-                order=order,
+                order=order.pk,
                 payload=payload or {"order": order.pk},
             )
             for order in orders

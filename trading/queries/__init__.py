@@ -9,7 +9,7 @@ from trading.queries.house import (
     house_policy,
     house_positions,
 )
-from trading.queries.markets import MarketState, market_state, state_of
+from trading.queries.markets import MarketState, books_of, market_state, state_of
 from trading.queries.orders import (
     average_price,
     changed_since,
@@ -52,6 +52,7 @@ __all__ = [
     "Quote",
     "Replay",
     "average_price",
+    "books_of",
     "changed_since",
     "closed_orders_of",
     "collar",

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.db.models import QuerySet, Sum
 
+from common import database
 from common.money import USD, Amount
 from trading.models import DailyVolume, FeeTier
 from users.models import User
@@ -13,8 +14,7 @@ from users.models import User
 WINDOW = timedelta(days=30)
 
 REACHED = """
-    SELECT * FROM trading_feetier
-    WHERE since <= %s AND min_volume_usd * 10 ^ %s <= (
+    WHERE since <= %s AND min_volume_usd * 10 ^ %s::int <= (
         SELECT coalesce(sum(volume), 0) FROM trading_dailyvolume
         WHERE customer_id = %s AND day > %s
     )
@@ -37,7 +37,7 @@ def fee_tier(customer: User, now: datetime) -> FeeTier:
     The volume is that of the daily rollup: of the last thirty days, today as far as it is counted.
     """
     params = [now.date(), USD.scale, customer.pk, now.date() - WINDOW]
-    return FeeTier.objects.raw(REACHED, params)[0]
+    return database.read(FeeTier, REACHED, params)[0]
 
 
 def fees_of(customer: User, now: datetime) -> Fees:

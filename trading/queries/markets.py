@@ -1,8 +1,10 @@
 """Questions about the state of a market."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from common import database
 from instruments.models import Instrument
 from trading.models import Book
 
@@ -13,6 +15,13 @@ class MarketState:
 
     word: str
     resumes_at: datetime | None
+
+
+def books_of(instrument_ids: Iterable[int]) -> dict[int, Book]:
+    """Give the books of instruments by the instrument's id; who is not listed has none."""
+    which = "WHERE instrument_id = ANY (%s::bigint[])"
+    books = database.read(Book, which, [list(instrument_ids)])
+    return {book.instrument_id: book for book in books}
 
 
 def market_state(instrument: Instrument) -> MarketState:

@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 
+from common import database
 from common.money import USD, Amount
 from trading import rules
 from trading.models import TRIGGERED, Order, Participant, Trade
@@ -27,17 +27,16 @@ def open_orders_of(user: User) -> QuerySet[Order]:
 
 def places_taken(user: User, names: Iterable[str]) -> tuple[int, set[str]]:
     """Count a customer's orders that may still trade; say which names were given to an order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    [(live, taken)] = database.prepared(
+        """
             SELECT (SELECT count(*) FROM trading_order WHERE customer_id = %(customer)s
                         AND status IN ('pending', 'open', 'partially_filled')),
                    ARRAY(SELECT client_order_id FROM trading_order
-                         WHERE customer_id = %(customer)s AND client_order_id = ANY (%(names)s))
+                         WHERE customer_id = %(customer)s
+                           AND client_order_id = ANY (%(names)s::text[]))
             """,
-            {"customer": user.pk, "names": list(names)},
-        )
-        [(live, taken)] = cursor.fetchall()
+        {"customer": user.pk, "names": list(names)},
+    )
     return live, set(taken)
 
 

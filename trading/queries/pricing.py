@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from common import database
 from common.errors import DomainError
 from common.money import USD, Amount
 from instruments.models import Instrument
@@ -113,7 +114,8 @@ def prices_of(
 
 def market_rule(now: datetime) -> MarketRule:
     """Give the market's bounds in force."""
-    return MarketRule.objects.filter(since__lte=now.date()).latest("since")
+    newest = "WHERE since <= %s ORDER BY since DESC LIMIT 1"
+    return database.read(MarketRule, newest, [now.date()])[0]
 
 
 def scale_of(instrument: Instrument) -> rules.Scale:
