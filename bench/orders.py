@@ -7,16 +7,13 @@ times the customers, open orders and history, and everything once more.
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from bench.__main__ import table
+from bench.stand.apart import rows_of
 
-HOME = Path(__file__).resolve().parent.parent / "var/bench/orders"
 CLIENTS = 4
 SECONDS = 4
 CUSTOMERS = 1_000
@@ -28,13 +25,7 @@ GROWTH = 10
 
 def measure() -> list[dict[str, Any]]:
     """Run in a process of its own, on a home of its own, and give a row for each size."""
-    env = {**os.environ, "KRAKAPP_HOME": str(HOME), "KRAKAPP_DEMO": "1"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.orders", "rows"], env=env, stdout=subprocess.PIPE, check=True
-    )
-    rows: list[dict[str, Any]] = json.loads(child.stdout)
-    return rows
+    return rows_of("orders", anew=True)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -45,7 +36,7 @@ def rows() -> list[dict[str, Any]]:
     from bench.stand import bed, crowd  # noqa: PLC0415
 
     found: list[dict[str, Any]] = []
-    with bed.servers(anew=True):
+    with bed.servers():
         people = crowd.Crowd()
         for growth in (1, GROWTH):
             people.grow(

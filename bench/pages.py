@@ -7,10 +7,8 @@ as well, and how many queries.
 """
 
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,9 +19,9 @@ from typing import Any
 
 from bench.__main__ import table
 from bench.sockets import serving
+from bench.stand.apart import rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / "var/bench/pages"
 CUSTOMERS = 10_000
 TRADES = 1_000_000
 VISITORS = 40
@@ -51,13 +49,7 @@ PAGES = (
 
 def measure() -> list[dict[str, Any]]:
     """Run in a process of its own, on a home of its own, and give a row for each page."""
-    env = {**os.environ, "KRAKAPP_HOME": str(HOME), "KRAKAPP_DEMO": "1"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.pages", "rows"], env=env, stdout=subprocess.PIPE, check=True
-    )
-    rows: list[dict[str, Any]] = json.loads(child.stdout.splitlines()[-1])
-    return rows
+    return rows_of("pages")
 
 
 def rows() -> list[dict[str, Any]]:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.__main__ import table
+from bench.stand.apart import rows_of
 from common import clock
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / "var/bench/restart"
 SIZES = (0, 10_000, 100_000)
 STARTS = 3
 SEED = 7
@@ -28,16 +28,7 @@ OURS = {"hold": None, "venue": "book", "type": "limit"}
 
 def measure() -> list[dict[str, Any]]:
     """Run in a process of its own, on a home of its own, and give its rows."""
-    env = {**os.environ, "KRAKAPP_HOME": str(HOME), "KRAKAPP_DEMO": "1"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.restart", "rows"],
-        env=env,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    rows: list[dict[str, Any]] = json.loads(child.stdout.splitlines()[-1])
-    return rows
+    return rows_of("restart")
 
 
 def rows() -> list[dict[str, Any]]:

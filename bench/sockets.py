@@ -8,7 +8,6 @@ beside `group_send`; memory for each socket; and private events, of which none m
 """
 
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.__main__ import table
+from bench.stand.apart import rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / "var/bench/sockets"
 CROWDS = (500, 2_000)
 CHANGES = 60  # of the book, for each crowd
 PAUSE_S = {500: 0.1, 2_000: 0.3}
@@ -35,13 +34,7 @@ SYMBOL = "AAPLx"
 
 def measure() -> list[dict[str, Any]]:
     """Run in a process of its own, on a home of its own, and give its rows."""
-    env = {**os.environ, "KRAKAPP_HOME": str(HOME), "KRAKAPP_DEMO": "1"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.sockets", "rows"], env=env, stdout=subprocess.PIPE, check=True
-    )
-    rows: list[dict[str, Any]] = json.loads(child.stdout.splitlines()[-1])
-    return rows
+    return rows_of("sockets")
 
 
 def rows() -> list[dict[str, Any]]:

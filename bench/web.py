@@ -8,21 +8,18 @@ crowd grows: ten times the customers, open orders and history, and everything on
 
 import asyncio
 import json
-import os
 import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bench.__main__ import table
+from bench.stand.apart import rows_of
 from bench.stand.client import Answer, Post, flood, pace
 
-HOME = Path(__file__).resolve().parent.parent / "var/bench/web"
 CUSTOMERS = 1_000
 RESTING = 2_000
 HISTORY = 5_000
@@ -40,13 +37,7 @@ ORDERS = "/api/v1/orders"
 
 def measure() -> list[dict[str, Any]]:
     """Run in a process of its own, on a home of its own, and give its rows."""
-    env = {**os.environ, "KRAKAPP_HOME": str(HOME), "KRAKAPP_DEMO": "1"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.web", "rows"], env=env, stdout=subprocess.PIPE, check=True
-    )
-    rows: list[dict[str, Any]] = json.loads(child.stdout)
-    return rows
+    return rows_of("web", anew=True)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -59,7 +50,7 @@ def rows() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     people = None
     for growth in (1, GROWTH):
-        with bed.servers(anew=growth == 1):
+        with bed.servers():
             people = people or crowd.Crowd()
             people.grow(
                 customers=CUSTOMERS * growth, resting=RESTING * growth, trades=HISTORY * growth

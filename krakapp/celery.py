@@ -16,7 +16,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # The row says what is due; beat only makes sure that somebody looks.
-app.conf.beat_schedule = {
+SCHEDULE: dict[str, dict[str, Any]] = {
     "settle what is due": {
         "task": "trading.tasks.settle",
         "schedule": 5.0,
@@ -64,17 +64,20 @@ app.conf.beat_schedule = {
         "options": {"expires": 10},
     },
 }
-if settings.DEMO:
-    app.conf.beat_schedule["let the simulated bank pay"] = {
+DEMO_SCHEDULE: dict[str, dict[str, Any]] = {
+    "let the simulated bank pay": {
         "task": "payments.tasks.let_simulated_bank_pay",
         "schedule": 2.0,
         "options": {"expires": 2},
-    }
-    app.conf.beat_schedule["let the simulated merchants clear"] = {
+    },
+    "let the simulated merchants clear": {
         "task": "spending.tasks.clear_taps",
         "schedule": 5.0,
         "options": {"expires": 5},
-    }
+    },
+}
+# Not before somebody asks: the settings may be importing this package just now.
+app.add_defaults(lambda: {"beat_schedule": SCHEDULE | (DEMO_SCHEDULE if settings.DEMO else {})})
 
 
 class SteadyScheduler(Scheduler):

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +26,8 @@ STOP_S = 60
 
 
 @contextmanager
-def servers(*, anew: bool = False) -> Iterator[None]:
-    """Run PostgreSQL and Valkey on the home, migrated, with the demo's world.
-
-    :param anew: begin with an empty home
-    """
-    if anew:
-        shutil.rmtree(settings.HOME, ignore_errors=True)
+def servers() -> Iterator[None]:
+    """Run PostgreSQL and Valkey on the home, migrated, with the demo's world."""
     with embedded.running(
         settings.HOME,
         settings.RUN,
