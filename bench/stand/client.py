@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+APART_S = 0.03  # between two connections that open
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
@@ -56,12 +58,16 @@ class Connection:
 async def flood(
     address: str, make: Callable[[int], Post], *, connections: int, seconds: float
 ) -> list[Answer]:
-    """Ask on so many connections, each as soon as the last answer is there."""
+    """Ask on so many connections, each as soon as the last answer is there.
+
+    They open one after the other: of many at once, one web worker would take them all.
+    """
     until = time.perf_counter() + seconds
     answers: list[Answer] = []
 
     async def keep_asking(first: int) -> None:
         connection, number = Connection(address), first
+        await asyncio.sleep(first * APART_S)
         while time.perf_counter() < until:
             answers.append(await connection.ask(make(number)))
             number += connections
