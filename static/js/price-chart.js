@@ -2,12 +2,13 @@
  * `<price-chart symbol="AAPLx" name="Apple" decimals="2" range="1d" sprite="…/sprite.svg">`: past prices by
  * REST, the forming candle by the channel `ohlc`, own trades from the list of them on the same page. Says
  * where prices are simulated, and puts what the picture shows into one sentence for screen readers; the
- * arrow keys read it bar by bar.
+ * arrow keys read it bar by bar. Until the drawing library has come, the server's line stands there.
  */
-import { ChartPicture } from "./chart-picture.js";
 import { chartTools, RANGES } from "./chart-tools.js";
+import { barWords, pictureWords } from "./chart-words.js";
+import { idle, pageStands } from "./idle.js";
 import { live } from "./live.js";
-import { figure, make, shares } from "./live-figures.js";
+import { make } from "./live-figures.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -12, PageUp: 12, Home: -Infinity, End: Infinity };
 const FILLS = "[data-own-fill]";
@@ -36,8 +37,9 @@ class PriceChart extends HTMLElement {
   }
 
   build() {
-    this.canvas = make("div", { className: "chart-canvas skeleton", tabIndex: 0, role: "slider", ariaValueNow: "0", ariaLabel: "Price chart, loading" });
+    this.canvas = make("div", { className: "chart-canvas", tabIndex: 0, role: "slider", ariaValueNow: "0", ariaLabel: "Price chart, loading" });
     this.canvas.dataset.stale = "";
+    this.canvas.append(this.querySelector(".chart-first"));
     this.readout = make("p", { className: "chart-readout", ariaHidden: "true" });
     this.note = make("span", { textContent: "Simulated prices", hidden: true });
     this.traded = make("span", { textContent: "Bars: shares traded here", hidden: true });
@@ -45,9 +47,18 @@ class PriceChart extends HTMLElement {
     const credit = make("a", { href: "https://www.tradingview.com/", rel: "noopener", target: "_blank", textContent: "Charts by TradingView" });
     const tools = chartTools(this, { range: (range) => this.show(range), kind: (kind) => this.choose(kind) });
     this.replaceChildren(tools, this.canvas, this.readout, this.problem, make("p", { className: "chart-foot" }, this.note, this.traded, credit));
-    this.picture = new ChartPicture(this.canvas, this.decimals, (bar) => this.read(bar));
     this.canvas.addEventListener("keydown", (event) => this.step(event));
     this.canvas.addEventListener("blur", () => this.rest());
+  }
+
+  async beginPicture() {
+    await pageStands();
+    const { ChartPicture } = await import("./chart-picture.js");
+    await idle();
+    if (!this.isConnected) return;
+    this.canvas.replaceChildren();
+    this.picture = new ChartPicture(this.canvas, this.decimals, (bar) => this.read(bar));
+    this.redraw();
   }
 
   choose(kind) {
@@ -68,12 +79,12 @@ class PriceChart extends HTMLElement {
       const { results } = await response.json();
       this.bars = new Map(results.map((bar) => [seconds(bar.time), known(bar, seconds(bar.time))]));
       this.note.hidden = !results.some((bar) => bar.simulated);
+      this.drawing ??= this.beginPicture();
       this.problem.textContent = results.length ? "" : "There are no prices for this time yet.";
     } catch (error) {
       if (error.name === "AbortError") return;
       this.problem.textContent = "The past prices did not arrive. Choose the range again to try once more.";
     }
-    this.canvas.classList.remove("skeleton");
     this.redraw();
     this.stop = live.subscribe("ohlc", { symbol: [`${this.symbol}/USD`], interval: minutes }, (message) => this.hear(message));
   }
@@ -85,7 +96,7 @@ class PriceChart extends HTMLElement {
       this.bars.set(one.time, one);
       if (type !== "update" || one.time < (this.newest ?? 0)) continue;
       this.newest = one.time;
-      this.picture.update(one);
+      this.picture?.update(one);
     }
     if (type === "snapshot") this.redraw();
     else this.describe();
@@ -99,20 +110,20 @@ class PriceChart extends HTMLElement {
     const bars = this.shown;
     this.newest = bars.at(-1)?.time;
     this.traded.hidden = !bars.some((bar) => bar.volume);
-    this.picture.draw(this.kind, bars, this.range.minutes);
+    this.picture?.draw(this.kind, bars, this.range.minutes);
     this.mark();
   }
 
   /** Own trades stand in a list on the page, which follows the customer's executions; here they get arrows. */
   mark() {
     this.fills = [...document.querySelectorAll(FILLS)].map(({ dataset }) => ({ time: seconds(dataset.ownFill), side: dataset.side }));
-    this.picture.mark(this.fills);
+    this.picture?.mark(this.fills);
     this.describe();
   }
 
   step(event) {
     const step = STEPS[event.key];
-    if (step === undefined) return;
+    if (step === undefined || !this.picture) return;
     event.preventDefault();
     const last = this.shown.length - 1;
     this.at = Math.min(last, Math.max(0, (this.at ?? last) + step));
@@ -122,32 +133,22 @@ class PriceChart extends HTMLElement {
 
   rest() {
     this.at = undefined;
-    this.picture.point(null);
+    this.picture?.point(null);
     this.read(null);
   }
 
   /** Say one bar in figures; without one, nothing. */
   read(bar) {
-    const when = bar && this.picture.moment(bar.time);
-    const volume = bar?.volume ? `, ${shares(bar.volume)} traded` : "";
-    const words = bar ? `${when}: ${this.dollars(bar.close)}, low ${this.dollars(bar.low)}, high ${this.dollars(bar.high)}${volume}` : "";
+    const words = bar ? barWords(bar, this.picture.moment(bar.time), this.decimals) : "";
     this.readout.textContent = words;
     this.canvas.ariaValueText = words || this.sentence;
-  }
-
-  dollars(value) {
-    return `$${figure(value, this.decimals)}`;
   }
 
   /** Say what the whole picture shows. */
   describe() {
     const bars = this.shown;
     if (!bars.length) return;
-    const [first, last] = [bars[0].open, bars.at(-1).close];
-    const pct = ((last - first) / first) * 100;
-    const extremes = `lowest ${this.dollars(Math.min(...bars.map((bar) => bar.low)))}, highest ${this.dollars(Math.max(...bars.map((bar) => bar.high)))}`;
-    const mine = this.fills.filter((fill) => fill.time >= bars[0].time).length;
-    this.sentence = `${this.range.words}: from ${this.dollars(first)} to ${this.dollars(last)}, ${pct < 0 ? "down" : "up"} ${figure(Math.abs(pct))}%, ${extremes}${mine ? `, with ${mine} of your trades` : ""}`;
+    this.sentence = pictureWords(this.range, bars, this.fills, this.decimals);
     this.canvas.ariaLabel = `${this.getAttribute("name") ?? this.symbol}, price chart`;
     this.canvas.ariaValueMin = "0";
     this.canvas.ariaValueMax = String(bars.length - 1);
