@@ -18,6 +18,12 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 LOCK = 7_003  # of pg_try_advisory_xact_lock: one booker
 BOOK_LOTS = "portfolio.tasks.book_lots"
+# What lots are made of; orders are wide, and the rest of them is not needed.
+READ = (
+    *(f"trade__{name}" for name in ("uid", "instrument_id", "quantity", "cost", "executed_at")),
+    *("trade__buy_fee", "trade__buy_order__customer_id"),
+    *("trade__sell_fee", "trade__sell_order__customer_id"),
+)
 
 Holding = tuple[int, int]  # customer, instrument
 
@@ -39,10 +45,10 @@ def book_lots() -> int:
 
     :returns: how many trades were booked
     """
-    booked, stuck = 0, set[int]()
-    while batch := _book_batch(stuck):
+    booked, last, blocked = 0, 0, set[Holding]()
+    while batch := _book_batch(last, blocked):
         booked += batch.booked
-        stuck |= batch.stuck
+        last = batch.last
     return booked
 
 
@@ -51,16 +57,16 @@ class Batch:
     """What one transaction booked."""
 
     lots: dict[Holding, list[Lot]]
-    blocked: set[Holding] = field(default_factory=set)
+    blocked: set[Holding]  # since a trade of theirs could not be booked
+    last: int  # of the trades that waited, by their id
     opened: list[Lot] = field(default_factory=list)
     closings: list[LotClosing] = field(default_factory=list)
     changed: dict[int, Lot] = field(default_factory=dict)
-    stuck: set[int] = field(default_factory=set)
     booked: int = 0
 
 
 @transaction.atomic
-def _book_batch(stuck: set[int]) -> Batch | None:
+def _book_batch(after: int, blocked: set[Holding]) -> Batch | None:
     """Book up to 500 trades; None where nothing is due or somebody else is at it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
@@ -68,16 +74,17 @@ def _book_batch(stuck: set[int]) -> Batch | None:
     if not alone:
         return None
     dues = list(
-        LotDue.objects.exclude(pk__in=stuck)
+        LotDue.objects.filter(pk__gt=after)
         .select_related("trade__buy_order", "trade__sell_order")
+        .only(*READ)
         .order_by("id")[:BATCH]
     )
     if not dues:
         return None
     trades = [due.trade for due in dues]
-    batch = Batch(lots=_open_lots(trades))
+    batch = Batch(_open_lots(trades), blocked, last=dues[-1].pk)
     before = _booked_before(trades)
-    done = [due.pk for due in dues if _book(due, batch, before)]
+    done = [due.pk for due in dues if _book(due.trade, batch, before)]
     Lot.objects.bulk_create(batch.opened)
     LotClosing.objects.bulk_create(batch.closings)
     Lot.objects.bulk_update(batch.changed.values(), ["remaining", "remaining_cost"])
@@ -108,22 +115,19 @@ def _booked_before(trades: Sequence[Trade]) -> set[tuple[str, int]]:
     return {("buy", trade) for trade in bought} | {("sell", trade) for trade in sold}
 
 
-def _book(due: LotDue, batch: Batch, before: set[tuple[str, int]]) -> bool:
+def _book(trade: Trade, batch: Batch, before: set[tuple[str, int]]) -> bool:
     """Book both sides of a trade, or neither; say whether it was done."""
-    trade = due.trade
     buyer, seller = (
         (order.customer_id, trade.instrument_id) if order.customer_id else None
         for order in (trade.buy_order, trade.sell_order)
     )
     if {buyer, seller} & batch.blocked:
-        batch.stuck.add(due.pk)
         return False
     try:
         if seller and ("sell", trade.pk) not in before:
             _close(trade, seller, batch)
     except rules.LotsMissing:
         logger.exception("trade %s sells more than its seller's lots have", trade.uid)
-        batch.stuck.add(due.pk)
         batch.blocked |= {holding for holding in (buyer, seller) if holding}
         return False
     if buyer and ("buy", trade.pk) not in before:
