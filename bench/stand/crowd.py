@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 
+import portfolio.operations
 import trading.operations
 from common import clock
 from instruments import queries as instruments
@@ -31,6 +32,7 @@ SYMBOL = "AAPLx"  # trades at any hour
 USD = 1_000_000 * 10**6
 SHARES = 10_000 * 10**8
 PRICE = Decimal("278.50")
+WORTH = 2_785_000 * 10**6  # of the shares at the price
 CHUNK = 1_000
 ORDERS_EACH = 20
 
@@ -57,8 +59,7 @@ class Crowd:
         self._rest(resting - waiting)
         if trades > self._trades:
             self.trade(trades - self._trades)
-        while trading.operations.settle_due(now=clock.now()):
-            pass
+        settle()
 
     def trade(self, count: int) -> Trade:
         """Make trades that wait for settlement, each between two who joined last; give the first.
@@ -105,23 +106,63 @@ class Crowd:
         )
         Application.objects.bulk_create(_application(user, now) for user in users)
         usd, token = books.usd().pk, self.instrument.asset_id
-        outside, issuer = ledger.open_accounts(
-            keys=[AccountKey(None, usd, "external"), AccountKey(None, token, "issuer")]
-        )
         cash, tokens = (
             ledger.open_accounts(keys=[AccountKey(user.pk, asset, "customer") for user in users])
             for asset in (usd, token)
         )
-        for some in chunks(zip(users, cash, tokens, strict=True), CHUNK):
+        outside, issuer, *dealer = ledger.open_accounts(
+            keys=[
+                AccountKey(None, usd, "external"),
+                AccountKey(None, token, "issuer"),
+                AccountKey(None, usd, "dealer"),
+                AccountKey(None, token, "dealer"),
+            ]
+        )
+        for some in chunks(zip(users, cash, strict=True), CHUNK):
             entries = [
-                Entry(f"bench:{user.pk}", "issue", [Leg(outside, c, USD), Leg(issuer, t, SHARES)])
-                for user, c, t in some
+                Entry(
+                    f"bench:{user.pk}",
+                    "issue",
+                    [Leg(outside, account, USD + WORTH), Leg(issuer, dealer[1], SHARES)],
+                )
+                for user, account in some
             ]
             ledger.post(entries=entries, occurred_at=now)
         self._newest = len(self.people)
         self.people += users
         self.cash += cash
         self.tokens += tokens
+        for some in chunks(range(self._newest, len(self.people)), CHUNK):
+            self._buy_from(dealer, some, now)
+        settle()
+
+    def _buy_from(self, dealer: Sequence[int], people: Sequence[int], now: datetime) -> None:
+        facts: dict[str, Any] = {
+            "instrument": self.instrument,
+            "venue": Order.Venue.HOUSE,
+            "type": Order.Type.MARKET,
+            "quantity": SHARES,
+            "worst_price": PRICE,
+            "time_in_force": Order.TimeInForce.FOK,
+            "maker_rate": 0,
+            "taker_rate": 0,
+            "placed_at": now,
+            "status": Order.Status.FILLED,
+            "filled": SHARES,
+            "cost": WORTH,
+            "closed_at": now,
+        }
+        orders = Order.objects.bulk_create(
+            Order(customer=owner, side=side, cash_account_id=c, token_account_id=t, **facts)
+            for one in people
+            for owner, side, c, t in (
+                (self.people[one], Order.Side.BUY, self.cash[one], self.tokens[one]),
+                (None, Order.Side.SELL, *dealer),
+            )
+        )
+        Trade.objects.bulk_create(
+            self._bought(buy, sell, SHARES, WORTH, now) for buy, sell in chunks(orders, 2)
+        )
 
     def _rest(self, count: int) -> None:
         drafts = [self.draft(number) for number in range(ORDERS_EACH)]
@@ -156,20 +197,23 @@ class Crowd:
             )
         )
         Trade.objects.bulk_create(
-            Trade(
-                instrument=self.instrument,
-                buy_order=buy,
-                sell_order=sell,
-                maker_side="sell",
-                price=PRICE,
-                quantity=10**8,
-                multiplier=1,
-                cost=cost,
-                buy_fee=fee,
-                sell_fee=-(cost // 5000),
-                executed_at=now,
-            )
-            for buy, sell in chunks(orders, 2)
+            self._bought(buy, sell, 10**8, cost, now) for buy, sell in chunks(orders, 2)
+        )
+
+    def _bought(self, buy: Order, sell: Order, quantity: int, cost: int, now: datetime) -> Trade:
+        return Trade(
+            instrument=self.instrument,
+            venue=buy.venue,
+            buy_order=buy,
+            sell_order=sell,
+            maker_side="sell",
+            price=PRICE,
+            quantity=quantity,
+            multiplier=1,
+            cost=cost,
+            buy_fee=buy.fee,
+            sell_fee=sell.fee,
+            executed_at=now,
         )
 
     def _pairs(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -206,6 +250,13 @@ def run_engine() -> None:
     engine = trading.operations.Engine("main")
     while engine.run_batch():
         pass
+
+
+def settle() -> None:
+    """Settle what is due, and book its lots."""
+    while trading.operations.settle_due(now=clock.now()):
+        pass
+    portfolio.operations.book_lots()
 
 
 def chunks(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
