@@ -1,13 +1,12 @@
 """The web process: Django for HTTP, Channels for the two sockets."""
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+from krakapp.handler import Receive, Send, get_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "krakapp.settings")
-django_application = get_asgi_application()
+django_application = get_application()
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -15,9 +14,6 @@ from django.conf import settings
 from django.urls import path
 
 from market.consumers import PrivateConsumer, PublicConsumer
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:

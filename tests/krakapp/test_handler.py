@@ -1,0 +1,140 @@
+"""The handler answers in a thread what a synchronous Django says, and forgets what broke off."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.signals import request_finished
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import override_settings
+from django.urls import path
+from django.utils import timezone
+
+from krakapp.handler import ThreadHandler
+
+seen: list[Any] = []
+
+
+def echo(request: HttpRequest) -> HttpResponse:
+    seen.append(threading.current_thread())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse(request.body, status=201, headers={"X-Length": len(request.body)})
+
+
+def drops(_: HttpRequest) -> StreamingHttpResponse:
+    def parts() -> Iterator[bytes]:
+        for number in range(3):
+            seen.append(threading.current_thread())
+            yield b"%d" % number
+
+    return StreamingHttpResponse(parts())
+
+
+def far_away(_: HttpRequest) -> HttpResponse:
+    seen.append(timezone.get_current_timezone_name())
+    timezone.activate("Asia/Tokyo")
+    return HttpResponse()
+
+
+def fails(_: HttpRequest) -> HttpResponse:
+    raise ValueError("on purpose")
+
+
+urlpatterns = [
+    path("echo", echo),
+    path("drops", drops),
+    path("far", far_away),
+    path("fails", fails),
+]
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadHandler]:
+    seen.clear()
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # as with a pool
+    with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[]):
+        yield ThreadHandler()
+
+
+def ask(handler: ThreadHandler, where: str, *incoming: dict[str, Any]) -> list[dict[str, Any]]:
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": where,
+        "query_string": b"",
+        "headers": [(b"host", b"testserver")],
+    }
+    waiting, sent = list(incoming), []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(handler(scope, receive, send))
+    return sent
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def body_of(sent: list[dict[str, Any]]) -> bytes:
+    return b"".join(message.get("body", b"") for message in sent[1:])
+
+
+@pytest.mark.django_db(transaction=True)
+class TestThreadHandler:
+    def test_answers_the_whole_body(self, handler: ThreadHandler) -> None:
+        sent = ask(handler, "/echo", part(b"a" * 70_000, more=True), part(b"b"))
+
+        assert sent[0]["status"] == 201
+        assert (b"X-Length", b"70001") in sent[0]["headers"]
+        assert body_of(sent) == b"a" * 70_000 + b"b"
+        assert not sent[-1].get("more_body")
+        assert seen[0] is not threading.current_thread()
+
+    def test_a_request_that_broke_off_is_not_answered(self, handler: ThreadHandler) -> None:
+        sent = ask(handler, "/echo", part(b"amount=25", more=True), {"type": "http.disconnect"})
+
+        assert sent == []
+        assert seen == []
+
+    def test_a_stream_is_read_in_the_thread_of_its_view(self, handler: ThreadHandler) -> None:
+        sent = ask(handler, "/drops", part(b""))
+
+        assert body_of(sent) == b"012"
+        assert len(set(seen)) == 1
+        assert seen[0] is not threading.current_thread()
+
+    def test_what_a_request_sets_ends_with_it(self, handler: ThreadHandler) -> None:
+        with patch("krakapp.handler.THREADS", 1):
+            handler = ThreadHandler()
+        for _ in range(2):
+            ask(handler, "/far", part(b""))
+
+        assert seen[0] == seen[1] != "Asia/Tokyo"
+
+    def test_an_error_of_a_view_is_a_500(self, handler: ThreadHandler) -> None:
+        sent = ask(handler, "/fails", part(b""))
+
+        assert sent[0]["status"] == 500
+
+    def test_the_end_is_told_where_the_connection_is(self, handler: ThreadHandler) -> None:
+        def note(**_: Any) -> None:
+            seen.append(threading.current_thread())
+
+        request_finished.connect(note)
+        try:
+            ask(handler, "/echo", part(b""))
+        finally:
+            request_finished.disconnect(note)
+
+        assert seen[0] is seen[1]  # Django closes old connections at this signal
