@@ -80,6 +80,7 @@ class Wire:
     def _cut(self, client: socket.socket, server: socket.socket, commit: bytes) -> None:
         """Lose the message or the answer, and both ends with it."""
         what, self._armed = self._armed, None
+        self.cuts += 1  # counted first: the app may be done before the server has left
         client.shutdown(socket.SHUT_RDWR)  # from here on the app hears nothing
         if what == "answer":
             server.sendall(commit)
@@ -87,7 +88,6 @@ class Wire:
             with suppress(OSError):
                 while server.recv(65536):
                     pass
-        self.cuts += 1
 
 
 def _pour(source: socket.socket, into: Callable[[bytes], None]) -> None:
