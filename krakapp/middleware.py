@@ -98,10 +98,7 @@ def to_the_door(response: HttpResponse) -> bool:
 
 @sync_only_middleware
 def relaxed_policy(get_response: View) -> View:
-    """Let the admin and the API's documentation run the scripts and styles they came with.
-
-    It is sync and innermost, which keeps the whole chain in the one thread that runs the view.
-    """
+    """Let the admin and the API's documentation run the scripts and styles they came with."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,13 +78,16 @@ async def flood(
 
 
 async def pace(address: str, posts: Sequence[Post], *, rate: float) -> list[Answer]:
-    """Ask so often a second, whether or not answers are there; from when each was due."""
-    free = [Connection(address) for _ in range(8)]
+    """Ask so often a second, whether or not answers are there; from when each was due.
+
+    Connections take turns: one that rests too long is closed by the server.
+    """
+    free = deque(Connection(address) for _ in range(8))
     begin = time.perf_counter() + 0.1
 
     async def ask(number: int) -> Answer:
         await asyncio.sleep(begin + number / rate - time.perf_counter())
-        connection = free.pop() if free else Connection(address)
+        connection = free.popleft() if free else Connection(address)
         answer = await connection.ask(posts[number])
         free.append(connection)
         return answer
