@@ -56,21 +56,22 @@ def wait_for_nudge(topic: str, *, timeout_s: float) -> bool:
     return connection().blpop([f"nudge:{topic}"], timeout=timeout_s) is not None
 
 
-def run_soon(task: str) -> None:
+def run_soon(task: str, *, after_s: float = 0) -> None:
     """Ask a worker to run a task, once the transaction is committed.
 
     The rows say what is due and beat looks as well, so a lost message only costs time. While one
     message waits, others add nothing: whoever takes it looks at the rows after that.
 
     :param task: its full name, as nobody may import a task
+    :param after_s: let more become due meanwhile, where one look at much costs less than many
     """
-    transaction.on_commit(lambda: _run_soon(task), robust=True)
+    transaction.on_commit(lambda: _run_soon(task, after_s), robust=True)
 
 
-def _run_soon(task: str) -> None:
+def _run_soon(task: str, after_s: float) -> None:
     try:
         if connection().set(f"soon:{task}", b"1", nx=True, ex=SOON_S):
-            current_app.send_task(task, retry=False, ignore_result=True)
+            current_app.send_task(task, countdown=after_s, retry=False, ignore_result=True)
     except (redis.RedisError, OperationalError):
         logger.warning("%s not sent: Redis is away, beat will run it", task)
 

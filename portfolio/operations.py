@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 LOCK = 7_003  # of pg_try_advisory_xact_lock: one booker
 BOOK_LOTS = "portfolio.tasks.book_lots"
+SOON_S = 0.2  # nobody waits for lots, and a hundred are booked as fast as one
 # What lots are made of; orders are wide, and the rest of them is not needed.
 READ = (
     *(f"trade__{name}" for name in ("uid", "instrument_id", "quantity", "cost", "executed_at")),
@@ -34,7 +35,7 @@ def mark_lots_due(*, trade_ids: Sequence[int]) -> None:
     LotDue.objects.bulk_create(
         [LotDue(trade_id=trade_id) for trade_id in trade_ids], ignore_conflicts=True
     )
-    realtime.run_soon(BOOK_LOTS)
+    realtime.run_soon(BOOK_LOTS, after_s=SOON_S)
 
 
 def book_lots() -> int:
