@@ -2,6 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
+from common.database import read
 from instruments.models import Instrument
 
 ISSUER = "Backed Assets (JE) Limited, Jersey"  # of everything in xstocks.csv
@@ -19,7 +20,10 @@ def by_symbol(symbol: str) -> Instrument:
     """
     if not symbol.isprintable():  # a NUL, say, which no database takes
         raise Instrument.DoesNotExist
-    return listed().get(symbol__iexact=symbol.removesuffix("/USD"))
+    which = "WHERE listed AND upper(symbol) = upper(%s)"
+    for instrument in read(Instrument, which, [symbol.removesuffix("/USD")]):
+        return instrument
+    raise Instrument.DoesNotExist
 
 
 def search(*, text: str = "", kind: str = "") -> QuerySet[Instrument]:
