@@ -19,6 +19,7 @@ from django.db import connection, transaction
 import market.operations
 import market.queries
 from common import realtime
+from common.database import read
 from common.errors import DomainError
 from instruments.models import Instrument
 from trading import engine, queries, rules
@@ -128,7 +129,7 @@ class Engine:
             trades = log.write(batch, self.instruments)
         self._announce(batch, trades)
         if kind == "place" and order_id is not None:
-            _send_executions([order_id])
+            self._send_executions([order_id])
         return command_id
 
     def release(self) -> None:
@@ -234,7 +235,9 @@ class Engine:
                 raise Fenced
 
     def _announce(self, batch: log.Batch, trades: Sequence[tuple[int, str]]) -> None:
-        """Tell the world, now that it is true."""
+        """Tell the world, now that it is true; the settler first, who has most to do."""
+        if batch.fills or batch.releases:
+            realtime.run_soon("trading.tasks.settle")
         for instrument_id in batch.books:
             self._publish_book(instrument_id)
         for (sequence, at, fill), (_, uid) in zip(batch.fills, trades, strict=True):
@@ -254,9 +257,19 @@ class Engine:
                 }
             )
         self._publish_states(batch.instruments)
-        _send_executions([state.id for state in batch.owned])
-        if batch.fills or batch.releases:
-            realtime.run_soon("trading.tasks.settle")
+        self._send_executions([state.id for state in batch.owned])
+
+    def _send_executions(self, order_ids: Sequence[int]) -> None:
+        """Send customers their orders as they are now, numbered without gaps."""
+        if not order_ids:
+            return
+        which = "WHERE id = ANY (%s) AND execution > 0 ORDER BY customer_id, execution"
+        events = []
+        for order in read(Order, which, [list(order_ids)]):
+            order.instrument = self.instruments[order.instrument_id]
+            told = queries.describe_order(order)
+            events.append((order.customer_id or 0, "executions", told))
+        realtime.send_private(events)
 
     def _publish_states(self, instrument_ids: Iterable[int]) -> None:
         """Publish the states of markets that differ from what was published last."""
@@ -293,18 +306,6 @@ def _try_lock(shard_id: int) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, shard_id])
         (locked,) = cursor.fetchone() or (False,)
     return bool(locked)
-
-
-def _send_executions(order_ids: Sequence[int]) -> None:
-    """Send customers their orders as they are now, numbered without gaps."""
-    if order_ids:
-        orders = Order.objects.filter(pk__in=order_ids, execution__gt=0)
-        realtime.send_private(
-            [
-                (order.customer_id or 0, "executions", queries.describe_order(order))
-                for order in orders.select_related("instrument").order_by("customer", "execution")
-            ]
-        )
 
 
 def _scale(instrument: Instrument, multiplier_e18: int) -> rules.Scale:

@@ -50,13 +50,15 @@ def settle_due(*, now: datetime) -> int:
 
 
 def _drain(due: Due, settle: Settle, now: datetime) -> int:
-    """Take what is due batch by batch until nothing is, or somebody else does it."""
-    done = 0
-    while ids := list(due()):
+    """Take what is due batch by batch until nothing is, or somebody else does it.
+
+    What became due since the last look has asked for one of its own.
+    """
+    done, more = 0, True
+    while more and (ids := list(due())):
         settled = _halving(ids, settle, now)
-        if settled is None:
-            break
-        done += settled
+        done += settled or 0
+        more = settled is not None and len(ids) == BATCH
     return done
 
 
