@@ -60,7 +60,8 @@ def run_soon(task: str, *, after_s: float = 0) -> None:
     """Ask a worker to run a task, once the transaction is committed.
 
     The rows say what is due and beat looks as well, so a lost message only costs time. While one
-    message waits, others add nothing: whoever takes it looks at the rows after that.
+    message waits, others add nothing: whoever takes it looks at the rows after that. What is asked
+    for while the task runs is asked for when it has ended, so that no two workers do one's work.
 
     :param task: its full name, as nobody may import a task
     :param after_s: let more become due meanwhile, where one look at much costs less than many
@@ -68,20 +69,55 @@ def run_soon(task: str, *, after_s: float = 0) -> None:
     transaction.on_commit(lambda: _run_soon(task, after_s), robust=True)
 
 
+ASK = """
+local state = redis.call('GET', KEYS[1])
+if state == 'running' then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+if state then return 0 end
+redis.call('SET', KEYS[1], 'asked', 'EX', ARGV[2])
+return 1
+"""
+END = """
+local state = redis.call('GET', KEYS[1])
+if state == 'running' then redis.call('DEL', KEYS[1]) end
+if not state or state == 'running' or state == 'asked' then return false end
+redis.call('SET', KEYS[1], 'asked', 'EX', ARGV[1])
+return state
+"""
+
+
 def _run_soon(task: str, after_s: float) -> None:
     try:
-        if connection().set(f"soon:{task}", b"1", nx=True, ex=SOON_S):
-            current_app.send_task(task, countdown=after_s, retry=False, ignore_result=True)
+        if _script(ASK)(keys=[f"soon:{task}"], args=[after_s, SOON_S]):
+            _send(task, after_s)
     except (redis.RedisError, OperationalError):
         logger.warning("%s not sent: Redis is away, beat will run it", task)
 
 
+def _send(task: str, after_s: float) -> None:
+    current_app.send_task(task, countdown=after_s, retry=False, ignore_result=True)
+
+
 def begun(task: str) -> None:
-    """Say that a task begins to look at its rows: what becomes due from now on asks anew."""
+    """Say that a task begins to look at its rows."""
     try:
-        connection().delete(f"soon:{task}")
+        connection().set(f"soon:{task}", b"running", ex=SOON_S)
     except redis.RedisError:
-        logger.warning("%s may be asked for late: Redis is away", task)
+        logger.warning("%s may be asked for twice: Redis is away", task)
+
+
+def ended(task: str) -> None:
+    """Say that a task is over, and ask for it again where something became due meanwhile."""
+    try:
+        after_s = _script(END)(keys=[f"soon:{task}"], args=[SOON_S])
+        if after_s is not None:
+            _send(task, float(after_s))
+    except (redis.RedisError, OperationalError):
+        logger.warning("%s not sent again: Redis is away, beat will run it", task)
+
+
+@cache
+def _script(text: str) -> Any:
+    return connection().register_script(text)
 
 
 def publish_market(message: dict[str, Any], *, keep_as: str | None = None) -> None:
@@ -120,7 +156,7 @@ def send_private(events: list[tuple[int, str, dict[str, Any]]]) -> None:
         text = json.dumps(data, separators=(",", ":"))
         arguments += [group, channel, text, data.get("sequence") or ""]
     try:
-        _number_and_publish()(keys=keys, args=arguments)
+        _script(NUMBER_AND_PUBLISH)(keys=keys, args=arguments)
     except redis.RedisError:
         logger.warning("%s private events lost: Redis is away", len(events))
 
@@ -136,11 +172,6 @@ for i, key in ipairs(KEYS) do
         {type = 'private.event', channel = channel, data = data, number = number}))
 end
 """
-
-
-@cache
-def _number_and_publish() -> Any:
-    return connection().register_script(NUMBER_AND_PUBLISH)
 
 
 def _number_key(user_id: int, channel: str) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Task, shared_task
-from celery.signals import task_prerun
+from celery.signals import task_postrun, task_prerun
 
 from common import clock, realtime
 from common.models import FirstAnswer
@@ -14,8 +14,14 @@ KEPT = timedelta(hours=24)
 
 @task_prerun.connect
 def say_begun(task: "Task[Any, Any]", **_facts: Any) -> None:
-    """Let the next request for a task through as soon as this one begins to look."""
+    """Let what becomes due from now on be asked for again."""
     realtime.begun(task.name)
+
+
+@task_postrun.connect
+def say_ended(task: "Task[Any, Any]", **_facts: Any) -> None:
+    """Let the next run come, done or failed."""
+    realtime.ended(task.name)
 
 
 @shared_task

@@ -24,11 +24,36 @@ class TestRunSoon:
                 realtime.run_soon(TASK)
         assert sent == [TASK]
 
-    def test_asks_again_as_soon_as_the_task_has_begun(
+    def test_asks_again_once_when_the_task_has_ended(
+        self, sent: list[str], django_capture_on_commit_callbacks: object
+    ) -> None:
+        tasks.say_begun(tasks.beat_worker)
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            for _ in range(2):
+                realtime.run_soon(TASK)
+        assert sent == []
+        tasks.say_ended(tasks.beat_worker)
+        assert sent == [TASK]
+
+        tasks.say_begun(tasks.beat_worker)
+        tasks.say_ended(tasks.beat_worker)
+        assert sent == [TASK]
+
+    def test_asks_at_once_where_nobody_runs_it(
         self, sent: list[str], django_capture_on_commit_callbacks: object
     ) -> None:
         for _ in range(2):
             with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
                 realtime.run_soon(TASK)
             tasks.say_begun(tasks.beat_worker)
+            tasks.say_ended(tasks.beat_worker)
         assert sent == [TASK, TASK]
+
+    def test_a_request_in_flight_outlives_the_end_of_a_run(
+        self, sent: list[str], django_capture_on_commit_callbacks: object
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            realtime.run_soon(TASK)
+            tasks.say_ended(tasks.beat_worker)  # of a run that took longer than requests live
+            realtime.run_soon(TASK)
+        assert sent == [TASK]
