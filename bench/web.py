@@ -13,6 +13,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,8 @@ RATE = 50
 PACED = 500
 CONNECTIONS = 16
 SECONDS = 10
-LOOK_S = 0.005
+REST_S = 3  # the settler's backlog
+LOOK_S = 0.01
 PATIENCE_S = 240
 NOTHING = "/bench/nothing"
 ORDERS = "/api/v1/orders"
@@ -72,10 +74,7 @@ def both(address: str, tokens: list[str]) -> list[dict[str, Any]]:
     p50_ms = statistics.median(answer.took for answer in empty) * 1000
     times = settled_ms(address, [order(n, tokens) for n in range(PACED)])
     asked = [
-        asyncio.run(
-            flood(address, partial(make, tokens=tokens), connections=CONNECTIONS, seconds=SECONDS)
-        )
-        for make in (nothing, order)
+        asyncio.run(ask_often(address, make, tokens, seconds=SECONDS)) for make in (nothing, order)
     ]
     nothings, orders = (
         sum(answer.status in {200, 201} for answer in answers) / SECONDS for answers in asked
@@ -95,6 +94,16 @@ def both(address: str, tokens: list[str]) -> list[dict[str, Any]]:
         "it / empty": round(orders / nothings, 2),
     }
     return [latency, throughput]
+
+
+async def ask_often(
+    address: str, make: Callable[..., Post], tokens: list[str], *, seconds: float
+) -> list[Answer]:
+    """Ask for as many as it takes in, and let what came of them settle."""
+    made = partial(make, tokens=tokens)
+    answers = await flood(address, made, connections=CONNECTIONS, seconds=seconds)
+    await asyncio.sleep(REST_S)
+    return answers
 
 
 def nothing(number: int, tokens: list[str]) -> Post:
