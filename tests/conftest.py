@@ -27,7 +27,7 @@ from django.test import TransactionTestCase  # noqa: E402
 from hypothesis import settings as hypothesis_settings  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
-from common import realtime  # noqa: E402
+from common import clock, realtime  # noqa: E402
 from krakapp import embedded  # noqa: E402
 from tests.database import Bed  # noqa: E402
 
@@ -118,3 +118,11 @@ def _closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
         reach(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def friday(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock on a Friday on which every market is open."""
+    from tests import world  # noqa: PLC0415 - of models, which need Django set up
+
+    monkeypatch.setattr(clock, "now", lambda: world.NOW)

@@ -15,7 +15,7 @@ def alice(client):
 
 
 @pytest.fixture
-def holding(alice):
+def holding(alice, friday):
     world.fund(alice, "10000")
     desk.trade(alice, "buy", "2", price="100")
     desk.book()
