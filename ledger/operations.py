@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from common import clock, database, realtime
 from common.errors import DomainError
@@ -127,15 +127,14 @@ def open_accounts(*, keys: Sequence[AccountKey]) -> list[int]:
     if missing:
         # In one order, or two who open the same accounts would wait for each other.
         missing.sort(key=lambda key: (key.owner_id or 0, key.asset_id, key.role))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO ledger_account (owner_id, asset_id, role)
-                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
-                ON CONFLICT DO NOTHING
-                """,
-                _columns((key.owner_id, key.asset_id, key.role) for key in missing),
-            )
+        database.prepared(
+            """
+            INSERT INTO ledger_account (owner_id, asset_id, role)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
+            ON CONFLICT DO NOTHING
+            """,
+            _columns((key.owner_id, key.asset_id, key.role) for key in missing),
+        )
         found |= _find_accounts(missing)
     return [found[key] for key in keys]
 
@@ -146,13 +145,12 @@ def lock_accounts(*, account_ids: Iterable[int]) -> dict[int, queries.Balance]:
     :raises Account.DoesNotExist: for an id that is no account's
     """
     ids = sorted(set(account_ids))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, owner_id, asset_id, posted, held, overdraft"
-            " FROM ledger_lock_accounts(%s::bigint[])",
-            [ids],
-        )
-        found = {row[0]: queries.Balance(*row) for row in cursor.fetchall()}
+    rows = database.prepared(
+        "SELECT id, owner_id, asset_id, posted, held, overdraft"
+        " FROM ledger_lock_accounts(%s::bigint[])",
+        [ids],
+    )
+    found = {row[0]: queries.Balance(*row) for row in rows}
     if len(found) < len(ids):
         raise Account.DoesNotExist(f"no account {sorted(set(ids) - set(found))}")
     return found
@@ -253,18 +251,17 @@ def open_holds(*, wanted: Sequence[tuple[int, str]]) -> list[int]:
 
     :returns: hold ids in the order given
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO ledger_hold (account_id, purpose)
-            SELECT account_id, purpose
-            FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS r(account_id, purpose, place)
-            ORDER BY place
-            RETURNING id
-            """,
-            _columns(wanted),
-        )
-        return sorted(row[0] for row in cursor.fetchall())  # identities grow in ORDER BY order
+    rows = database.prepared(
+        """
+        INSERT INTO ledger_hold (account_id, purpose)
+        SELECT account_id, purpose
+        FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS r(account_id, purpose, place)
+        ORDER BY place
+        RETURNING id
+        """,
+        _columns(wanted),
+    )
+    return sorted(row[0] for row in rows)  # identities grow in ORDER BY order
 
 
 @_posting
@@ -341,17 +338,16 @@ def _change_holds(changes: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT a.owner_id, a.asset_id, a.role, a.id
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS k(owner_id, asset_id, role)
-            JOIN ledger_account a ON a.owner_id IS NOT DISTINCT FROM k.owner_id
-                AND a.asset_id = k.asset_id AND a.role = k.role
-            """,
-            _columns((key.owner_id, key.asset_id, key.role) for key in keys),
-        )
-        return {AccountKey(*row[:3]): row[3] for row in cursor.fetchall()}
+    rows = database.prepared(
+        """
+        SELECT a.owner_id, a.asset_id, a.role, a.id
+        FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS k(owner_id, asset_id, role)
+        JOIN ledger_account a ON a.owner_id IS NOT DISTINCT FROM k.owner_id
+            AND a.asset_id = k.asset_id AND a.role = k.role
+        """,
+        _columns((key.owner_id, key.asset_id, key.role) for key in keys),
+    )
+    return {AccountKey(*row[:3]): row[3] for row in rows}
 
 
 def _lock_own_accounts(owner: AbstractBaseUser, codes: Sequence[str]) -> dict[str, queries.Balance]:
@@ -370,9 +366,8 @@ def _lock_own_accounts(owner: AbstractBaseUser, codes: Sequence[str]) -> dict[st
 
 def _hold_accounts(hold_ids: Iterable[int]) -> dict[int, int]:
     ids = set(hold_ids)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, account_id FROM ledger_hold WHERE id = ANY (%s)", [list(ids)])
-        found = dict(cursor.fetchall())
+    query = "SELECT id, account_id FROM ledger_hold WHERE id = ANY (%s::bigint[])"
+    found: dict[int, int] = dict(database.prepared(query, [list(ids)]))
     if len(found) < len(ids):
         raise Hold.DoesNotExist(f"no hold {sorted(ids - set(found))}")
     return found
@@ -386,22 +381,21 @@ def _insert_journals(
     entries: Sequence[Entry], occurred_at: datetime, actor: AbstractBaseUser | None
 ) -> dict[str, int]:
     """Insert the journals whose key is new, and give their ids."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO ledger_journal (uid, key, kind, reverses_id, actor_id, occurred_at)
-            SELECT uuidv7(), key, kind, reverses_id, %s, %s
-            FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS e(key, kind, reverses_id)
-            ON CONFLICT (key) DO NOTHING
-            RETURNING key, id
-            """,
-            [
-                actor.pk if actor else None,
-                occurred_at,
-                *_columns((entry.key, entry.kind, entry.reverses) for entry in entries),
-            ],
-        )
-        return dict(cursor.fetchall())
+    rows = database.prepared(
+        """
+        INSERT INTO ledger_journal (uid, key, kind, reverses_id, actor_id, occurred_at)
+        SELECT uuidv7(), key, kind, reverses_id, %s::bigint, %s::timestamptz
+        FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS e(key, kind, reverses_id)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING key, id
+        """,
+        [
+            actor.pk if actor else None,
+            occurred_at,
+            *_columns((entry.key, entry.kind, entry.reverses) for entry in entries),
+        ],
+    )
+    return dict(rows)
 
 
 def _insert_captures(
@@ -413,31 +407,29 @@ def _insert_captures(
         for capture in entry.captures
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO ledger_holdentry (hold_id, account_id, delta, journal_id)
-                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                """,
-                _columns(rows),
-            )
+        database.prepared(
+            """
+            INSERT INTO ledger_holdentry (hold_id, account_id, delta, journal_id)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+            """,
+            _columns(rows),
+        )
 
 
 def _insert_hold_entries(rows: Sequence[tuple[int, int, int]]) -> list[int]:
     """Insert (hold, account, delta) rows without a journal; give ids in order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO ledger_holdentry (hold_id, account_id, delta)
-            SELECT hold_id, account_id, delta
-            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
-                WITH ORDINALITY AS e(hold_id, account_id, delta, place)
-            ORDER BY place
-            RETURNING id
-            """,
-            _columns(rows),
-        )
-        return sorted(row[0] for row in cursor.fetchall())
+    inserted = database.prepared(
+        """
+        INSERT INTO ledger_holdentry (hold_id, account_id, delta)
+        SELECT hold_id, account_id, delta
+        FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+            WITH ORDINALITY AS e(hold_id, account_id, delta, place)
+        ORDER BY place
+        RETURNING id
+        """,
+        _columns(rows),
+    )
+    return sorted(row[0] for row in inserted)
 
 
 def _insert_transfers(
@@ -450,15 +442,14 @@ def _insert_transfers(
         for leg in entry.legs
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)
-                SELECT * FROM unnest(
-                    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                """,
-                _columns(rows),
-            )
+        database.prepared(
+            """
+            INSERT INTO ledger_transfer (journal_id, asset_id, debit_id, credit_id, amount)
+            SELECT * FROM unnest(
+                %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+            """,
+            _columns(rows),
+        )
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from redis import RedisError
 
-from common import realtime
+from common import database, realtime
 from instruments.models import Instrument
 from market import queries
 from market.models import TapeTrade
@@ -40,12 +40,13 @@ CANDLES = """
            greatest(b.high, first.price, last.price), least(b.low, first.price, last.price),
            last.price, b.volume, b.turnover, b.trades, false
     FROM (
-        SELECT t.instrument_id, i.name, i.length, date_bin(i.length, t.at, %(origin)s) AS time,
+        SELECT t.instrument_id, i.name, i.length,
+               date_bin(i.length, t.at, %(origin)s::timestamptz) AS time,
                max(t.price) AS high, min(t.price) AS low, sum(t.quantity) AS volume,
                sum(t.price * t.quantity) AS turnover, count(*) AS trades
         FROM market_tapetrade t
         CROSS JOIN unnest(%(names)s::text[], %(lengths)s::interval[]) AS i (name, length)
-        WHERE t.id = ANY (%(ids)s)
+        WHERE t.id = ANY (%(ids)s::bigint[])
         GROUP BY 1, 2, 3, 4
     ) AS b
     CROSS JOIN LATERAL (
@@ -76,12 +77,9 @@ def record_trades(*, trades: Sequence[TapeTrade]) -> int:
     :param trades: unsaved rows, any order; `quantity` in shares, `side` the taker's
     :return: how many were new
     """
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, _columns(trades))
-        ids = [row[0] for row in cursor.fetchall()]
-        if ids:
-            cursor.execute(CANDLES, {"ids": ids, **INTERVALS})
+    ids = [row[0] for row in database.prepared(INSERT, _columns(trades))]
     if ids:
+        database.prepared(CANDLES, {"ids": ids, **INTERVALS})
         latest = {trade.instrument_id: trade for trade in sorted(trades, key=lambda t: t.at)}
         transaction.on_commit(lambda: _remember_last(list(latest.values())), robust=True)
     return len(ids)

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db import connection
 
+from common import database
 from common.money import EXACT
 from instruments.models import Instrument
 from instruments.operations import set_multipliers
@@ -65,32 +65,31 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
 
 def reject_unread(order_id: int, sequence: int, at: int) -> None:
     """Reject an order that the engine was not shown, free its budget, number the execution."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO trading_participant AS p (customer_id, executions)
-            SELECT customer_id, 1 FROM trading_order
-            WHERE id = %s AND status = 'pending' AND customer_id IS NOT NULL
-            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + 1
-            """,
-            [order_id],
+    database.prepared(
+        """
+        INSERT INTO trading_participant AS p (customer_id, executions)
+        SELECT customer_id, 1 FROM trading_order
+        WHERE id = %s AND status = 'pending' AND customer_id IS NOT NULL
+        ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + 1
+        """,
+        [order_id],
+    )
+    database.prepared(
+        """
+        WITH rejected AS (
+            UPDATE trading_order o
+            SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0,
+                execution = coalesce((SELECT executions FROM trading_participant p
+                                      WHERE p.customer_id = o.customer_id), 0)
+            FROM (SELECT id, budget FROM trading_order WHERE id = %s) AS before
+            WHERE o.id = before.id AND o.status = 'pending'
+            RETURNING o.id, before.budget
         )
-        cursor.execute(
-            """
-            WITH rejected AS (
-                UPDATE trading_order o
-                SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0,
-                    execution = coalesce((SELECT executions FROM trading_participant p
-                                          WHERE p.customer_id = o.customer_id), 0)
-                FROM (SELECT id, budget FROM trading_order WHERE id = %s) AS before
-                WHERE o.id = before.id AND o.status = 'pending'
-                RETURNING o.id, before.budget
-            )
-            INSERT INTO trading_release (sequence, order_id, amount)
-            SELECT %s, id, budget FROM rejected WHERE budget > 0
-            """,
-            [moment(at), order_id, sequence],
-        )
+        INSERT INTO trading_release (sequence, order_id, amount)
+        SELECT %s, id, budget FROM rejected WHERE budget > 0
+        """,
+        [moment(at), order_id, sequence],
+    )
 
 
 def increases_of(kind: str, payload: str, sequence: int) -> list[tuple[int, int, int]]:
@@ -104,17 +103,16 @@ def increases_of(kind: str, payload: str, sequence: int) -> list[tuple[int, int,
 
 
 def _write_commands(rows: Sequence[tuple[int, int, int, str, str]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE trading_command c
-            SET sequence = u.sequence, engine_time_us = u.at, result = u.result, reason = u.reason
-            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
-                AS u(id, sequence, at, result, reason)
-            WHERE c.id = u.id
-            """,
-            _columns(rows),
-        )
+    database.prepared(
+        """
+        UPDATE trading_command c
+        SET sequence = u.sequence, engine_time_us = u.at, result = u.result, reason = u.reason
+        FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+            AS u(id, sequence, at, result, reason)
+        WHERE c.id = u.id
+        """,
+        _columns(rows),
+    )
 
 
 def _write_trades(
@@ -139,37 +137,35 @@ def _write_trades(
         )
         for sequence, at, fill in fills
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO trading_trade (uid, venue, held_back, sequence, executed_at,
-                instrument_id, buy_order_id, sell_order_id, maker_side, price, quantity,
-                multiplier, cost, buy_fee, sell_fee)
-            SELECT uuidv7(), 'book', '', f.sequence, f.executed_at, f.instrument_id, f.buy, f.sell,
-                f.maker_side, f.price, f.quantity, f.multiplier, f.cost, f.buy_fee, f.sell_fee
-            FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-                %s::text[], %s::numeric[], %s::bigint[], %s::numeric[], %s::bigint[],
-                %s::bigint[], %s::bigint[]) WITH ORDINALITY
-                AS f(sequence, executed_at, instrument_id, buy, sell, maker_side, price, quantity,
-                     multiplier, cost, buy_fee, sell_fee, place)
-            ORDER BY place
-            RETURNING id, uid::text
-            """,
-            _columns(rows),
-        )
-        return sorted(cursor.fetchall())
+    inserted = database.prepared(
+        """
+        INSERT INTO trading_trade (uid, venue, held_back, sequence, executed_at,
+            instrument_id, buy_order_id, sell_order_id, maker_side, price, quantity,
+            multiplier, cost, buy_fee, sell_fee)
+        SELECT uuidv7(), 'book', '', f.sequence, f.executed_at, f.instrument_id, f.buy, f.sell,
+            f.maker_side, f.price, f.quantity, f.multiplier, f.cost, f.buy_fee, f.sell_fee
+        FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+            %s::text[], %s::numeric[], %s::bigint[], %s::numeric[], %s::bigint[],
+            %s::bigint[], %s::bigint[]) WITH ORDINALITY
+            AS f(sequence, executed_at, instrument_id, buy, sell, maker_side, price, quantity,
+                 multiplier, cost, buy_fee, sell_fee, place)
+        ORDER BY place
+        RETURNING id, uid::text
+        """,
+        _columns(rows),
+    )
+    return sorted((id_, uid) for id_, uid in inserted)
 
 
 def _write_releases(rows: Sequence[tuple[int, int, int]]) -> None:
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO trading_release (sequence, order_id, amount)
-                SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
-                """,
-                _columns(rows),
-            )
+        database.prepared(
+            """
+            INSERT INTO trading_release (sequence, order_id, amount)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+            """,
+            _columns(rows),
+        )
 
 
 def _number_executions(batch: Batch) -> dict[int, int]:
@@ -181,17 +177,16 @@ def _number_executions(batch: Batch) -> dict[int, int]:
     counts = Counter(state.owner for state in owned)
     if not counts:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO trading_participant AS p (customer_id, executions)
-            SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ORDER BY 1
-            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
-            RETURNING customer_id, executions
-            """,
-            _columns(counts.items()),
-        )
-        last = dict(cursor.fetchall())
+    counted = database.prepared(
+        """
+        INSERT INTO trading_participant AS p (customer_id, executions)
+        SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ORDER BY 1
+        ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
+        RETURNING customer_id, executions
+        """,
+        _columns(counts.items()),
+    )
+    last: dict[int, int] = dict(counted)
     numbers = {}
     for state in reversed(owned):
         numbers[state.id] = last[state.owner]
@@ -220,26 +215,25 @@ def _write_orders(
         for state in states
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE trading_order o
-                SET execution = u.execution, status = u.status, reason = u.reason,
-                    filled = u.filled, cost = u.cost, fee = u.fee, budget = u.budget,
-                    quantity = coalesce(u.quantity, o.quantity),
-                    limit_price = coalesce(u.limit_price, o.limit_price),
-                    worst_price = coalesce(u.worst_price, o.worst_price),
-                    trigger_price = coalesce(u.trigger_price, o.trigger_price),
-                    closed_at = u.closed_at, engine_state = u.state::jsonb
-                FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
-                    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
-                    %s::numeric[], %s::numeric[], %s::timestamptz[], %s::text[])
-                    AS u(id, execution, status, reason, filled, cost, fee, budget, quantity,
-                         limit_price, worst_price, trigger_price, closed_at, state)
-                WHERE o.id = u.id
-                """,
-                _columns(rows),
-            )
+        database.prepared(
+            """
+            UPDATE trading_order o
+            SET execution = u.execution, status = u.status, reason = u.reason,
+                filled = u.filled, cost = u.cost, fee = u.fee, budget = u.budget,
+                quantity = coalesce(u.quantity, o.quantity),
+                limit_price = coalesce(u.limit_price, o.limit_price),
+                worst_price = coalesce(u.worst_price, o.worst_price),
+                trigger_price = coalesce(u.trigger_price, o.trigger_price),
+                closed_at = u.closed_at, engine_state = u.state::jsonb
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
+                %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
+                %s::numeric[], %s::numeric[], %s::timestamptz[], %s::text[])
+                AS u(id, execution, status, reason, filled, cost, fee, budget, quantity,
+                     limit_price, worst_price, trigger_price, closed_at, state)
+            WHERE o.id = u.id
+            """,
+            _columns(rows),
+        )
 
 
 def _prices(
@@ -271,21 +265,20 @@ def _write_books(batch: Batch, instruments: dict[int, Instrument]) -> None:
         for id_ in sorted(batch.instruments.keys() | last.keys())
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE trading_book b
-                SET engine_state = coalesce(u.engine_state::jsonb, b.engine_state),
-                    state = coalesce(u.state, b.state),
-                    last_price = coalesce(u.last_price, b.last_price),
-                    last_trade_at = coalesce(u.last_trade_at, b.last_trade_at)
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[],
-                    %s::timestamptz[])
-                    AS u(id, engine_state, state, last_price, last_trade_at)
-                WHERE b.instrument_id = u.id
-                """,
-                _columns(rows),
-            )
+        database.prepared(
+            """
+            UPDATE trading_book b
+            SET engine_state = coalesce(u.engine_state::jsonb, b.engine_state),
+                state = coalesce(u.state, b.state),
+                last_price = coalesce(u.last_price, b.last_price),
+                last_trade_at = coalesce(u.last_trade_at, b.last_trade_at)
+            FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[],
+                %s::timestamptz[])
+                AS u(id, engine_state, state, last_price, last_trade_at)
+            WHERE b.instrument_id = u.id
+            """,
+            _columns(rows),
+        )
 
 
 def _write_multipliers(batch: Batch, instruments: dict[int, Instrument]) -> None:
@@ -304,17 +297,16 @@ def multiplier_of(state: engine.InstrumentState) -> Decimal:
 def _write_deadlines(deadlines: dict[int, int | None]) -> None:
     """Keep when each dead-man switch cancels a customer's orders, or that it no longer does."""
     if deadlines:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO trading_participant (customer_id, executions, cancel_all_at_us)
-                SELECT customer_id, 0, deadline
-                FROM unnest(%s::bigint[], %s::bigint[]) AS d(customer_id, deadline)
-                ORDER BY customer_id
-                ON CONFLICT (customer_id) DO UPDATE SET cancel_all_at_us = excluded.cancel_all_at_us
-                """,
-                _columns(deadlines.items()),
-            )
+        database.prepared(
+            """
+            INSERT INTO trading_participant (customer_id, executions, cancel_all_at_us)
+            SELECT customer_id, 0, deadline
+            FROM unnest(%s::bigint[], %s::bigint[]) AS d(customer_id, deadline)
+            ORDER BY customer_id
+            ON CONFLICT (customer_id) DO UPDATE SET cancel_all_at_us = excluded.cancel_all_at_us
+            """,
+            _columns(deadlines.items()),
+        )
 
 
 def moment(microseconds: int) -> datetime:

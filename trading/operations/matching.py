@@ -19,7 +19,7 @@ from django.db import connection, transaction
 import market.operations
 import market.queries
 from common import realtime
-from common.database import read
+from common.database import prepared, read
 from common.errors import DomainError
 from instruments.models import Instrument
 from trading import engine, queries, rules
@@ -191,19 +191,17 @@ class Engine:
         if now >= self._next_full_scan:
             self._low_water, self._next_full_scan = 0, now + FULL_SCAN_S
             self._seen.clear()
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT id, kind, payload::text, order_id FROM trading_command
-                WHERE shard_id = %s AND sequence IS NULL AND id > %s
-                ORDER BY id LIMIT %s
-                """,
-                [self.shard_id, self._low_water, limit],
-            )
-            rows: list[tuple[int, str, str, int | None]] = cursor.fetchall()
+        rows = prepared(
+            """
+            SELECT id, kind, payload::text, order_id FROM trading_command
+            WHERE shard_id = %s AND sequence IS NULL AND id > %s
+            ORDER BY id LIMIT %s
+            """,
+            [self.shard_id, self._low_water, limit],
+        )
         if rows:
             self._seen.append((now, rows[-1][0]))
-        return rows
+        return [(id_, kind, payload, order) for id_, kind, payload, order in rows]
 
     def _now_us(self) -> int:
         """Give the engine's time: the database's at the start, and steady since.
@@ -225,14 +223,13 @@ class Engine:
 
     def _move_on(self, before: int) -> None:
         shard = self.core.shard
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s"
-                " WHERE id = %s AND epoch = %s AND sequence = %s",
-                [self.sequence, shard.priority, shard.at, self.shard_id, self.epoch, before],
-            )
-            if cursor.rowcount != 1:
-                raise Fenced
+        moved = prepared(
+            "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s"
+            " WHERE id = %s AND epoch = %s AND sequence = %s RETURNING id",
+            [self.sequence, shard.priority, shard.at, self.shard_id, self.epoch, before],
+        )
+        if not moved:
+            raise Fenced
 
     def _announce(self, batch: log.Batch, trades: Sequence[tuple[int, str]]) -> None:
         """Tell the world, now that it is true; the settler first, who has most to do."""

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, InternalError, OperationalError, transaction
 
+from common import database
 from common.errors import DomainError
 from ledger import operations as ledger
 from ledger import queries as books
@@ -92,9 +93,7 @@ def _halving(ids: list[int], settle: Settle, now: datetime) -> int | None:
 
 def _alone() -> bool:
     """Become the only settler until this transaction ends, if nobody else is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        (alone,) = cursor.fetchone() or (False,)
+    [(alone,)] = database.prepared("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
     return bool(alone)
 
 
@@ -121,12 +120,11 @@ def _give_back(release_ids: list[int], _now: datetime) -> int | None:
     releases = Release.objects.filter(pk__in=release_ids, consumed_by=None).order_by("id")
     due = [row for row in releases.values_list("id", "order__hold_id", "amount") if row[1]]
     entries = ledger.release(releases=[(hold, amount) for _, hold, amount in due])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE trading_release r SET consumed_by_id = u.entry"
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS u(id, entry) WHERE r.id = u.id",
-            [[row[0] for row in due], entries],
-        )
+    database.prepared(
+        "UPDATE trading_release r SET consumed_by_id = u.entry"
+        " FROM unnest(%s::bigint[], %s::bigint[]) AS u(id, entry) WHERE r.id = u.id",
+        [[row[0] for row in due], entries],
+    )
     return len(due)
 
 
@@ -135,8 +133,8 @@ def mark_settled(trades: Sequence[Trade], *, now: datetime) -> None:
     if not trades:
         return
     ids = [trade.pk for trade in trades]
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE trading_trade SET settled_at = %s WHERE id = ANY (%s)", [now, ids])
+    query = "UPDATE trading_trade SET settled_at = %s WHERE id = ANY (%s::bigint[])"
+    database.prepared(query, [now, ids])
     on_book = [trade for trade in trades if trade.venue == Order.Venue.BOOK]
     if on_book:
         market.record_trades(trades=[_tape_trade(trade) for trade in on_book])
