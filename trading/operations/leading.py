@@ -77,8 +77,8 @@ class Leader:
         try:
             return Engine(self.shard_name, silence_s=self._silence_s)
         except NotLeader:
-            shard = Shard.objects.get(name=self.shard_name)
-            if self._epoch is not None and shard.epoch > self._epoch:
+            led = self._epoch
+            if led is not None and Shard.objects.get(name=self.shard_name).epoch > led:
                 raise Fenced from None
             raise
 
