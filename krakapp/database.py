@@ -13,12 +13,14 @@ from psycopg import sql
 APP_ROLE = "krakapp_app"
 
 # Times in ms. A transaction that takes longer is a bug, and would hold back vacuum and the engine.
-# What `common.database` prepares is planned once: its statements find a few rows by an index.
+# What `common.database` prepares is planned once: its statements find a few rows by an index. To
+# start parallel workers takes longer than any page's query should.
 SESSION = {
     "transaction_timeout": 10_000,
     "idle_in_transaction_session_timeout": 10_000,
     "lock_timeout": 5_000,
     "plan_cache_mode": "force_generic_plan",
+    "max_parallel_workers_per_gather": 0,
 }
 
 _LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public"

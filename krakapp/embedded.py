@@ -27,7 +27,7 @@ STOP_S = 30
 POSTGRES_SETTINGS = {
     "listen_addresses": "",
     "max_connections": "60",
-    "shared_buffers": "64MB",
+    "shared_buffers": "128MB",
     "max_wal_size": "128MB",
     "min_wal_size": "32MB",
     "random_page_cost": "1.1",  # no disk turns: else a few rows of many are read by reading all

@@ -31,6 +31,7 @@ class TestTheDatabaseOfTheTests:
             "idle_in_transaction_session_timeout=10000",
             "lock_timeout=5000",
             "plan_cache_mode=force_generic_plan",
+            "max_parallel_workers_per_gather=0",
         }
 
     def test_lets_the_app_own_nothing(self):
