@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -22,7 +23,7 @@ from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, Radi
 from django.template.context import Context
 from django.template.loader import get_template
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -232,6 +233,7 @@ def ago(moment: dt.datetime | None, *, brief: bool = False) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str, label: str = "") -> SafeString:
     """Draw an icon of the sprite; without a label it is decoration beside words."""
     return format_html(
@@ -253,6 +255,7 @@ def status(state: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def avatar(symbol: str) -> SafeString:
     """Draw an instrument's sign: its ticker on one of eight quiet tones, always the same."""
     ticker = symbol.removesuffix("x")[:5]
@@ -363,10 +366,16 @@ def field(
 
 
 @register.simple_tag
-def maybe_url(name: str, *args: Any, **kwargs: Any) -> str:
+def maybe_url(name: str, *args: Any) -> str:
     """Reverse a URL by name, or give "" where this installation has no such page."""
+    return _address(get_script_prefix(), name, args)
+
+
+@lru_cache(maxsize=4096)
+def _address(_prefix: str, name: str, args: tuple[Any, ...]) -> str:
+    """Reverse a URL once: a list asks for hundreds, and for the same ones each time."""
     try:
-        return reverse(name, args=args, kwargs=kwargs)
+        return reverse(name, args=args)
     except NoReverseMatch:
         return ""
 

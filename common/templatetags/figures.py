@@ -6,7 +6,6 @@ units; None is unknown.
 
 from decimal import Decimal, InvalidOperation
 
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from common.money import Amount
@@ -44,13 +43,9 @@ def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> S
     shown = abs(number).quantize(crumb, rounding)
     small = "<" if number and not shown else ""
     whole, _, cents = f"{shown or (crumb if small else shown):,f}".partition(".")
-    return format_html(
-        '<span class="money-sign">{}{}</span><span class="money-currency">$</span>{}'
-        '<span class="money-cents">.{}</span>',
-        small,
-        sign_of(number, signed=signed),
-        whole,
-        cents,
+    return SafeString(  # digits and signs: there is nothing to escape
+        f'<span class="money-sign">{small and "&lt;"}{sign_of(number, signed=signed)}</span>'
+        f'<span class="money-currency">$</span>{whole}<span class="money-cents">.{cents}</span>'
     )
 
 
