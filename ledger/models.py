@@ -124,10 +124,18 @@ class Transfer(models.Model):
         Asset, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     debit = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="debits", db_constraint=False
+        Account,
+        on_delete=models.PROTECT,
+        related_name="debits",
+        db_constraint=False,
+        db_index=False,
     )
     credit = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="credits", db_constraint=False
+        Account,
+        on_delete=models.PROTECT,
+        related_name="credits",
+        db_constraint=False,
+        db_index=False,
     )
     amount = models.BigIntegerField()
 
@@ -135,6 +143,10 @@ class Transfer(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_two_accounts"),
+        ]
+        indexes = [  # with the journal: what an account took part in is listed from them alone
+            models.Index(fields=["debit", "journal"], name="transfer_debits"),
+            models.Index(fields=["credit", "journal"], name="transfer_credits"),
         ]
 
     def __str__(self) -> str:

@@ -507,8 +507,12 @@ class Trade(models.Model):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="trades")
     venue = models.CharField(max_length=5, choices=Order.Venue, default=Order.Venue.BOOK)
     sequence = models.BigIntegerField(null=True)  # of the command that made it; none at the house
-    buy_order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="buys")
-    sell_order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="sells")
+    buy_order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="buys", db_index=False
+    )
+    sell_order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="sells", db_index=False
+    )
     maker_side = models.CharField(max_length=4, choices=Order.Side)
     price = models.DecimalField(max_digits=16, decimal_places=6)
     quantity = models.BigIntegerField()
@@ -537,6 +541,9 @@ class Trade(models.Model):
                 name="trade_unsettled",
             ),
             models.Index(fields=["instrument", "-id"], name="trade_tape"),
+            # With the id: a customer's trades are listed from the indexes alone.
+            models.Index(fields=["buy_order", "id"], name="trade_of_buy_order"),
+            models.Index(fields=["sell_order", "id"], name="trade_of_sell_order"),
             BrinIndex(fields=["executed_at"], name="trade_by_time"),
         ]
 

@@ -105,7 +105,7 @@ class TestInstrumentPage:
         floor.run()
         with django_assert_num_queries(16):
             browser.get("/markets/AAPLx/")
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(8):
             said = browser.get("/markets/AAPLx/orders/", headers=HTMX)
         assert said.content.count(b"data-own-fill") == 3
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from common import database
 from common.money import USD, Amount
@@ -13,6 +13,8 @@ from trading import rules
 from trading.models import TRIGGERED, Order, Participant, Trade
 from trading.queries.pricing import scale_of
 from users.models import User
+
+SIDE = ("uid", "customer_id")  # what a trade says of the order that made it
 
 
 def orders_of(user: User) -> QuerySet[Order]:
@@ -62,7 +64,8 @@ def executions_of(user: User) -> int:
 def trades_of(user: User) -> QuerySet[Trade]:
     """List the trades a customer took part in, newest first.
 
-    They are found from the customer's orders: an OR over both sides would read all there are.
+    They are found from the customer's orders: an OR over both sides would read all there are. The
+    orders of what is shown are read apart: joined, those of all would be.
     """
     own = Order.objects.filter(customer=user).values("id")
     bought, sold = (
@@ -70,7 +73,10 @@ def trades_of(user: User) -> QuerySet[Trade]:
     )
     return (
         Trade.objects.filter(pk__in=bought.union(sold, all=True))
-        .select_related("instrument", "buy_order", "sell_order")
+        .select_related("instrument")
+        .prefetch_related(
+            *(Prefetch(f"{side}_order", Order.objects.only(*SIDE)) for side in ("buy", "sell"))
+        )
         .order_by("-id")
     )
 
