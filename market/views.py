@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -22,6 +24,7 @@ SORTS = {"name": "Name", "gainers": "Biggest gain", "losers": "Biggest loss", "p
 STARRED = "starred"
 TYPES = {"": "All", "stock": "Stocks", "etf": "ETFs"}
 LAST = Decimal("Infinity")
+LINKS, LINKS_S = "market:links", 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +33,8 @@ class Row:
 
     instrument: Instrument
     ticker: Ticker
-    points: list[Decimal]
+    link: str
     starred: bool
-
-    @property
-    def note(self) -> str:
-        """What stands beside the symbol: the kind, or why it can't be traded."""
-        if standing := states.standing_of(self.ticker.state):
-            return standing.title
-        kind = self.instrument.get_type_display()
-        return kind if self.ticker.session == "open" else f"{kind}, closed"
 
 
 def instruments_page(request: HttpRequest) -> HttpResponse:
@@ -52,9 +47,8 @@ def instruments_page(request: HttpRequest) -> HttpResponse:
     found = list(instruments.queries.search(text=text, kind=kind))
     if kind == STARRED:
         found = [one for one in found if one.pk in stars]
-    tickers = queries.tickers(found)
-    lines = queries.sparklines(found)
-    rows = [Row(i, tickers[i.symbol], lines.get(i.pk, []), i.pk in stars) for i in found]
+    tickers, links = queries.tickers(found, books=False), _links(found)
+    rows = [Row(i, tickers[i.symbol], links[i.symbol], i.pk in stars) for i in found]
     context = {
         "rows": sorted(rows, key=_order(sort)),
         "simulated": any(row.ticker.simulated for row in rows),
@@ -90,6 +84,30 @@ def star(request: HttpRequest, symbol: str) -> HttpResponse:
     after = request.POST.get("next", "")
     own = url_has_allowed_host_and_scheme(after, allowed_hosts={request.get_host()})
     return redirect(after if own else "market:instruments")
+
+
+def _links(found: list[Instrument]) -> dict[str, str]:
+    """Draw what a row says of its instrument, by symbol: the same for everybody, for a moment.
+
+    What is drawn is a little old, and comes to life with the page.
+    """
+    links: dict[str, str] = cache.get(LINKS, {})
+    if any(one.symbol not in links for one in found):
+        drawn = list(instruments.queries.listed())
+        tickers, lines = queries.tickers(drawn, books=False), queries.sparklines(drawn)
+        links = {one.symbol: _link(one, tickers[one.symbol], lines.get(one.pk)) for one in drawn}
+        cache.set(LINKS, links, LINKS_S)
+    return links
+
+
+def _link(instrument: Instrument, ticker: Ticker, points: list[Decimal] | None) -> str:
+    note = instrument.get_type_display()
+    if standing := states.standing_of(ticker.state):
+        note = standing.title
+    elif ticker.session != "open":
+        note += ", closed"
+    facts = {"instrument": instrument, "ticker": ticker, "points": points, "note": note}
+    return render_to_string("market/instrument_list.html#link", facts)
 
 
 def _order(sort: str) -> Callable[[Row], tuple[Decimal, str]]:
