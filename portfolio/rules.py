@@ -5,7 +5,7 @@ Quantities are base units, money is USD units; everything is whole and nothing i
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
 from common.money import EXACT
@@ -57,13 +57,13 @@ def close(lots: Iterable[Open], *, quantity: int, proceeds: int) -> list[Part]:
 def shares(base: int, multiplier: Decimal) -> Decimal:
     """Say base units in shares, to eight decimals, rounded down."""
     exact = EXACT.multiply(Decimal(base), multiplier).scaleb(-8, EXACT)
-    return exact.quantize(Decimal("1e-8"), "ROUND_FLOOR", EXACT)
+    return exact.quantize(Decimal("1e-8"), ROUND_FLOOR, EXACT)
 
 
 def worth(base: int, multiplier: Decimal, price: Decimal) -> int:
     """Say what base units are worth in USD units, rounded down."""
-    exact = Fraction(base) * Fraction(multiplier) * Fraction(price) / 100
-    return exact.numerator // exact.denominator
+    exact = EXACT.multiply(EXACT.multiply(Decimal(base), multiplier), price).scaleb(-2, EXACT)
+    return int(exact.to_integral_value(ROUND_FLOOR, EXACT))
 
 
 def average_cost(cost: int, base: int, multiplier: Decimal) -> Decimal | None:

@@ -57,7 +57,7 @@ def home(request: HttpRequest) -> HttpResponse:
     part = request.GET.get("part", "")
     if part in PARTS:
         return render(request, f"portfolio/home_show.html#{part}", PARTS[part](asked))
-    page: dict[str, Any] = {"movers": queries.movers()}
+    page: dict[str, Any] = {"movers": queries.movers}  # the same for all, and asked for seldom
     for fill in PARTS.values():
         page |= fill(asked)
     return render(request, "portfolio/home_show.html", page)
@@ -104,7 +104,7 @@ def watched(asked: Asked) -> dict[str, Any]:
 
 def recent(asked: Asked) -> dict[str, Any]:
     """Give what happened last."""
-    return {"items": queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)}
+    return {"items": queries.latest_items(asked.user, RECENT)}
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {

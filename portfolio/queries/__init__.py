@@ -1,6 +1,13 @@
 """Questions about what a customer holds, what it cost and earned, and what led there."""
 
-from portfolio.queries.activity import Item, activity_of, describe_item, items_of, older_than
+from portfolio.queries.activity import (
+    Item,
+    activity_of,
+    describe_item,
+    items_of,
+    latest_items,
+    older_than,
+)
 from portfolio.queries.checks import CHECKS
 from portfolio.queries.history import PERIODS, History, Point, value_history
 from portfolio.queries.holdings import (
@@ -30,6 +37,7 @@ __all__ = [
     "describe_position",
     "describe_summary",
     "items_of",
+    "latest_items",
     "movers",
     "older_than",
     "position",

@@ -1,7 +1,7 @@
 """Everything that moved a customer's value, newest first, in the customer's words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
@@ -11,13 +11,21 @@ from django.db.models import Q, QuerySet
 
 import ledger.queries
 from common.money import EXACT, USD, Amount
-from instruments.models import Instrument
+from ledger.models import Asset
 from portfolio import rules
+from portfolio.queries.holdings import TRADE
 from spending.models import CardMovement
 from trading.models import Trade
 from users.models import User
 
 CENT = Decimal("0.01")
+# What an item says of a trade; orders are wide, and the rest of them is not needed.
+SIDES = ("instrument", "buy_order", "sell_order", "card_sale__authorization")
+SAID = (
+    *("uid", "price", "quantity", "multiplier", "executed_at", "buy_fee", "sell_fee"),
+    *("instrument__symbol", "buy_order__uid", "buy_order__customer_id", "sell_order__uid"),
+    "card_sale__authorization__merchant",
+)
 GLANCE = Decimal("0.0001")  # what a title says of a quantity; the amounts say all
 
 
@@ -51,14 +59,19 @@ class Context:
     """What a page of journals is about, fetched together."""
 
     user: User
-    trades: dict[str, Trade] = field(default_factory=dict)
-    movements: dict[int, CardMovement] = field(default_factory=dict)
-    multipliers: dict[int, Decimal] = field(default_factory=dict)
+    amounts: dict[int, list[tuple[str, Decimal]]]
+    trades: dict[str, Trade]
+    movements: dict[int, CardMovement]
 
 
 def activity_of(user: User) -> QuerySet[Any]:
     """List the journals that touched a customer's accounts, newest first by when it happened."""
     return ledger.queries.movements_of(user).order_by("-occurred_at", "-id")
+
+
+def latest_items(user: User, count: int) -> list[Item]:
+    """Say what happened last, newest first."""
+    return items_of(ledger.queries.latest_of(user, count), user)
 
 
 def older_than(journals: QuerySet[Any], last: Any) -> QuerySet[Any]:
@@ -88,24 +101,36 @@ def describe_item(item: Item) -> dict[str, Any]:
 
 
 def _context(journals: Sequence[Any], user: User) -> Context:
-    uids = [j.key.removeprefix("trade:") for j in journals if j.key.startswith("trade:")]
-    trades = Trade.objects.filter(uid__in=uids).select_related(
-        "instrument", "buy_order", "sell_order", "card_sale__authorization"
-    )
+    uids = [j.key.removeprefix(TRADE) for j in journals if j.key.startswith(TRADE)]
     cards = [j.pk for j in journals if j.kind.startswith("card_")]
+    trades = Trade.objects.filter(uid__in=uids).select_related(*SIDES).only(*SAID)
     movements = CardMovement.objects.filter(journal__in=cards).select_related("card")
-    assets = {t.asset_id for j in journals for t in j.own_transfers}
-    listed = Instrument.objects.filter(asset__in=assets)
     return Context(
         user=user,
-        trades={f"trade:{trade.uid}": trade for trade in trades} if uids else {},
+        amounts=_amounts(journals, user),
+        trades={f"{TRADE}{trade.uid}": trade for trade in trades} if uids else {},
         movements={one.journal_id: one for one in movements} if cards else {},
-        multipliers=dict(listed.values_list("asset_id", "multiplier")),
     )
+
+
+def _amounts(journals: Sequence[Any], user: User) -> dict[int, list[tuple[str, Decimal]]]:
+    """Say by journal what came and went of each asset, in shares and dollars."""
+    moves = ledger.queries.moves_in(user, [journal.pk for journal in journals])
+    assets = (
+        Asset.objects.filter(pk__in={move.asset_id for move in moves})
+        .select_related("instrument")
+        .only("code", "scale", "kind", "instrument__multiplier")
+        .in_bulk()
+    )
+    amounts: dict[int, list[tuple[str, Decimal]]] = {journal.pk: [] for journal in journals}
+    for move in moves:
+        asset = assets[move.asset_id]
+        amounts[move.journal_id].append((asset.code, _wholes(move.units, asset)))
+    return amounts
 
 
 def _item(journal: Any, context: Context) -> Item:
-    amounts = _amounts(journal, context)
+    amounts = context.amounts[journal.pk]
     trade = context.trades.get(journal.key)
     if trade is not None:
         return _trade(journal, trade, context, amounts)
@@ -136,28 +161,10 @@ _WORDS = {
 _DETAIL = {"deposit": "Bank transfer"}
 
 
-def _amounts(journal: Any, context: Context) -> list[tuple[str, Decimal]]:
-    """Net what came and went, by asset, in shares and dollars."""
-    units: dict[int, int] = {}
-    assets = {}
-    for transfer in journal.own_transfers:
-        assets[transfer.asset_id] = transfer.asset
-        came = transfer.credit.owner_id == context.user.pk
-        went = transfer.debit.owner_id == context.user.pk
-        units[transfer.asset_id] = units.get(transfer.asset_id, 0) + (
-            transfer.amount * (int(came) - int(went))
-        )
-    return [
-        (assets[key].code, _wholes(net, assets[key], context.multipliers.get(key)))
-        for key, net in units.items()
-        if net
-    ]
-
-
-def _wholes(units: int, asset: Any, multiplier: Decimal | None) -> Decimal:
-    if multiplier is None:
+def _wholes(units: int, asset: Asset) -> Decimal:
+    if asset.kind != Asset.Kind.TOKEN:
         return Amount(units, asset).decimal
-    shares = rules.shares(abs(units), multiplier)
+    shares = rules.shares(abs(units), asset.instrument.multiplier)
     return shares if units > 0 else -shares
 
 

@@ -2,17 +2,15 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import ledger.queries
 import market.queries
 from instruments.models import Instrument
 from portfolio import rules
-from portfolio.queries.holdings import Summary
+from portfolio.queries.holdings import DAY, TRADE, Summary
 from users.models import User
 
 
@@ -76,8 +74,8 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     """
     over = PERIODS[period]
     since = now - over.length
-    movements = _movements(user, since)
-    assets = {asset_id for _, asset_id, _, _ in movements}
+    moves = whole.moves[:] if over.length == DAY else ledger.queries.moves_since(user, since)
+    assets = {move.asset_id for move in moves}
     held = Instrument.objects.filter(asset__in=assets)
     by_asset = {one.asset_id: one for one in held}
     by_asset |= {one.instrument.asset_id: one.instrument for one in whole.positions}
@@ -87,33 +85,18 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     cash, came, points = whole.cash, 0, [Point(now, whole.total)]
     at = now - over.step
     while at >= since:
-        while movements and movements[-1][0] > at:
-            moved_at, asset_id, amount, traded = movements.pop()
-            if asset_id in by_asset:
-                units[asset_id] -= amount
-                came += 0 if traded else _worth({asset_id: amount}, by_asset, prices, moved_at)
+        while moves and moves[-1].at > at:
+            move = moves.pop()
+            traded, moved = move.key.startswith(TRADE), {move.asset_id: move.units}
+            if move.asset_id in by_asset:
+                units[move.asset_id] -= move.units
+                came += 0 if traded else _worth(moved, by_asset, prices, move.at)
             else:
-                cash -= amount
-                came += 0 if traded else amount
+                cash -= move.units
+                came += 0 if traded else move.units
         points.append(Point(at, cash + _worth(units, by_asset, prices, at)))
         at -= over.step
     return History(points[::-1], came)
-
-
-def _movements(user: User, since: datetime) -> list[tuple[datetime, int, int, bool]]:
-    """List movements since a time, oldest first: when, which asset, how many units, by a trade."""
-    journals: Iterable[Any] = ledger.queries.movements_of(user).filter(occurred_at__gte=since)
-    found = []
-    for journal in journals:
-        traded = journal.key.startswith("trade:")
-        for transfer in journal.own_transfers:
-            came = int(transfer.credit.owner_id == user.pk) - int(
-                transfer.debit.owner_id == user.pk
-            )
-            if came:
-                moved = (transfer.asset_id, came * transfer.amount, traded)
-                found.append((journal.occurred_at, *moved))
-    return sorted(found)
 
 
 def _columns(closes: list[tuple[datetime, Decimal]]) -> Prices:

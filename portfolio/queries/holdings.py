@@ -1,24 +1,24 @@
 """What a customer holds now, what it cost, and what it is worth at the reference price."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-from django.db.models import F, Sum
-
 import instruments.queries
 import ledger.queries
 import market.queries
+from common import database
 from common.money import USD, Amount
 from instruments.models import Instrument
+from ledger.queries import Move
 from market.queries import Ticker
 from portfolio import rules
-from portfolio.models import Lot, LotClosing
 from users.models import User
 
 DAY = timedelta(hours=24)
+TRADE = "trade:"  # begins the key of a trade's journal
 SHOWN_MOVERS = 3
 
 
@@ -78,11 +78,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything a customer has, in USD units; an unpriced position counts nothing."""
+    """Everything a customer has, in USD units; an unpriced position counts nothing.
+
+    `moves` are what came and went in the last 24 hours.
+    """
 
     cash: int
     cash_held: int
     positions: list[Position]
+    moves: list[Move]
 
     @property
     def invested(self) -> int:
@@ -138,20 +142,21 @@ def summary(user: User, *, now: datetime) -> Summary:
     held = [a for a in accounts.values() if a.asset.code != USD.code and a.posted]
     found = list(Instrument.objects.filter(asset__in=[a.asset_id for a in held]))
     tickers = market.queries.tickers(found)
-    costs, realized, flows = _costs(user), _realized(user), _flows(user, now - DAY)
+    lots = _lots(user)
+    moves = ledger.queries.moves_since(user, now - DAY)
+    flows = _flows(moves, cash)
     positions = [
         _position(
             instrument,
             accounts[instrument.asset_id],
             tickers.get(instrument.symbol),
-            cost=costs.get(instrument.pk, (0, 0)),
-            realized=realized.get(instrument.pk, 0),
-            flow=flows.get(instrument.pk, (0, 0)),
+            lots=lots.get(instrument.pk, (0, 0, 0)),
+            flow=flows.get(instrument.asset_id, (0, 0)),
         )
         for instrument in found
     ]
     positions.sort(key=lambda one: (-(one.value or 0), one.instrument.symbol))
-    return Summary(cash.posted if cash else 0, cash.held if cash else 0, positions)
+    return Summary(cash.posted if cash else 0, cash.held if cash else 0, positions, moves)
 
 
 def position(user: User, symbol: str, *, now: datetime) -> Position | None:
@@ -232,8 +237,7 @@ def _position(
     account: Any,
     ticker: Ticker | None,
     *,
-    cost: tuple[int, int],
-    realized: int,
+    lots: tuple[int, int, int],
     flow: tuple[int, int],
 ) -> Position:
     price = ticker.reference_price if ticker else None
@@ -241,9 +245,9 @@ def _position(
         instrument=instrument,
         base=account.posted,
         held=account.held,
-        cost=cost[0],
-        cost_base=cost[1],
-        realized=realized,
+        cost=lots[0],
+        cost_base=lots[1],
+        realized=lots[2],
         price=price,
         change_24h_pct=ticker.change_24h_pct if ticker else None,
         day_change=_day_change(instrument, account.posted, ticker, flow),
@@ -262,41 +266,36 @@ def _day_change(
     return worth - rules.worth(base - bought, instrument.multiplier, then) - paid
 
 
-def _costs(user: User) -> dict[int, tuple[int, int]]:
-    """Sum up open lots by instrument: USD units and base units."""
-    rows = (
-        Lot.objects.filter(customer=user, remaining__gt=0)
-        .values("instrument_id")
-        .annotate(cost=Sum("remaining_cost"), base=Sum("remaining"))
-    )
-    return {row["instrument_id"]: (int(row["cost"]), int(row["base"])) for row in rows}
+def _lots(user: User) -> dict[int, tuple[int, int, int]]:
+    """Sum up by instrument: what open lots cost, their base units, what sales brought beyond cost.
 
-
-def _realized(user: User) -> dict[int, int]:
-    """Sum up by instrument what sales brought beyond their cost, in USD units."""
-    rows = (
-        LotClosing.objects.filter(lot__customer=user)
-        .values("lot__instrument_id")
-        .annotate(gain=Sum(F("proceeds") - F("cost")))
-    )
-    return {row["lot__instrument_id"]: int(row["gain"]) for row in rows}
-
-
-def _flows(user: User, since: datetime) -> dict[int, tuple[int, int]]:
-    """Sum up by instrument what was bought net since a time, and paid for it net."""
-    query = """
-        SELECT t.instrument_id,
-               sum(CASE WHEN b.customer_id = %(user)s THEN t.quantity ELSE -t.quantity END),
-               sum(CASE WHEN b.customer_id = %(user)s THEN t.cost + t.buy_fee
-                        ELSE t.sell_fee - t.cost END)
-        FROM trading_trade t
-        JOIN trading_order b ON b.id = t.buy_order_id
-        JOIN trading_order s ON s.id = t.sell_order_id
-        WHERE (t.buy_order_id IN (SELECT id FROM trading_order WHERE customer_id = %(user)s)
-               OR t.sell_order_id IN (SELECT id FROM trading_order WHERE customer_id = %(user)s))
-          AND t.executed_at >= %(since)s AND t.settled_at IS NOT NULL
-        GROUP BY t.instrument_id
+    Money is in USD units.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(query, {"user": user.pk, "since": since})
-        return {row[0]: (int(row[1]), int(row[2])) for row in cursor.fetchall()}
+    query = """
+        SELECT instrument_id, sum(cost)::bigint, sum(base)::bigint, sum(gain)::bigint
+        FROM (
+            SELECT instrument_id, remaining_cost AS cost, remaining AS base, 0 AS gain
+            FROM portfolio_lot WHERE customer_id = %(user)s AND remaining > 0
+            UNION ALL
+            SELECT l.instrument_id, 0, 0, c.proceeds - c.cost
+            FROM portfolio_lot l JOIN portfolio_lotclosing c ON c.lot_id = l.id
+            WHERE l.customer_id = %(user)s
+        ) AS parts GROUP BY instrument_id
+    """
+    return {row[0]: row[1:] for row in database.prepared(query, {"user": user.pk})}
+
+
+def _flows(moves: list[Move], cash: Any) -> dict[int, tuple[int, int]]:
+    """Sum up by asset what was bought net, and paid for it net, fees included."""
+    of_trade: dict[int, list[Move]] = defaultdict(list)
+    for move in moves:
+        if move.key.startswith(TRADE):
+            of_trade[move.journal_id].append(move)
+    flows: dict[int, tuple[int, int]] = {}
+    for sides in of_trade.values():
+        paid = -sum(move.units for move in sides if move.asset_id == cash.asset_id)
+        for move in sides:
+            if move.asset_id != cash.asset_id:
+                bought, before = flows.get(move.asset_id, (0, 0))
+                flows[move.asset_id] = bought + move.units, before + paid
+    return flows

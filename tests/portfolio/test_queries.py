@@ -84,7 +84,7 @@ class TestSummary:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
         desk.price(world.instrument(), "120", before="100")
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(7):
             queries.describe_summary(queries.summary(alice, now=world.NOW))
 
 

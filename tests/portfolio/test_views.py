@@ -81,7 +81,7 @@ class TestHome:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_max_num_queries(29):
+        with django_assert_max_num_queries(24):
             page(client, "/home/")
 
 
@@ -102,7 +102,7 @@ class TestPositions:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(9):
             page(client, "/portfolio/")
 
     def test_gives_its_table_alone(self, client, holding):
