@@ -119,7 +119,7 @@ class Move:
     at: datetime
     journal_id: int
     key: str
-    asset_id: int
+    asset: Asset
     units: int
 
 
@@ -136,19 +136,23 @@ def moves_in(user: AbstractBaseUser, journal_ids: Sequence[int]) -> list[Move]:
 
 def _moves(which: str, params: dict[str, Any]) -> list[Move]:
     query = f"""
-        SELECT j.occurred_at, j.id, j.key, m.asset_id, sum(m.units)::bigint
+        SELECT j.occurred_at, j.id, j.key, sum(m.units)::bigint, a.id, a.code, a.scale, a.kind
         FROM (
             SELECT id, journal_id, asset_id, amount AS units FROM ledger_transfer
             WHERE credit_id = {OWN}
             UNION ALL
             SELECT id, journal_id, asset_id, -amount FROM ledger_transfer
             WHERE debit_id = {OWN}
-        ) AS m JOIN ledger_journal j ON j.id = m.journal_id
+        ) AS m
+        JOIN ledger_journal j ON j.id = m.journal_id
+        JOIN ledger_asset a ON a.id = m.asset_id
         WHERE {which}
-        GROUP BY j.id, m.asset_id HAVING sum(m.units) <> 0
+        GROUP BY j.id, a.id HAVING sum(m.units) <> 0
         ORDER BY j.occurred_at, j.id, min(m.id)
     """  # noqa: S608 - what is filled in stands above
-    return [Move(*row) for row in database.prepared(query, params)]
+    rows = database.prepared(query, params)
+    assets = {asset[0]: Asset(*asset) for _, _, _, _, *asset in rows}
+    return [Move(at, id_, key, assets[asset], units) for at, id_, key, units, asset, *_ in rows]
 
 
 def entries_of(hold: Hold) -> QuerySet[HoldEntry]:

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 import ledger.queries
 from common.money import EXACT, USD, Amount
-from ledger.models import Asset
+from instruments.models import Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
 from spending.models import CardMovement
@@ -116,16 +116,12 @@ def _context(journals: Sequence[Any], user: User) -> Context:
 def _amounts(journals: Sequence[Any], user: User) -> dict[int, list[tuple[str, Decimal]]]:
     """Say by journal what came and went of each asset, in shares and dollars."""
     moves = ledger.queries.moves_in(user, [journal.pk for journal in journals])
-    assets = (
-        Asset.objects.filter(pk__in={move.asset_id for move in moves})
-        .select_related("instrument")
-        .only("code", "scale", "kind", "instrument__multiplier")
-        .in_bulk()
-    )
+    listed = Instrument.objects.filter(asset__in={move.asset.pk for move in moves})
+    multipliers = dict(listed.values_list("asset_id", "multiplier"))
     amounts: dict[int, list[tuple[str, Decimal]]] = {journal.pk: [] for journal in journals}
     for move in moves:
-        asset = assets[move.asset_id]
-        amounts[move.journal_id].append((asset.code, _wholes(move.units, asset)))
+        wholes = _wholes(move.units, move.asset, multipliers.get(move.asset.pk))
+        amounts[move.journal_id].append((move.asset.code, wholes))
     return amounts
 
 
@@ -161,10 +157,10 @@ _WORDS = {
 _DETAIL = {"deposit": "Bank transfer"}
 
 
-def _wholes(units: int, asset: Asset) -> Decimal:
-    if asset.kind != Asset.Kind.TOKEN:
+def _wholes(units: int, asset: Any, multiplier: Decimal | None) -> Decimal:
+    if multiplier is None:
         return Amount(units, asset).decimal
-    shares = rules.shares(abs(units), asset.instrument.multiplier)
+    shares = rules.shares(abs(units), multiplier)
     return shares if units > 0 else -shares
 
 

@@ -75,7 +75,7 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     over = PERIODS[period]
     since = now - over.length
     moves = whole.moves[:] if over.length == DAY else ledger.queries.moves_since(user, since)
-    assets = {move.asset_id for move in moves}
+    assets = {move.asset.pk for move in moves}
     held = Instrument.objects.filter(asset__in=assets)
     by_asset = {one.asset_id: one for one in held}
     by_asset |= {one.instrument.asset_id: one.instrument for one in whole.positions}
@@ -87,10 +87,10 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     while at >= since:
         while moves and moves[-1].at > at:
             move = moves.pop()
-            traded, moved = move.key.startswith(TRADE), {move.asset_id: move.units}
-            if move.asset_id in by_asset:
-                units[move.asset_id] -= move.units
-                came += 0 if traded else _worth(moved, by_asset, prices, move.at)
+            asset, traded = move.asset.pk, move.key.startswith(TRADE)
+            if asset in by_asset:
+                units[asset] -= move.units
+                came += 0 if traded else _worth({asset: move.units}, by_asset, prices, move.at)
             else:
                 cash -= move.units
                 came += 0 if traded else move.units

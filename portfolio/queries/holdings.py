@@ -144,7 +144,7 @@ def summary(user: User, *, now: datetime) -> Summary:
     tickers = market.queries.tickers(found)
     lots = _lots(user)
     moves = ledger.queries.moves_since(user, now - DAY)
-    flows = _flows(moves, cash)
+    flows = _flows(moves)
     positions = [
         _position(
             instrument,
@@ -285,7 +285,7 @@ def _lots(user: User) -> dict[int, tuple[int, int, int]]:
     return {row[0]: row[1:] for row in database.prepared(query, {"user": user.pk})}
 
 
-def _flows(moves: list[Move], cash: Any) -> dict[int, tuple[int, int]]:
+def _flows(moves: list[Move]) -> dict[int, tuple[int, int]]:
     """Sum up by asset what was bought net, and paid for it net, fees included."""
     of_trade: dict[int, list[Move]] = defaultdict(list)
     for move in moves:
@@ -293,9 +293,9 @@ def _flows(moves: list[Move], cash: Any) -> dict[int, tuple[int, int]]:
             of_trade[move.journal_id].append(move)
     flows: dict[int, tuple[int, int]] = {}
     for sides in of_trade.values():
-        paid = -sum(move.units for move in sides if move.asset_id == cash.asset_id)
+        paid = -sum(move.units for move in sides if move.asset.code == USD.code)
         for move in sides:
-            if move.asset_id != cash.asset_id:
-                bought, before = flows.get(move.asset_id, (0, 0))
-                flows[move.asset_id] = bought + move.units, before + paid
+            if move.asset.code != USD.code:
+                bought, before = flows.get(move.asset.pk, (0, 0))
+                flows[move.asset.pk] = bought + move.units, before + paid
     return flows

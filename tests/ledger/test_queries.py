@@ -79,12 +79,12 @@ class TestQuestions:
     def test_moves_say_what_a_journal_brought_and_took(self, books: Books) -> None:
         alice, bob = books.people
         trade = [queries.movements_of(bob).get(key="trade").pk]
-        assert [(m.key, m.asset_id, m.units) for m in queries.moves_in(bob, trade)] == [
-            ("trade", books.usd.pk, 30)
+        assert [(m.key, m.asset, m.units) for m in queries.moves_in(bob, trade)] == [
+            ("trade", books.usd, 30)
         ]
-        assert [(m.asset_id, m.units) for m in queries.moves_in(alice, trade)] == [
-            (books.usd.pk, -30),
-            (books.token.pk, 7),
+        assert [(m.asset.code, m.units) for m in queries.moves_in(alice, trade)] == [
+            ("USD", -30),
+            ("AAPLx", 7),
         ]
 
     def test_moves_are_net_and_begin_with_the_time(self, books: Books) -> None:
