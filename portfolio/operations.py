@@ -29,7 +29,7 @@ READ = (
 Holding = tuple[int, int]  # customer, instrument
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def mark_lots_due(*, trade_ids: Sequence[int]) -> None:
     """Write down that trades wait for their lots, in the transaction that settles them."""
     LotDue.objects.bulk_create(

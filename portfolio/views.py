@@ -98,7 +98,8 @@ def holdings(asked: Asked) -> dict[str, Any]:
 def watched(asked: Asked) -> dict[str, Any]:
     """Give the watchlist with its prices and sparklines."""
     stars = list(market.queries.watchlist_of(asked.user)[:WATCHED])
-    tickers, lines = market.queries.tickers(stars), market.queries.sparklines(stars)
+    tickers = market.queries.tickers(stars, books=False)
+    lines = market.queries.sparklines(stars)
     return {"watched": [(one, tickers.get(one.symbol), lines.get(one.pk)) for one in stars]}
 
 

@@ -67,7 +67,7 @@ CANDLES = """
 """
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record_trades(*, trades: Sequence[TapeTrade]) -> int:
     """Put settled trades on the tape and into its candles of every interval.
 

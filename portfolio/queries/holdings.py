@@ -141,7 +141,7 @@ def summary(user: User, *, now: datetime) -> Summary:
     cash = next((a for a in accounts.values() if a.asset.code == USD.code), None)
     held = [a for a in accounts.values() if a.asset.code != USD.code and a.posted]
     found = list(Instrument.objects.filter(asset__in=[a.asset_id for a in held]))
-    tickers = market.queries.tickers(found)
+    tickers = market.queries.tickers(found, books=False)
     lots = _lots(user)
     moves = ledger.queries.moves_since(user, now - DAY)
     flows = _flows(moves)

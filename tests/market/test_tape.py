@@ -73,7 +73,7 @@ class TestRecordTrades:
         assert (made.open, made.close) == (278, 279)
 
     def test_takes_the_same_queries_for_many(self, apple, django_assert_num_queries):
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(2):
             operations.record_trades(trades=[trade(apple, "1", after_s=n) for n in range(300)])
 
     def test_takes_none(self):
