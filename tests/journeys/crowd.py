@@ -31,12 +31,12 @@ REFUSALS = {
     "BelowMinimum",
     "DisplayOutOfBounds",  # of an amended iceberg
     "ExpiryPassed",  # while it was asked again and again
+    "FilledAlready",  # an amended one
     "InsufficientFunds",
     "MarketHalted",
     "OrderAlreadyDone",
     "PriceOutOfBand",
     "PriceStale",
-    "TermsContradict",  # of an amendment: that much is filled by now
     "TermNotTaken",  # of an amendment: an order at market has no limit
     "TooManyOpenOrders",
     "TriggersAtOnce",
