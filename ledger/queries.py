@@ -39,12 +39,14 @@ def asset(code: str) -> Asset:
 
     :raises Asset.DoesNotExist: if nothing of that name can be counted here
     """
-    return Asset.objects.get(code=code)
+    for found in database.read(Asset, "WHERE code = %s", [code]):
+        return found
+    raise Asset.DoesNotExist(f"no asset {code}")
 
 
 def usd() -> Asset:
     """Give the dollar."""
-    return Asset.objects.get(code="USD")
+    return asset("USD")
 
 
 def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:

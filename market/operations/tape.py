@@ -9,7 +9,6 @@ from django.db import transaction
 from redis import RedisError
 
 from common import database, realtime
-from instruments.models import Instrument
 from market import queries
 from market.models import TapeTrade
 from market.rules import candles
@@ -74,7 +73,8 @@ def record_trades(*, trades: Sequence[TapeTrade]) -> int:
     Called in the transaction that settles them. A trade whose `uid` is on the tape already changes
     nothing.
 
-    :param trades: unsaved rows, any order; `quantity` in shares, `side` the taker's
+    :param trades: unsaved rows with their instruments, any order; `quantity` in shares, `side` the
+        taker's
     :return: how many were new
     """
     ids = [row[0] for row in database.prepared(INSERT, _columns(trades))]
@@ -92,9 +92,8 @@ def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:
 
 def _remember_last(trades: Sequence[TapeTrade]) -> None:
     """Leave each instrument's last price in Redis, for the tickers of every process."""
-    symbols = Instrument.objects.in_bulk([trade.instrument_id for trade in trades])
     prices: dict[Any, Any] = {
-        symbols[trade.instrument_id].symbol: json.dumps(
+        trade.instrument.symbol: json.dumps(
             {"price": f"{trade.price:f}", "time": trade.at.isoformat()}
         )
         for trade in trades

@@ -27,7 +27,7 @@ def apple():
 def trade(instrument, price, quantity="1", *, after_s=0, side="buy"):
     return TapeTrade(
         uid=uuid4(),
-        instrument_id=instrument.pk,
+        instrument=instrument,
         price=Decimal(price),
         quantity=Decimal(quantity),
         side=side,

@@ -7,7 +7,7 @@ can't be settled stands alone; that one is held back with its reason, and the re
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db import DatabaseError, InternalError, OperationalError, transaction
@@ -26,7 +26,7 @@ from trading.operations.closes import place_closes
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-Due = Callable[[], Iterable[int]]
+Due = Callable[[], list[int]]
 Settle = Callable[[list[int], datetime], int | None]
 # What journals, tape and closes are made of; orders are wide, and the rest of them is not needed.
 READ = (
@@ -56,21 +56,24 @@ def _drain(due: Due, settle: Settle, now: datetime) -> int:
     What became due since the last look has asked for one of its own.
     """
     done, more = 0, True
-    while more and (ids := list(due())):
+    while more and (ids := due()):
         settled = _halving(ids, settle, now)
         done += settled or 0
         more = settled is not None and len(ids) == BATCH
     return done
 
 
-def _unsettled() -> Iterable[int]:
-    due = Trade.objects.filter(settled_at=None, held_back="").order_by("id")
-    return due.values_list("id", flat=True)[:BATCH]
+def _unsettled() -> list[int]:
+    query = """
+        SELECT id FROM trading_trade WHERE settled_at IS NULL AND held_back = ''
+        ORDER BY id LIMIT %s
+    """
+    return [row[0] for row in database.prepared(query, [BATCH])]
 
 
-def _unconsumed() -> Iterable[int]:
-    due = Release.objects.filter(consumed_by=None).order_by("id")
-    return due.values_list("id", flat=True)[:BATCH]
+def _unconsumed() -> list[int]:
+    query = "SELECT id FROM trading_release WHERE consumed_by_id IS NULL ORDER BY id LIMIT %s"
+    return [row[0] for row in database.prepared(query, [BATCH])]
 
 
 def _halving(ids: list[int], settle: Settle, now: datetime) -> int | None:
@@ -145,7 +148,7 @@ def _tape_trade(trade: Trade) -> TapeTrade:
     scale = rules.Scale.of(trade.instrument.tick_size, trade.multiplier)
     return TapeTrade(
         uid=trade.uid,
-        instrument_id=trade.instrument_id,
+        instrument=trade.instrument,
         price=trade.price,
         quantity=scale.shares(trade.quantity),
         side="sell" if trade.maker_side == Order.Side.BUY else "buy",
