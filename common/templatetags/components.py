@@ -23,7 +23,7 @@ from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, Radi
 from django.template.context import Context
 from django.template.loader import get_template
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -368,14 +368,14 @@ def field(
 @register.simple_tag
 def maybe_url(name: str, *args: Any) -> str:
     """Reverse a URL by name, or give "" where this installation has no such page."""
-    return _address(get_script_prefix(), name, args)
+    return _address(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), name, args)
 
 
 @lru_cache(maxsize=4096)
-def _address(_prefix: str, name: str, args: tuple[Any, ...]) -> str:
+def _address(urlconf: str, _prefix: str, name: str, args: tuple[Any, ...]) -> str:
     """Reverse a URL once: a list asks for hundreds, and for the same ones each time."""
     try:
-        return reverse(name, args=args)
+        return reverse(name, urlconf, args)
     except NoReverseMatch:
         return ""
 

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from django import forms
 from django.template import Context, Template
+from django.test import override_settings
 from django.utils.html import strip_tags
 
 from common.money import USD, Amount, Unit
+
+urlpatterns: list[Any] = []  # of an installation without pages
 
 
 def render(source: str, **context: object) -> str:
@@ -181,3 +184,10 @@ class TestComponent:
 class TestMaybeUrl:
     def test_is_empty_for_a_page_that_does_not_exist(self) -> None:
         assert render("{% maybe_url 'nowhere:at_all' %}") == ""
+
+    def test_goes_by_the_addresses_in_force(self) -> None:
+        home = "{% maybe_url 'portfolio:home' %}"
+        assert render(home) == "/home/"
+        with override_settings(ROOT_URLCONF=__name__):
+            assert render(home) == ""
+        assert render(home) == "/home/"
