@@ -83,6 +83,12 @@ if not state or state == 'running' or state == 'asked' then return false end
 redis.call('SET', KEYS[1], 'asked', 'EX', ARGV[1])
 return state
 """
+AGAIN = """
+local state = redis.call('GET', KEYS[1])
+if not state or state == 'running' or state == 'asked' then return 0 end
+redis.call('SET', KEYS[1], 'running', 'EX', ARGV[1])
+return 1
+"""
 
 
 def _run_soon(task: str, after_s: float) -> None:
@@ -113,6 +119,14 @@ def ended(task: str) -> None:
             _send(task, float(after_s))
     except (redis.RedisError, OperationalError):
         logger.warning("%s not sent again: Redis is away, beat will run it", task)
+
+
+def wanted_again(task: str) -> bool:
+    """Tell a running task whether it was asked for meanwhile; if so, it looks at its rows again."""
+    try:
+        return bool(_script(AGAIN)(keys=[f"soon:{task}"], args=[SOON_S]))
+    except redis.RedisError:
+        return False  # which `ended` says
 
 
 @cache

@@ -39,6 +39,19 @@ class TestRunSoon:
         tasks.say_ended(tasks.beat_worker)
         assert sent == [TASK]
 
+    def test_a_running_task_may_look_again_itself(
+        self, sent: list[str], django_capture_on_commit_callbacks: object
+    ) -> None:
+        assert not realtime.wanted_again(TASK)
+        tasks.say_begun(tasks.beat_worker)
+        assert not realtime.wanted_again(TASK)
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            realtime.run_soon(TASK)
+        assert realtime.wanted_again(TASK)
+        assert not realtime.wanted_again(TASK)
+        tasks.say_ended(tasks.beat_worker)
+        assert sent == []
+
     def test_asks_at_once_where_nobody_runs_it(
         self, sent: list[str], django_capture_on_commit_callbacks: object
     ) -> None:

@@ -7,10 +7,12 @@ from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
 import trading.operations
+from common import realtime
 from common.invariants import find_breaks
 from ledger.models import Account, Journal
 from ledger.queries import CHECKS as LEDGER_CHECKS
 from tests import world
+from trading import tasks
 from trading.models import Order, Release, Trade
 from trading.operations import settlement
 from trading.queries import CHECKS
@@ -152,3 +154,33 @@ class TestSettlersAtOnce:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [settlement.LOCK])
         assert trading.operations.settle_due(now=world.NOW) == 2
         assert connection.in_atomic_block is False
+
+
+class TestSettle:
+    @pytest.fixture
+    def runs(self, servers: None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Let more become due during the first two runs, and count them."""
+        runs: list[int] = []
+
+        def settle_due(*, now: object) -> int:
+            runs.append(1)
+            if len(runs) < 3:
+                realtime.run_soon(tasks.SETTLE)  # outside of a transaction: at once
+            return 1
+
+        monkeypatch.setattr(trading.operations, "settle_due", settle_due)
+        realtime.begun(tasks.SETTLE)
+        return runs
+
+    @pytest.mark.django_db(transaction=True)
+    def test_looks_again_where_more_became_due_meanwhile(self, runs: list[int]) -> None:
+        assert tasks.settle() == 3
+        assert len(runs) == 3
+
+    @pytest.mark.django_db(transaction=True)
+    def test_leaves_the_worker_to_others_after_a_while(
+        self, runs: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tasks, "SPELL_S", 0)
+        assert tasks.settle() == 1
+        assert realtime.wanted_again(tasks.SETTLE)  # it will be sent anew
