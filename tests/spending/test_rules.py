@@ -83,11 +83,10 @@ class TestPlan:
         offered = {s.key: s for s in sources if isinstance(s, Shares)}
         brought = plan.cash
         for sale in plan.sales:
+            source = offered[sale.key]
+            one_less = rules.value_of(sale.price, sale.quantity - 1, source.multiplier)
             # Who sells all keeps no dust, even where the last unit brings nothing.
-            if sale.quantity < most(offered[sale.key]):
-                multiplier = offered[sale.key].multiplier
-                one_less = rules.value_of(sale.price, sale.quantity - 1, multiplier)
-                assert brought + one_less < amount
+            assert brought + one_less < amount + (sale.quantity == most(source))
             brought += sale.proceeds
 
     @given(amounts, funding())
