@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -191,7 +192,7 @@ class Engine:
         if now >= self._next_full_scan:
             self._low_water, self._next_full_scan = 0, now + FULL_SCAN_S
             self._seen.clear()
-        rows = prepared(
+        rows: list[Any] = prepared(
             """
             SELECT id, kind, payload::text, order_id FROM trading_command
             WHERE shard_id = %s AND sequence IS NULL AND id > %s
@@ -201,7 +202,7 @@ class Engine:
         )
         if rows:
             self._seen.append((now, rows[-1][0]))
-        return [(id_, kind, payload, order) for id_, kind, payload, order in rows]
+        return rows
 
     def _now_us(self) -> int:
         """Give the engine's time: the database's at the start, and steady since.
