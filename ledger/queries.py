@@ -6,15 +6,23 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from common import database
 from common.invariants import Check
 from common.money import Amount
-from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
+from ledger.models import Account, Asset, Hold, HoldEntry, Journal
 
-# As an array, which the planner looks up in an index; a join would have it read the whole table.
-OWN = "ANY (ARRAY(SELECT id FROM ledger_account WHERE owner_id = %(user)s))"
+# The transfers of a customer's accounts: what came (+) and what went (-). The accounts are an
+# array, which the planner looks up in two indexes; a join would have it read the whole table.
+OWN = """
+    SELECT id, journal_id, asset_id, amount AS units FROM ledger_transfer
+    WHERE credit_id = ANY (ARRAY(SELECT id FROM ledger_account WHERE owner_id = %s))
+    UNION ALL
+    SELECT id, journal_id, asset_id, -amount FROM ledger_transfer
+    WHERE debit_id = ANY (ARRAY(SELECT id FROM ledger_account WHERE owner_id = %s))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +101,9 @@ def journal_exists(key: str) -> bool:
 
 
 def movements_of(user: AbstractBaseUser) -> QuerySet[Journal]:
-    """List the journals that touched a customer's accounts, newest first.
-
-    Asks at once for the customer's accounts: by their ids two indexes find the transfers, where a
-    join would read the whole table.
-    """
-    ids = list(Account.objects.filter(owner_id=user.pk).values_list("id", flat=True))
-    own = Q(debit_id__in=ids) | Q(credit_id__in=ids)
-    touched = Transfer.objects.filter(own).values("journal_id")
+    """List the journals that touched a customer's accounts, newest first."""
+    touched = RawSQL(f"SELECT journal_id FROM ({OWN}) AS own", [user.pk, user.pk])  # noqa: S608, S611 - ours
     return Journal.objects.filter(pk__in=touched).order_by("-id")
-
-
-def latest_of(user: AbstractBaseUser, count: int) -> list[Journal]:
-    """Give the last journals that touched a customer's accounts, by when they happened."""
-    which = f"""
-        WHERE id IN (SELECT journal_id FROM ledger_transfer WHERE credit_id = {OWN}
-                     UNION ALL SELECT journal_id FROM ledger_transfer WHERE debit_id = {OWN})
-        ORDER BY occurred_at DESC, id DESC LIMIT %(count)s
-    """  # noqa: S608 - what is filled in stands above
-    return database.read(Journal, which, {"user": user.pk, "count": count})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +119,25 @@ class Move:
 
 def moves_since(user: AbstractBaseUser, since: datetime) -> list[Move]:
     """List what came to a customer and went since a time, by when it happened."""
-    return _moves("j.occurred_at >= %(since)s::timestamptz", {"user": user.pk, "since": since})
+    return _moves(user, "j.occurred_at >= %s::timestamptz", since)
 
 
 def moves_in(user: AbstractBaseUser, journal_ids: Sequence[int]) -> list[Move]:
     """List what came to a customer and went in some journals, by when it happened."""
-    ids = {"user": user.pk, "ids": list(journal_ids)}
-    return _moves("m.journal_id = ANY (%(ids)s::bigint[])", ids)
+    return _moves(user, "m.journal_id = ANY (%s::bigint[])", list(journal_ids))
 
 
-def _moves(which: str, params: dict[str, Any]) -> list[Move]:
+def _moves(user: AbstractBaseUser, which: str, value: Any) -> list[Move]:
     query = f"""
         SELECT j.occurred_at, j.id, j.key, sum(m.units)::bigint, a.id, a.code, a.scale, a.kind
-        FROM (
-            SELECT id, journal_id, asset_id, amount AS units FROM ledger_transfer
-            WHERE credit_id = {OWN}
-            UNION ALL
-            SELECT id, journal_id, asset_id, -amount FROM ledger_transfer
-            WHERE debit_id = {OWN}
-        ) AS m
+        FROM ({OWN}) AS m
         JOIN ledger_journal j ON j.id = m.journal_id
         JOIN ledger_asset a ON a.id = m.asset_id
         WHERE {which}
         GROUP BY j.id, a.id HAVING sum(m.units) <> 0
         ORDER BY j.occurred_at, j.id, min(m.id)
     """  # noqa: S608 - what is filled in stands above
-    rows = database.prepared(query, params)
+    rows = database.prepared(query, [user.pk, user.pk, value])
     assets = {asset[0]: Asset(*asset) for _, _, _, _, *asset in rows}
     return [Move(at, id_, key, assets[asset], units) for at, id_, key, units, asset, *_ in rows]
 

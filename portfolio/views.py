@@ -105,7 +105,7 @@ def watched(asked: Asked) -> dict[str, Any]:
 
 def recent(asked: Asked) -> dict[str, Any]:
     """Give what happened last."""
-    return {"items": queries.latest_items(asked.user, RECENT)}
+    return {"items": queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)}
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {

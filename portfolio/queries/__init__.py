@@ -5,7 +5,6 @@ from portfolio.queries.activity import (
     activity_of,
     describe_item,
     items_of,
-    latest_items,
     older_than,
 )
 from portfolio.queries.checks import CHECKS
@@ -37,7 +36,6 @@ __all__ = [
     "describe_position",
     "describe_summary",
     "items_of",
-    "latest_items",
     "movers",
     "older_than",
     "position",

@@ -69,11 +69,6 @@ def activity_of(user: User) -> QuerySet[Any]:
     return ledger.queries.movements_of(user).order_by("-occurred_at", "-id")
 
 
-def latest_items(user: User, count: int) -> list[Item]:
-    """Say what happened last, newest first."""
-    return items_of(ledger.queries.latest_of(user, count), user)
-
-
 def older_than(journals: QuerySet[Any], last: Any) -> QuerySet[Any]:
     """Narrow a list of `activity_of` to what came before one of its journals."""
     same_moment = Q(occurred_at=last.occurred_at, pk__lt=last.pk)

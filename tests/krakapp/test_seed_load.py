@@ -44,7 +44,7 @@ MOST = {
     "/orders/": 3,
     "/orders/?tab=history": 3,
     "/portfolio/": 6,
-    "/activity/": 7,
+    "/activity/": 6,
     "/deposit/": 6,
     "/cards/": 5,
     "/settings/": 5,
@@ -52,7 +52,7 @@ MOST = {
     "/api/v1/portfolio": 6,
     "/api/v1/orders?status=closed": 3,
     "/api/v1/trades": 5,
-    "/api/v1/activity": 7,
+    "/api/v1/activity": 6,
     "/api/v1/instruments": 5,
 }
 

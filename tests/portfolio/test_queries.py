@@ -158,7 +158,7 @@ class TestActivity:
     ):
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(4):
             self.items(alice)
 
 

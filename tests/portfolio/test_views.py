@@ -175,5 +175,5 @@ class TestApi:
         world.fund(alice, "10000")
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(6):
             page(client, "/activity/")
