@@ -279,7 +279,10 @@ class HistoryForm(forms.Form):
 
 
 class AmendForm(forms.Form):
-    """Another quantity, limit or trigger price for an open order; it offers what its type takes."""
+    """Another quantity, limit or trigger price for an open order; it offers what its type takes.
+
+    It may be older than the order, so it carries what it showed: only what differs is asked for.
+    """
 
     trigger_price = DecimalText(decimals=6, required=False, label="Trigger price")
     limit_price = DecimalText(decimals=6, required=False, label="Limit price")
@@ -303,12 +306,16 @@ class AmendForm(forms.Form):
         super().__init__(data, initial=shown)
         for name in set(self.fields) - set(shown):
             del self.fields[name]
+        for field in self.fields.values():
+            field.show_hidden_initial = True
 
     def clean(self) -> dict[str, Any]:
         """Keep what differs, and refuse to change nothing."""
         asked = super().clean() or {}
         changed = {
-            name: value for name, value in asked.items() if value not in (None, self.now[name])
+            name: value
+            for name, value in asked.items()
+            if name in self.changed_data and value not in (None, self.now[name])
         }
         if not changed and not self.errors:
             raise forms.ValidationError("Give another price or another quantity.")

@@ -350,9 +350,12 @@ def field(
     described += [f"{bound.auto_id}_error"] if bound.errors else []
     wiring = {name.replace("_", "-"): value for name, value in attrs.items()}
     wiring |= {"aria-describedby": " ".join(described)} if described else {}
+    control = bound.as_widget(attrs=wiring)
+    if bound.field.show_hidden_initial:
+        control += bound.as_hidden(only_initial=True)
     inner = {
         "field": bound,
-        "control": bound.as_widget(attrs=wiring),
+        "control": control,
         "kind": kind,
         "label": label or bound.label,
         "hint": hint,

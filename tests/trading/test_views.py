@@ -304,6 +304,22 @@ class TestReceipt:
         assert order.limit_price == Decimal(271)
         assert browser.post(path, {}).status_code == 422
 
+    def test_leaves_what_a_form_older_than_its_order_only_shows(
+        self, browser: Client, floor: Floor, alice: User
+    ) -> None:
+        order = floor.place(alice, "buy", quantity="0.2", limit_price="270")
+        floor.run()
+        path = f"/orders/{order.uid}/amend/"
+        shown = browser.get(f"/orders/{order.uid}/").content.decode()
+        assert 'type="hidden" name="initial-quantity" value="0.2"' in shown
+        browser.post(path, {"quantity": "0.1"})
+        floor.run()
+        showed = {"initial-quantity": "0.2", "initial-limit_price": "270.00"}
+        browser.post(path, {"quantity": "0.2", "limit_price": "271", **showed})
+        floor.run()
+        order.refresh_from_db()
+        assert (order.quantity, order.limit_price) == (10_000_000, 271)
+
     def test_amends_a_trigger_before_it_is_reached(
         self, browser: Client, floor: Floor, alice: User
     ) -> None:
