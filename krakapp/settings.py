@@ -73,6 +73,7 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 MAINTENANCE = env_bool("MAINTENANCE")
 MAINTENANCE_RETRY_AFTER = int(os.environ.get("MAINTENANCE_RETRY_AFTER", "300"))  # seconds
+PROPOSAL_DAYS = int(os.environ.get("PROPOSAL_DAYS", "7"))  # then nobody has decided in time
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
 DEMO_PASSWORD = os.environ.get("DEMO_PASSWORD", "krakapp-demo")

@@ -4,13 +4,15 @@ A user signs in with an e-mail address and a password; there is no username. Sta
 `is_staff` and a group. What somebody did to somebody else's money or case is written to the audit
 trail in the same transaction, and the trail is a chain of hashes that the database itself makes:
 a row can't be changed or taken out without breaking every later one. Notices are what the app has
-to tell a customer; they stay until read.
+to tell a customer; they stay until read. What one member of the staff may not do alone is a
+proposal, which another decides on; the database keeps the two apart and a decided row unchanged.
 """
 
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
+from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
 
@@ -92,3 +94,82 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Proposal(models.Model):
+    """A change that one person asked for and another decides on; decided once, and kept.
+
+    `changes` lists (what, before, after) as the proposer saw it, `version` the state of the thing
+    then, `result` what the executed operation made.
+    """
+
+    class Status(models.TextChoices):
+        PROPOSED = "proposed"
+        EXECUTED = "executed"
+        DECLINED = "declined"
+        WITHDRAWN = "withdrawn"  # by who proposed it
+        EXPIRED = "expired"  # nobody decided in time
+        CONFLICTED = "conflicted"  # what it is about had changed at approval
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    kind = models.CharField(max_length=64)
+    target = models.CharField(max_length=120)
+    payload = models.JSONField()
+    changes = models.JSONField()
+    version = models.CharField(max_length=200)
+    subject = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, related_name="proposals_about"
+    )
+    proposer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="proposals_made")
+    reason = models.TextField()
+    proposed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    status = models.CharField(max_length=12, choices=Status, default=Status.PROPOSED)
+    decided_by = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, related_name="proposals_decided"
+    )
+    decided_at = models.DateTimeField(null=True)
+    note = models.TextField(blank=True)
+    result = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "target"],
+                condition=Q(status="proposed"),
+                name="proposal_open_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="proposed", decided_at=None, decided_by=None, result="")
+                | Q(status="expired", decided_at__isnull=False, decided_by=None, result="")
+                | Q(status="executed", decided_at__isnull=False, decided_by__isnull=False)
+                | Q(
+                    status__in=["declined", "withdrawn", "conflicted"],
+                    decided_at__isnull=False,
+                    decided_by__isnull=False,
+                    result="",
+                ),
+                name="proposal_decided_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by=None)
+                | (Q(status="withdrawn") & Q(decided_by=F("proposer")))
+                | (~Q(status="withdrawn") & ~Q(decided_by=F("proposer"))),
+                name="proposal_four_eyes",
+            ),
+            models.CheckConstraint(
+                condition=Q(subject=None)
+                | (~Q(subject=F("proposer")) & (Q(decided_by=None) | ~Q(subject=F("decided_by")))),
+                name="proposal_not_about_oneself",
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason="") & ~Q(version="") & ~Q(target=""),
+                name="proposal_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-id"], condition=Q(status="proposed"), name="proposal_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"

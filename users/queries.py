@@ -6,7 +6,8 @@ from django.db.models import QuerySet
 
 from common.invariants import Check
 from common.realtime import private_snapshot
-from users.models import AuditEntry, Notice, User
+from users import rules
+from users.models import AuditEntry, Notice, Proposal, User
 
 SNAPSHOT_NOTICES = 20
 
@@ -24,6 +25,46 @@ def audit_entries_about(user: User) -> QuerySet[AuditEntry]:
 def was_recorded(action: str) -> bool:
     """Say whether something was ever done."""
     return AuditEntry.objects.filter(action=action).exists()
+
+
+def roles_of(user: User) -> frozenset[str]:
+    """Give the roles somebody has now, read anew; a superuser has all, who left has none."""
+    now = User.objects.filter(pk=user.pk, is_active=True, is_staff=True).first()
+    if now is None:
+        return frozenset()
+    if now.is_superuser:
+        return frozenset(rules.ROLES)
+    return frozenset(now.groups.values_list("name", flat=True)) & frozenset(rules.ROLES)
+
+
+def may_propose(user: User, kind: str) -> bool:
+    """Say whether a role of theirs proposes this kind."""
+    return not rules.PROPOSALS[kind].proposers.isdisjoint(roles_of(user))
+
+
+def may_approve(user: User, kind: str) -> bool:
+    """Say whether a role of theirs decides on this kind, as far as it is another's proposal."""
+    return not rules.PROPOSALS[kind].approvers.isdisjoint(roles_of(user))
+
+
+def proposals_seen_by(user: User) -> QuerySet[Proposal]:
+    """Give the proposals of the kinds that somebody proposes or approves, newest first."""
+    roles = roles_of(user)
+    seen = [
+        kind
+        for kind, who in rules.PROPOSALS.items()
+        if rules.AUDITOR in roles or roles & (who.proposers | who.approvers)
+    ]
+    related = Proposal.objects.select_related("proposer", "decided_by", "subject")
+    return related.filter(kind__in=seen).order_by("-id")
+
+
+def proposals_waiting_for(user: User) -> QuerySet[Proposal]:
+    """Give the open proposals that somebody may decide on, newest first."""
+    roles = roles_of(user)
+    theirs = [kind for kind, who in rules.PROPOSALS.items() if roles & who.approvers]
+    waiting = proposals_seen_by(user).filter(status=Proposal.Status.PROPOSED, kind__in=theirs)
+    return waiting.exclude(proposer=user).exclude(subject=user)
 
 
 def notice_data(notice: Notice) -> dict[str, Any]:
@@ -54,6 +95,35 @@ CHECKS = [
               FROM users_auditentry) AS entry
         WHERE digest <> audit_digest(previous, id, at, actor_id, subject_id, action, reason, detail)
         ORDER BY id
+        """,
+    ),
+    Check(
+        41,
+        "proposals by two",
+        """
+        SELECT 'proposal ' || id || ' (' || kind || ') was decided by ' || CASE
+            WHEN decided_by_id = proposer_id THEN 'who made it' ELSE 'whom it is about' END
+        FROM users_proposal
+        WHERE (decided_by_id = proposer_id AND status <> 'withdrawn')
+            OR subject_id IN (proposer_id, decided_by_id)
+        UNION ALL
+        SELECT 'proposal ' || id || ' (' || kind || ') was executed without a second person, a'
+            || ' version or in another time than its own'
+        FROM users_proposal
+        WHERE status = 'executed'
+            AND (decided_by_id IS NULL OR version = '' OR decided_at NOT BETWEEN
+                 proposed_at AND expires_at)
+        UNION ALL
+        SELECT 'proposal ' || proposal.id || ' (' || kind || ') was executed, and the audit trail'
+            || ' does not say so'
+        FROM users_proposal AS proposal
+        WHERE status = 'executed' AND NOT EXISTS (
+            SELECT FROM users_auditentry AS entry
+            WHERE entry.action = 'proposal.executed'
+                AND entry.detail ->> 'proposal' = proposal.uid::text
+                AND entry.detail ->> 'version' = proposal.version
+                AND entry.actor_id = proposal.decided_by_id
+        )
         """,
     ),
     Check(

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 
-GROUPS = ("Support", "Compliance")
+from users import rules
 
 
 def grant_permissions(sender: AppConfig, using: str, **_kwargs: Any) -> None:
@@ -19,7 +19,7 @@ def grant_permissions(sender: AppConfig, using: str, **_kwargs: Any) -> None:
         return
     create_permissions(sender, verbosity=0, using=using)
     permissions = Permission.objects.using(using).filter(content_type__app_label=sender.label)
-    for name in GROUPS:
+    for name in rules.ROLES:
         group, _ = Group.objects.using(using).get_or_create(name=name)
         extra = getattr(sender, "staff_permissions", {}).get(name, [])
         group.permissions.add(

@@ -1,0 +1,48 @@
+"""The verbs about people: the audit trail, notices, and proposals, which two people decide."""
+
+from users.operations.people import create_person, mark_read, notify, record
+from users.operations.proposals import (
+    AboutYourself,
+    MayNotApprove,
+    MayNotPropose,
+    OwnProposal,
+    ProposalConflicted,
+    ProposalExpired,
+    ProposalKind,
+    ProposalNotOpen,
+    ProposalOpenAlready,
+    ReasonMissing,
+    approve,
+    decline,
+    expire_proposals,
+    kind_of,
+    kinds,
+    propose,
+    register_kind,
+    withdraw,
+)
+
+__all__ = [
+    "AboutYourself",
+    "MayNotApprove",
+    "MayNotPropose",
+    "OwnProposal",
+    "ProposalConflicted",
+    "ProposalExpired",
+    "ProposalKind",
+    "ProposalNotOpen",
+    "ProposalOpenAlready",
+    "ReasonMissing",
+    "approve",
+    "create_person",
+    "decline",
+    "expire_proposals",
+    "kind_of",
+    "kinds",
+    "mark_read",
+    "notify",
+    "propose",
+    "record",
+    "register_kind",
+    "withdraw",
+]
