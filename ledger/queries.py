@@ -138,7 +138,7 @@ def _moves(user: AbstractBaseUser, which: str, value: Any) -> list[Move]:
         ORDER BY j.occurred_at, j.id, min(m.id)
     """  # noqa: S608 - what is filled in stands above
     rows = database.prepared(query, [user.pk, user.pk, value])
-    assets = {asset[0]: Asset(*asset) for _, _, _, _, *asset in rows}
+    assets = {pk: Asset(pk, code, scale, kind) for *_, pk, code, scale, kind in rows}
     return [Move(at, id_, key, assets[asset], units) for at, id_, key, units, asset, *_ in rows]
 
 
