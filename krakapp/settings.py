@@ -5,6 +5,7 @@ would be unsafe to keep.
 """
 
 import os
+import re
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +46,17 @@ def env_secret(name: str) -> str:
     )
 
 
+def env_keys(name: str) -> list[str]:
+    """Read encryption keys of 32 bytes each, in hexadecimal, separated by commas."""
+    keys = [key.strip() for key in env_secret(name).split(",") if key.strip()]
+    if not keys or not all(re.fullmatch("[0-9a-fA-F]{64}", key) for key in keys):
+        raise ImproperlyConfigured(
+            f"{name} takes keys of 64 hexadecimal digits, separated by commas: make one with "
+            "`openssl rand -hex 32`."
+        )
+    return keys
+
+
 def demo_secret(name: str) -> str:
     """Make a secret once and keep it with the demo's data."""
     path = HOME / "secrets" / name.lower()
@@ -76,6 +88,7 @@ MAINTENANCE_RETRY_AFTER = int(os.environ.get("MAINTENANCE_RETRY_AFTER", "300")) 
 PROPOSAL_DAYS = int(os.environ.get("PROPOSAL_DAYS", "7"))  # then nobody has decided in time
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
+PERSONAL_DATA_KEYS = env_keys("PERSONAL_DATA_KEYS")  # the first encrypts, all of them decrypt
 DEMO_PASSWORD = os.environ.get("DEMO_PASSWORD", "krakapp-demo")
 
 # Apps: the stack of docs/architecture.md, top first
