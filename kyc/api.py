@@ -52,6 +52,13 @@ class AgreementAnswer(serializers.Serializer[Any]):
 class Answers(serializers.ModelSerializer[Application]):
     """The answers of an application; those left out stay as they are."""
 
+    first_names = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    last_names = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    birth_date = serializers.DateField(required=False, allow_null=True)
+    street = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    postal_code = serializers.CharField(required=False, allow_blank=True, max_length=20)
+    city = serializers.CharField(required=False, allow_blank=True, max_length=100)
+    tax_id = serializers.CharField(required=False, allow_blank=True, max_length=40)
     residence = CountryField(required=False)  # type: ignore[no-untyped-call]
     citizenship = CountryField(required=False)  # type: ignore[no-untyped-call]
     tax_residence = CountryField(required=False)  # type: ignore[no-untyped-call]

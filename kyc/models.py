@@ -5,6 +5,9 @@ or is rejected, and only an active customer may trade, deposit and spend. Each s
 jurisdiction, agreements…) is pass, fail or indeterminate, apart from the decision, which a person
 makes who is not the applicant. Where the product may not be offered is policy: dated rows that
 staff edit, never a constant.
+
+What says who somebody is (names, birth date, address, tax id) is encrypted at rest; the countries,
+which policy asks for by SQL, are not.
 """
 
 from django.conf import settings
@@ -12,6 +15,8 @@ from django.db import models
 from django.db.models import Q
 from django_countries.fields import CountryField
 from uuid_utils.compat import uuid7
+
+from common.encryption import BlindIndex, EncryptedDate, EncryptedText
 
 
 class Application(models.Model):
@@ -39,16 +44,17 @@ class Application(models.Model):
     version = models.PositiveIntegerField(
         default=1
     )  # grows with every change: a stale view conflicts
-    first_names = models.CharField(max_length=120, blank=True)
-    last_names = models.CharField(max_length=120, blank=True)
-    birth_date = models.DateField(null=True, blank=True)
-    street = models.CharField(max_length=200, blank=True)
-    postal_code = models.CharField(max_length=20, blank=True)
-    city = models.CharField(max_length=100, blank=True)
+    first_names = EncryptedText(bound_to="user_id", max_length=120)
+    last_names = EncryptedText(bound_to="user_id", max_length=120)
+    last_names_index = BlindIndex(of="last_names")
+    birth_date = EncryptedDate(bound_to="user_id")
+    street = EncryptedText(bound_to="user_id", max_length=200)
+    postal_code = EncryptedText(bound_to="user_id", max_length=20)
+    city = EncryptedText(bound_to="user_id", max_length=100)
     residence = CountryField(blank=True)
     citizenship = CountryField(blank=True)
     tax_residence = CountryField(blank=True)
-    tax_id = models.CharField(max_length=40, blank=True)
+    tax_id = EncryptedText(bound_to="user_id", max_length=40)
     us_person = models.BooleanField(null=True, blank=True)
     created_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -72,7 +78,8 @@ class Application(models.Model):
                 fields=["submitted_at"],
                 condition=Q(status__in=["submitted", "in_review"]),
                 name="application_queue",
-            )
+            ),
+            models.Index(fields=["last_names_index"], name="application_by_last_names"),
         ]
 
     def __str__(self) -> str:

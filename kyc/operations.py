@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 import users.operations
+from common.encryption import EncryptedText
 from common.errors import DomainError
 from kyc import queries, rules
 from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
@@ -15,6 +16,12 @@ from users.models import User
 
 Status = Application.Status
 PAGE = "/verify/"
+INDEXES = ("last_names_index",)
+ENCRYPTED = [
+    field.attname
+    for field in Application._meta.concrete_fields  # noqa: SLF001 - Django's own, documented
+    if isinstance(field, EncryptedText)
+]
 
 
 class ApplicationNotEditable(DomainError):
@@ -72,7 +79,7 @@ def save_draft(*, user: User, answers: Mapping[str, Any], now: datetime) -> Appl
     for name, answer in answers.items():
         setattr(application, name, answer)
     application.version += 1
-    application.save(update_fields=[*answers, "version"])
+    application.save(update_fields=[*answers, *INDEXES, "version"])
     return application
 
 
@@ -321,3 +328,19 @@ def save_policy(*, place: RestrictedPlace, actor: User, now: datetime) -> Restri
         },
     )
     return place
+
+
+@transaction.atomic
+def rotate_keys(*, after: int, limit: int) -> int | None:
+    """Encrypt some applications anew, under the first of the keys.
+
+    :param after: the id to go on from, 0 at first
+    :param limit: how many applications at most
+    :returns: the last id that was encrypted anew, None if there was none left
+    :raises common.encryption.CannotDecrypt: if a value's key is missing
+    """
+    rows = Application.objects.select_for_update(no_key=True).filter(pk__gt=after)
+    applications = list(rows.order_by("pk")[:limit])
+    for application in applications:
+        application.save(update_fields=[*ENCRYPTED, *INDEXES])
+    return applications[-1].pk if applications else None

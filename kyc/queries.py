@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from common import clock, database
+from common.encryption import BlindIndex
 from common.errors import DomainError
 from kyc import rules
 from kyc.models import Application
@@ -140,6 +141,13 @@ def ties_of(application: Application) -> rules.Ties:
 def missing_fields(application: Application) -> list[str]:
     """Name the answers that are still missing, in the order they are asked."""
     return [name for name in REQUIRED if getattr(application, name) in (None, "")]
+
+
+def named(last_names: str) -> QuerySet[Application]:
+    """Give the applications of people with exactly these last names, however they are written."""
+    field = Application._meta.get_field("last_names_index")  # noqa: SLF001
+    assert isinstance(field, BlindIndex)
+    return Application.objects.filter(last_names_index__in=field.candidates(last_names))
 
 
 def review_queue() -> QuerySet[Application]:

@@ -105,7 +105,7 @@ class TestAnApplication:
     def test_keeps_what_was_not_answered_as_null(self):
         application = Application(user=world.customer("new@demo.test"), created_at=world.NOW)
         application.save()
-        stored = Application.objects.filter(pk=application.pk).extra(  # noqa: S610 - no input
+        stored = Application.objects.filter(pk=application.pk).extra(
             where=["street IS NULL AND birth_date IS NULL AND last_names_index IS NULL"]
         )
         assert stored.exists()

@@ -33,6 +33,7 @@ class TestAHomeDeepInTheFolders:
         home = "/srv/" + "a-folder-in-a-folder/" * 5 + "home"
         env = os.environ | {"KRAKAPP_HOME": home, "KRAKAPP_DEMO": "0"}
         env |= dict.fromkeys(("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET"), "x" * 50)
+        env["PERSONAL_DATA_KEYS"] = "ab" * 32
         script = "from krakapp import settings; print(settings.RUN, settings.REDIS_URL)"
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, check=True

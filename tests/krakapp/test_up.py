@@ -15,7 +15,8 @@ from krakapp.embedded import Postgres, Valkey
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
-SECRETS = ("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET")
+SECRETS = dict.fromkeys(("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET"), "x" * 50)
+SECRETS |= {"PERSONAL_DATA_KEYS": "ab" * 32}
 
 
 class Copy:
@@ -27,7 +28,7 @@ class Copy:
         procfile = home.parent / f"{home.name}.procfile"
         procfile.write_text("sleeper: sleep 1000\n")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATABASE")}
-        self.env = inherited | dict.fromkeys(SECRETS, "x" * 50)
+        self.env = inherited | SECRETS
         self.env |= {"KRAKAPP_DEMO": "0", "KRAKAPP_HOME": str(home), "PORT": str(self.port)} | env
         self.argv = [sys.executable, "manage.py", "up", "--procfile", str(procfile)]
 
