@@ -7,8 +7,9 @@ once, and it plays the card network, over HTTP, against our own webhook, as a re
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any, Protocol
 
 import httpx
@@ -70,6 +71,11 @@ class Event:
     mcc: str
     partial_allowed: bool
     final: bool
+
+    @property
+    def digest(self) -> str:
+        """Name what the event says, so that another one under its id is noticed."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

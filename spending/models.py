@@ -7,7 +7,8 @@ repeated request gets, byte for byte. *Clearing* then takes the money for good, 
 A card's number and security code are never here: only brand, last four digits, expiry and a token.
 
 What the network says later about an authorization (more, less, done, given back) comes as *events*,
-each remembered with its answer, so that a repeated one changes nothing.
+each remembered with its answer, so that a repeated one changes nothing. An id that comes again and
+says something else is refused and reported: the `digest` of what was said tells the two apart.
 """
 
 from django.conf import settings
@@ -114,6 +115,7 @@ class Authorization(models.Model):
         Hold, null=True, on_delete=models.PROTECT, related_name="authorization"
     )
     answer = models.TextField()  # the bytes that were answered
+    digest = models.CharField(max_length=64, blank=True)  # of the request; empty in old rows
     requested_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
@@ -219,6 +221,7 @@ class CardEvent(models.Model):
     )
     amount_units = models.BigIntegerField()
     answer = models.TextField()  # the bytes that were answered
+    digest = models.CharField(max_length=64, blank=True)  # of the event; empty in old rows
     received_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 import kyc.queries
 import ledger.operations
 import users.operations
+from common import database
 from common.errors import DomainError
 from ledger.operations import HoldRequest
 from spending import gateways, queries, rules
@@ -27,6 +28,12 @@ class UnknownCard(DomainError):
     status = 404
 
 
+class EventIdReused(DomainError):
+    """An event of this id came before and said something else; nothing was done."""
+
+    status = 409
+
+
 class TooLate(Exception):
     """The deadline passed: whatever was done so far is undone."""
 
@@ -40,19 +47,30 @@ def authorize(*, event: gateways.Event, now: datetime, deadline: float) -> str:
 
     :param deadline: on the monotonic clock, in s
     :raises UnknownCard: if the card is not ours
+    :raises EventIdReused: if the id came before with another amount, card, merchant or kind
     """
     try:
         with transaction.atomic():
             _wait_no_longer_than(deadline)
-            card = lock_card(event.card)
-            first = Authorization.objects.filter(external_id=event.id).first()
-            return first.answer if first else _decide(card, event, now, deadline)
+            card = take_in_line(event)
+            return first_answer(event) or _decide(card, event, now, deadline)
     except TooLate:
         return _refuse_late(event, now)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") not in LATE_STATES:
             raise
         return _refuse_late(event, now)
+
+
+def take_in_line(event: gateways.Event) -> Card:
+    """Lock an event's id, whichever card it names, and then the card.
+
+    :raises UnknownCard: if the card is not ours
+    """
+    database.prepared(
+        "SELECT pg_advisory_xact_lock(hashtextextended('card_event:' || %s, 0))", [event.id]
+    )
+    return lock_card(event.card)
 
 
 def lock_card(token: str) -> Card:
@@ -65,6 +83,23 @@ def lock_card(token: str) -> Card:
     if card is None:
         raise UnknownCard
     return card
+
+
+def first_answer(event: gateways.Event) -> str | None:
+    """Give what the same event was answered before, or None if it is new.
+
+    :raises EventIdReused: if its id came before and said something else
+    """
+    rows = database.prepared(
+        """
+        SELECT digest, answer FROM spending_authorization WHERE external_id = %(id)s
+        UNION ALL SELECT digest, answer FROM spending_cardevent WHERE external_id = %(id)s
+        """,
+        {"id": event.id},
+    )
+    if any(digest not in {"", event.digest} for digest, _ in rows):
+        raise EventIdReused
+    return rows[0][1] if rows else None
 
 
 def answer(decision: str, *, reason: str = "", units: int = 0, uid: UUID | None) -> str:
@@ -128,6 +163,7 @@ def _request(card: Card, event: gateways.Event, now: datetime) -> Authorization:
         requested_at=now,
         expires_at=now + timedelta(days=rules.lifetime_days(event.mcc)),
         closed_at=now,
+        digest=event.digest,
     )
 
 

@@ -1,5 +1,6 @@
 """What the network says after an authorization: more, less, done, given back. Each once."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +16,18 @@ from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import gateways, queries
 from spending.models import Authorization, Card, CardEvent, CardMovement, CardSale
 from spending.operations.authorizations import (
+    EventIdReused,
     UnknownCard,
     answer,
     authorize,
+    first_answer,
     lock_card,
     refusal,
+    take_in_line,
 )
 from spending.operations.funding import raise_money
+
+logger = logging.getLogger(__name__)
 
 DEADLINE_S = 1.5  # the network gives us two seconds, its way here and back included
 EXPIRED_A_RUN = 200
@@ -62,11 +68,16 @@ def receive_event(*, payload: bytes, signature: str, now: datetime) -> str:
     :raises UnknownAuthorization: if it is about an authorization nobody asked for
     :raises NothingPending: if the authorization is done
     :raises RefundTooLarge: if more would be refunded than was taken
+    :raises EventIdReused: if its id came before and said something else; staff are told
     """
     event = gateways.processor().read(payload, signature=signature, now=now)
-    if event.kind in {gateways.REQUESTED, gateways.ADVISED}:
-        return authorize(event=event, now=now, deadline=monotonic() + DEADLINE_S)
-    return _apply(event, now)
+    try:
+        if event.kind in {gateways.REQUESTED, gateways.ADVISED}:
+            return authorize(event=event, now=now, deadline=monotonic() + DEADLINE_S)
+        return _apply(event, now)
+    except EventIdReused:
+        _report_reuse(event, now)
+        raise
 
 
 def expire_due(*, now: datetime) -> int:
@@ -88,12 +99,33 @@ def _expire_one(authorization_id: int, token: str, now: datetime) -> bool:
     return True
 
 
+def _report_reuse(event: gateways.Event, now: datetime) -> None:
+    """Write for staff what came under an id that had said something else."""
+    said = {
+        "event": event.id,
+        "kind": event.kind,
+        "amount": queries.dollars(event.amount) if event.amount else None,
+        "merchant": event.merchant,
+        "mcc": event.mcc,
+    }
+    card = Card.objects.select_related("user").get(token=event.card)
+    logger.error("card %s: event %s came again and says something else", card.uid, event.id)
+    users.operations.record(
+        action="card.event_refused",
+        actor=None,
+        subject=card.user,
+        at=now,
+        reason="An event's id came again with other facts.",
+        detail={"card": str(card.uid), **said},
+    )
+
+
 @transaction.atomic
 def _apply(event: gateways.Event, now: datetime) -> str:
     """Carry an event out once, and remember it with its answer."""
-    card = lock_card(event.card)
-    if before := CardEvent.objects.filter(external_id=event.id).first():
-        return before.answer
+    card = take_in_line(event)
+    if before := first_answer(event):
+        return before
     authorization = _authorization(card, event)
     outcome = HANDLERS[event.kind](card, authorization, event, now)
     told = answer(
@@ -109,6 +141,7 @@ def _apply(event: gateways.Event, now: datetime) -> str:
         authorization=authorization,
         amount_units=event.amount or outcome.units,
         answer=told,
+        digest=event.digest,
         received_at=now,
     )
     return told

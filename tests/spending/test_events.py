@@ -7,12 +7,14 @@ import ledger.queries
 import spending.operations
 from common.invariants import find_breaks
 from common.signatures import SignatureInvalid
-from ledger.models import Account, Journal
+from ledger.models import Account, Hold, Journal
 from spending import gateways, queries
 from spending.models import Authorization, CardEvent, CardMovement
+from spending.operations.authorizations import EventIdReused
 from spending.operations.events import NothingPending, RefundTooLarge, UnknownAuthorization
 from tests import world
 from tests.spending import shop
+from users.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +116,61 @@ class TestTheSameEventAgain:
         assert shop.send_raw(kind, card, **facts) == first
         assert before == (world.balance(alice), world.available(alice), Journal.objects.count())
         assert CardEvent.objects.count() == 1
+
+
+class TestAnotherEventUnderTheSameId:
+    """A network that repeats itself says the same; anything else is a mistake or an attack."""
+
+    def refused(self, card, kind, **facts):
+        before = (Journal.objects.count(), Hold.objects.count(), CardEvent.objects.count())
+        reports = AuditEntry.objects.filter(action="card.event_refused")
+        told = reports.count()
+        with pytest.raises(EventIdReused):
+            shop.send(kind, card, **facts)
+        assert before == (Journal.objects.count(), Hold.objects.count(), CardEvent.objects.count())
+        assert reports.count() == told + 1
+        return reports.latest("id")
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"amount": "4900"},
+            {"merchant": {"name": "Somebody else", "category": "5814"}},
+            {"merchant": {"name": "Blue Door Café", "category": "7995"}},
+            {"partial_allowed": True},
+            {"type": gateways.ADVISED},
+        ],
+    )
+    def test_an_authorization_is_refused_and_reported(self, alice, card, other):
+        asked = {"id": "evt-same", "amount": "4.50"}
+        shop.send(gateways.REQUESTED, card, **asked)
+        report = self.refused(card, gateways.REQUESTED, **{**asked, **other})
+        assert (report.subject, report.detail["event"]) == (alice, "evt-same")
+        assert world.available(alice) == Decimal("95.5")
+
+    def test_an_authorization_of_another_card_is_refused(self, alice, card):
+        shop.send(gateways.REQUESTED, card, id="evt-same", amount="4.50")
+        self.refused(shop.card(alice), gateways.REQUESTED, id="evt-same", amount="4.50")
+
+    @pytest.mark.parametrize(
+        "kind", [gateways.CLEARED, gateways.REVERSED, gateways.INCREMENTED, gateways.REFUNDED]
+    )
+    @pytest.mark.parametrize("other", [{"amount": "4"}, {"authorization": None}])
+    def test_whatever_came_later_is_refused_too(self, card, kind, other):
+        asked = shop.pending(card, "10")
+        if kind == gateways.REFUNDED:
+            shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+        facts = {"authorization": asked.external_id, "amount": "3", "id": "evt-same"}
+        shop.send(kind, card, **facts)
+        self.refused(card, kind, **{**facts, **other})
+
+    def test_one_kind_of_event_is_no_other(self, card):
+        asked = shop.pending(card, "10", id="evt-same")
+        self.refused(
+            card, gateways.CLEARED, id="evt-same", authorization=asked.external_id, amount="10"
+        )
+        shop.send(gateways.REVERSED, card, id="evt-next", authorization=asked.external_id)
+        self.refused(card, gateways.REQUESTED, id="evt-next", amount="10")
 
 
 class TestIncrement:

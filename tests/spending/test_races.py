@@ -10,6 +10,7 @@ import ledger.queries
 from common.invariants import find_breaks
 from spending import gateways, queries
 from spending.models import Authorization
+from spending.operations.authorizations import EventIdReused
 from tests import world
 from tests.spending import shop
 
@@ -76,6 +77,24 @@ class TestTheSameRequest:
         send = lambda: shop.send_raw(gateways.REQUESTED, card, id="evt-8", amount="4.50")  # noqa: E731
         assert len(set(at_once([send] * 8))) == 1
         assert Authorization.objects.count() == 1
+        assert world.available(alice) == Decimal("95.5")
+        assert true_books()
+
+
+class TestOneIdOnTwoCards:
+    def test_at_once_is_one_purchase_and_refusals(self):
+        alice = world.alice()
+        world.fund(alice, "100")
+        cards = [shop.card(alice), shop.card(alice)]
+
+        def send(card):
+            try:
+                return shop.authorize(card, "4.50", id="evt-2")["decision"]
+            except EventIdReused:
+                return "refused"
+
+        told = at_once([lambda card=card: send(card) for card in cards])
+        assert sorted(told) == ["approved", "refused"]
         assert world.available(alice) == Decimal("95.5")
         assert true_books()
 
