@@ -7,21 +7,45 @@ for the middleware, for the view, for the end. That costs more than the request 
 
 import asyncio
 import contextvars
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import django
+from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import FileResponse
+from django.http import FileResponse, HttpResponse
 from django.urls import set_script_prefix
+
+from krakapp.problems import for_programs, say
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 THREADS = 16  # twice the Procfile's DATABASE_POOL_SIZE: not everything asks the database
+
+
+class Refused(Exception):
+    """A body that nobody works for."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        """Take the status and the words of the answer."""
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+    def answer(self, path: str) -> HttpResponse:
+        """Say so, and that the connection ends: what is left of the body is not read."""
+        if for_programs(path):
+            response = say(self.status, request_id=str(uuid.uuid4()), detail=self.detail)
+        else:
+            response = HttpResponse(self.detail, status=self.status, content_type="text/plain")
+        response["Connection"] = "close"
+        return response
 
 
 class ThreadHandler(ASGIHandler):
@@ -40,16 +64,43 @@ class ThreadHandler(ASGIHandler):
         """Read the whole request here, answer it in a thread, and send the answer from here.
 
         A request that broke off is not answered: a part of a form is not what somebody meant.
+        One that is too large or too slow is refused before anybody works for it.
         """
         try:
-            body = await self.read_body(receive)
+            body = await self._read(scope, receive)
         except RequestAborted:
+            return
+        except Refused as refused:
+            response = refused.answer(scope["path"])
+            await self.send_response(response, send)
             return
         with body:
             response = await asyncio.get_running_loop().run_in_executor(
                 self._threads, contextvars.copy_context().run, self._answer, scope, body
             )
         await self.send_response(response, send)
+
+    async def _read(self, scope: Mapping[str, Any], receive: Receive) -> IO[bytes]:
+        """Read a body within its bounds of size and time.
+
+        :raises Refused: where it declares or brings more, or takes longer
+        :raises RequestAborted: where it breaks off
+        """
+        limit = settings.UPLOADS.get(scope["path"])
+        seconds = settings.BODY_S if limit is None else settings.UPLOAD_S
+        limit = settings.MAX_BODY_BYTES if limit is None else limit
+        _hold_to(limit, _declared(scope))
+        with ExitStack() as unless_read:
+            body = unless_read.enter_context(
+                SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+            )
+            try:
+                async with asyncio.timeout(seconds):
+                    await _fill(body, receive, limit)
+            except TimeoutError as error:
+                raise Refused(408, f"Send the whole body within {seconds} seconds.") from error
+            unless_read.pop_all()
+            return body
 
     def _answer(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
         set_script_prefix(get_script_prefix(scope))
@@ -65,6 +116,31 @@ class ThreadHandler(ASGIHandler):
             response.streaming_content = _again(list(response))
         response.close()  # says that the request is over: the thread's connections go back
         return response
+
+
+def _declared(scope: Mapping[str, Any]) -> int:
+    """Read how many bytes a request says it brings; the server has checked the number."""
+    lengths = (int(value) for name, value in scope["headers"] if name == b"content-length")
+    return max(lengths, default=0)
+
+
+def _hold_to(limit: int, size: int) -> None:
+    if size > limit:
+        raise Refused(413, f"A body has at most {limit} bytes here.")
+
+
+async def _fill(body: IO[bytes], receive: Receive, limit: int) -> None:
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestAborted
+        part = message.get("body", b"")
+        size += len(part)
+        _hold_to(limit, size)
+        body.write(part)
+        more = message.get("more_body", False)
+    body.seek(0)
 
 
 async def _again(parts: Iterable[bytes]) -> AsyncIterator[bytes]:

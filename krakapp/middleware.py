@@ -7,12 +7,12 @@ from collections.abc import Callable
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import sync_only_middleware
 from django_htmx.http import HttpResponseClientRefresh
 
-from common.errors import PROBLEM, problem
+from krakapp.problems import for_programs, say, translate
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -23,9 +23,6 @@ RELAXED = {
     "/admin/": {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]},
     "/api/docs/": {"style-src": [SELF, UNSAFE_INLINE]},
 }
-
-# Whose callers are programs, which read problem+json.
-PROGRAMS = ("/api/", "/_allauth/", "/webhooks/")
 
 
 @sync_only_middleware
@@ -39,6 +36,16 @@ def request_id(get_response: View) -> View:
         response = get_response(request)
         response["X-Request-ID"] = name
         return response
+
+    return middleware
+
+
+@sync_only_middleware
+def problems(get_response: View) -> View:
+    """Answer a program with a problem where Django would answer with a page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return translate(request, get_response(request))
 
     return middleware
 
@@ -66,15 +73,14 @@ def maintenance(get_response: View) -> View:
 
 def closed(request: HttpRequest) -> HttpResponse:
     """Say that the platform is closed: as a problem to a program, as a page to a person."""
-    if not request.path_info.startswith(PROGRAMS):
+    if not for_programs(request.path_info):
         return render(None, "maintenance.html", status=503)
-    body = problem(
-        status=503,
+    return say(
+        503,
         code="Maintenance",
         detail="KrakApp is closed for maintenance; your money and orders are where you left them.",
         request_id=request.request_id,  # type: ignore[attr-defined]
     )
-    return JsonResponse(body, status=503, content_type=PROBLEM)
 
 
 @sync_only_middleware

@@ -83,6 +83,7 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
     ["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else []
 )
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")  # addresses or networks that may name the client
 MAINTENANCE = env_bool("MAINTENANCE")
 MAINTENANCE_RETRY_AFTER = int(os.environ.get("MAINTENANCE_RETRY_AFTER", "300"))  # seconds
 PROPOSAL_DAYS = int(os.environ.get("PROPOSAL_DAYS", "7"))  # then nobody has decided in time
@@ -90,6 +91,16 @@ BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
 PERSONAL_DATA_KEYS = env_keys("PERSONAL_DATA_KEYS")  # the first encrypts, all of them decrypt
 DEMO_PASSWORD = os.environ.get("DEMO_PASSWORD", "krakapp-demo")
+
+# What one request may bring; krakapp/web.py bounds its head
+
+MAX_BODY_BYTES = 1_048_576
+UPLOADS: dict[str, int] = {}  # a path, and how many bytes a body may have there
+BODY_S = 30  # seconds for a whole body
+UPLOAD_S = 300
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 
 # Apps: the stack of docs/architecture.md, top first
 
@@ -130,6 +141,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "krakapp.middleware.request_id",
+    "krakapp.middleware.problems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",

@@ -19,7 +19,7 @@ import instruments.queries
 from common import api, clock
 from krakapp import health, shell
 from krakapp.forms import SampleForm
-from krakapp.middleware import PROGRAMS
+from krakapp.problems import for_programs
 
 
 @require_safe
@@ -42,7 +42,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     failure = sys.exception()
     if not isinstance(failure, api.PASSING):
         return defaults.server_error(request)
-    if request.path_info.startswith(PROGRAMS):
+    if for_programs(request.path_info):
         return api.unavailable(failure, request)
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=503, headers={"Retry-After": "1"})

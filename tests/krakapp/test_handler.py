@@ -1,6 +1,7 @@
 """The handler answers in a thread what a synchronous Django says, and forgets what broke off."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -61,19 +62,28 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadHandler]:
         yield ThreadHandler()
 
 
-def ask(handler: ThreadHandler, where: str, *incoming: dict[str, Any]) -> list[dict[str, Any]]:
+def ask(
+    handler: ThreadHandler,
+    where: str,
+    *incoming: dict[str, Any] | None,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> list[dict[str, Any]]:
+    """Ask with the messages that come in; None never comes."""
     scope = {
         "type": "http",
         "http_version": "1.1",
         "method": "POST",
         "path": where,
         "query_string": b"",
-        "headers": [(b"host", b"testserver")],
+        "headers": [(b"host", b"testserver"), *(headers or [])],
     }
     waiting, sent = list(incoming), []
 
     async def receive() -> dict[str, Any]:
-        return waiting.pop(0)
+        message = waiting.pop(0)
+        if message is None:
+            await asyncio.Event().wait()
+        return message
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -84,6 +94,13 @@ def ask(handler: ThreadHandler, where: str, *incoming: dict[str, Any]) -> list[d
 
 def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+def problem_in(sent: list[dict[str, Any]]) -> tuple[int, str]:
+    assert (b"Content-Type", b"application/problem+json") in sent[0]["headers"]
+    told = json.loads(body_of(sent))
+    assert told["status"] == sent[0]["status"]
+    return told["status"], told["code"]
 
 
 def body_of(sent: list[dict[str, Any]]) -> bytes:
@@ -105,6 +122,37 @@ class TestThreadHandler:
         sent = ask(handler, "/echo", part(b"amount=25", more=True), {"type": "http.disconnect"})
 
         assert sent == []
+        assert seen == []
+
+    def test_a_body_that_declares_too_much_is_refused_unread(self, handler: ThreadHandler) -> None:
+        sent = ask(handler, "/api/echo", headers=[(b"content-length", b"20000000000")])
+
+        assert problem_in(sent) == (413, "BodyTooLarge")
+        assert (b"Connection", b"close") in sent[0]["headers"]
+        assert seen == []
+
+    def test_a_body_is_refused_as_soon_as_it_is_too_large(
+        self, handler: ThreadHandler, settings: Any
+    ) -> None:
+        settings.MAX_BODY_BYTES = 9
+        sent = ask(handler, "/api/echo", part(b"12345", more=True), part(b"67890", more=True))
+
+        assert problem_in(sent) == (413, "BodyTooLarge")
+        assert seen == []
+
+    def test_an_upload_has_a_bound_of_its_own(self, handler: ThreadHandler, settings: Any) -> None:
+        settings.MAX_BODY_BYTES, settings.UPLOADS = 9, {"/echo": 10}
+
+        assert ask(handler, "/echo", part(b"1234567890"))[0]["status"] == 201
+        assert ask(handler, "/echo", part(b"12345678901"))[0]["status"] == 413
+
+    def test_a_body_that_does_not_arrive_is_refused(
+        self, handler: ThreadHandler, settings: Any
+    ) -> None:
+        settings.BODY_S = 0.1
+        sent = ask(handler, "/api/echo", part(b"amount", more=True), None)
+
+        assert problem_in(sent) == (408, "RequestTimeout")
         assert seen == []
 
     def test_a_stream_is_read_in_the_thread_of_its_view(self, handler: ThreadHandler) -> None:

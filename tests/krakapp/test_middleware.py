@@ -1,4 +1,5 @@
 import pytest
+from django.test import Client
 
 POLICY = "Content-Security-Policy"
 
@@ -80,3 +81,48 @@ class TestSignInAgain:
 
     def test_leads_a_whole_page_to_the_sign_in(self, client):
         assert client.get("/home/")["Location"] == "/accounts/login/?next=/home/"
+
+
+@pytest.mark.django_db
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("method", "address", "headers", "status"),
+        [
+            ("get", "/api/v1/nowhere", {}, 404),
+            ("get", "/_allauth/app/v1/nowhere", {}, 404),
+            ("put", "/_allauth/app/v1/config", {}, 405),
+            ("get", "/api/v1/instruments", {"Host": "evil.test"}, 400),
+            ("post", "/webhooks/nowhere", {}, 404),
+            ("post", "/api/v1/orders", {}, 401),
+        ],
+    )
+    def test_answer_programs_whatever_goes_wrong(self, client, method, address, headers, status):
+        answer = getattr(client, method)(address, headers=headers)
+        assert answer.status_code == status
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+        assert answer.json()["request_id"] == answer["X-Request-ID"]
+
+    def test_answer_a_forged_form(self):
+        strict = Client(enforce_csrf_checks=True)
+        answer = strict.post("/_allauth/browser/v1/auth/login", {}, content_type="application/json")
+        assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
+
+    def test_answer_a_bug_with_the_name_it_is_logged_under(self, client, monkeypatch):
+        def fail(**_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("instruments.queries.search", fail)
+        client.raise_request_exception = False
+        answer = client.get("/api/v1/instruments", headers={"X-Request-ID": "12345678"})
+        assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")
+        assert (answer.json()["code"], answer.json()["request_id"]) == ("ServerError", "12345678")
+
+    def test_leave_allauths_own_answers_as_they_are(self, client):
+        answer = client.get("/_allauth/app/v1/auth/session")
+        assert answer.status_code == 401
+        assert "flows" in answer.json()["data"]
+
+    def test_leave_pages_as_they_are(self, client):
+        answer = client.get("/nowhere/")
+        assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
