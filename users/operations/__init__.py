@@ -1,6 +1,14 @@
 """The verbs about people: the audit trail, notices, and proposals, which two people decide."""
 
-from users.operations.people import create_person, mark_read, notify, record
+from users.operations.people import (
+    OwnAccess,
+    create_person,
+    deactivate,
+    mark_read,
+    notify,
+    reactivate,
+    record,
+)
 from users.operations.proposals import (
     AboutYourself,
     MayNotApprove,
@@ -26,6 +34,7 @@ __all__ = [
     "AboutYourself",
     "MayNotApprove",
     "MayNotPropose",
+    "OwnAccess",
     "OwnProposal",
     "ProposalConflicted",
     "ProposalExpired",
@@ -35,6 +44,7 @@ __all__ = [
     "ReasonMissing",
     "approve",
     "create_person",
+    "deactivate",
     "decline",
     "expire_proposals",
     "kind_of",
@@ -42,6 +52,7 @@ __all__ = [
     "mark_read",
     "notify",
     "propose",
+    "reactivate",
     "record",
     "register_kind",
     "withdraw",
