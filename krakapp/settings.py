@@ -7,6 +7,7 @@ would be unsafe to keep.
 import os
 import re
 from contextlib import suppress
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "krakapp.middleware.keep_session",
     "django_htmx.middleware.HtmxMiddleware",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
@@ -260,6 +261,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+ACCOUNT_ADAPTER = "users.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -268,13 +270,23 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = (
     {} if env_bool("ACCOUNT_RATE_LIMITS", default=True) else False
 )
 HEADLESS_ENABLED = True
 HEADLESS_CLIENTS = ("app", "browser")
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+HEADLESS_TOKEN_STRATEGY = "krakapp.sessions.TokenStrategy"  # noqa: S105 a name
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO  # plain HTTP; browsers allow it on localhost alone
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
+MFA_TOTP_ISSUER = "KrakApp"
 MFA_ADAPTER = "users.adapters.MFAAdapter"
+USERSESSIONS_ADAPTER = "users.adapters.UserSessionsAdapter"
+USERSESSIONS_TRACK_ACTIVITY = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "portfolio:home"
 LOGOUT_REDIRECT_URL = "landing"
@@ -379,6 +391,12 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TLS
 SECURE_HSTS_PRELOAD = SECURE_TLS
 SESSION_ENGINE = "krakapp.sessions"
+# How long a session lives without use, and at most; a cookie is a browser's, a token an app's.
+SESSION_LIVES = {
+    "browser": (timedelta(hours=24), timedelta(days=14)),
+    "app": (timedelta(days=30), timedelta(days=90)),
+    "staff": (timedelta(minutes=30), timedelta(hours=12)),
+}
 SESSION_COOKIE_SECURE = SECURE_TLS
 CSRF_COOKIE_SECURE = SECURE_TLS
 X_FRAME_OPTIONS = "DENY"
