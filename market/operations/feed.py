@@ -277,6 +277,11 @@ class FeedRun:
             return True
         return False
 
+    def follows_what_is_listed(self) -> bool:
+        """Tell whether the instruments listed now are those it began with."""
+        now_listed = set(instruments.queries.listed().values_list("pk", flat=True))
+        return now_listed == {one.pk for one in self._listed.values()}
+
     def stop(self, *, now: datetime) -> None:
         """Store what is not stored yet."""
         self._feed.close()

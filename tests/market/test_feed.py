@@ -56,6 +56,26 @@ def times(symbol, interval):
     return list(rows.order_by("time").values_list("time", flat=True))
 
 
+class TestAList:
+    def test_that_changes_is_noticed_and_followed_from_its_prices(self):
+        Instrument.objects.filter(symbol="ABBVx").update(listed=False)
+        run = begin(WEDNESDAY)
+        assert run.follows_what_is_listed()
+        Instrument.objects.filter(symbol="ABBVx").update(listed=True)
+        assert not run.follows_what_is_listed()
+        run.stop(now=WEDNESDAY)
+        run = begin(WEDNESDAY)
+        assert run.follows_what_is_listed()
+        run.tick(now=WEDNESDAY)
+        assert queries.reference_price(instruments.queries.by_symbol("ABBVx")) is not None
+
+    def test_may_be_empty(self):
+        Instrument.objects.update(listed=False)
+        run = begin(WEDNESDAY)
+        assert run.tick(now=WEDNESDAY) == {}
+        run.stop(now=WEDNESDAY)
+
+
 class TestFirstStart:
     def test_prices_are_there_at_once_and_the_past_comes_between_the_ticks(self):
         run = feed.start_feed(now=WEDNESDAY)
