@@ -13,6 +13,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
 os.environ["KRAKAPP_DEMO"] = "1"
 os.environ["ACCOUNT_RATE_LIMITS"] = "0"
 os.environ["SECRET_KEY"] = "only for tests"
+os.environ["no_proxy"] = "*"  # what a test reaches is on this machine
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # tests side by side share no server
 os.environ["KRAKAPP_HOME"] = os.environ.get("KRAKAPP_HOME", str(ROOT / "var/test")) + WORKER
 sys.path.insert(0, str(ROOT))
