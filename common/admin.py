@@ -1,14 +1,21 @@
 """What the admin's tables share: they are read, newest first, with links between rows."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+from django import forms
+from django.contrib import messages
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from common.errors import DomainError
 
 
 class ReadOnly:
@@ -51,3 +58,52 @@ def link(obj: Model | None, words: str = "") -> SafeString | str:
     meta = obj._meta  # noqa: SLF001 - Django's documented way to a model's names
     url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
     return format_html('<a href="{}">{}</a>', url, words or obj)
+
+
+def ask(
+    request: HttpRequest,
+    door: Any,
+    *,
+    form: forms.BaseForm,
+    title: str,
+    back: str,
+    do: Callable[[dict[str, Any]], str],
+    facts: Iterable[str] = (),
+) -> HttpResponse:
+    """Ask staff for the words of an act, and do it once they are complete.
+
+    :param door: the ModelAdmin whose page this is
+    :param back: the address of the page it began on; done or refused, it ends there
+    :param do: does it with the form's cleaned data and says what was done; a DomainError is shown,
+        beside its field where the form has it
+    :param facts: sentences about the row, above the form
+    """
+    if form.is_valid():
+        try:
+            messages.success(request, do(form.cleaned_data))
+        except DomainError as error:
+            if error.field not in form.fields:
+                messages.error(request, error.detail)
+                return redirect(back)
+            form.add_error(error.field, error.detail)
+        else:
+            return redirect(back)
+    page = {
+        **door.admin_site.each_context(request),
+        "form": form,
+        "facts": list(facts),
+        "back": back,
+        "opts": door.model._meta,  # noqa: SLF001 - what the admin's templates ask for
+        "title": title,
+    }
+    return render(request, "krakapp/staff_ask.html", page)
+
+
+def row_form(request: HttpRequest, door: Any) -> type[forms.BaseForm]:
+    """Make the form of a new row, with a `why`, for staff who only propose the row."""
+    row: type[forms.BaseForm] = door.get_form(request, None, change=False)
+    why = forms.CharField(
+        help_text="For who decides, and for the audit trail.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+    return type(row.__name__, (row,), {"why": why})

@@ -22,11 +22,6 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
-    "take off what customers may trade no longer": {
-        "task": "trading.tasks.cancel_orders_of_barred",
-        "schedule": 5.0,
-        "options": {"expires": 5},
-    },
     "count what customers trade": {
         "task": "trading.tasks.roll_up_volume",
         "schedule": 300.0,
@@ -50,6 +45,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "forget first answers": {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,
+    },
+    "end the proposals that nobody decided on": {
+        "task": "users.tasks.expire_proposals",
+        "schedule": 300.0,
+        "options": {"expires": 300},
     },
     "take a snapshot of the books": {
         "task": "trading.tasks.take_snapshots",

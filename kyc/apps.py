@@ -6,11 +6,12 @@ from django.apps import AppConfig
 class KycConfig(AppConfig):
     name = "kyc"
     default_auto_field = "django.db.models.BigAutoField"
-    staff_permissions = {
-        "Support": ["review_application"],
-        "Compliance": [
-            "review_application",
-            "add_restrictedplace",
-            "change_restrictedplace",
-        ],
-    }
+
+    def ready(self) -> None:
+        """Register what two people decide."""
+        # Models have to be there first.
+        import users.operations  # noqa: PLC0415
+        from kyc import operations  # noqa: PLC0415
+
+        for kind in operations.KINDS:
+            users.operations.register_kind(kind)

@@ -6,4 +6,3 @@ from django.apps import AppConfig
 class SpendingConfig(AppConfig):
     name = "spending"
     default_auto_field = "django.db.models.BigAutoField"
-    staff_permissions = {"Support": ["freeze_card"], "Compliance": ["freeze_card"]}

@@ -104,7 +104,8 @@ class Bed:
 def _digest_of_migrations() -> str:
     """Hash whatever the made database depends on."""
     digest = hashlib.sha256()
-    files = [BASE_DIR / "requirements.txt", BASE_DIR / "krakapp/database.py"]
+    names = ("requirements.txt", "krakapp/database.py", "users/rules.py", "users/receivers.py")
+    files = [BASE_DIR / name for name in names]
     for path in [
         *files,
         *sorted(BASE_DIR.glob("*/migrations/*.py")),

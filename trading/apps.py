@@ -6,11 +6,12 @@ from django.apps import AppConfig
 class TradingConfig(AppConfig):
     name = "trading"
     default_auto_field = "django.db.models.BigAutoField"
-    staff_permissions = {
-        "Support": ["steer_market"],
-        "Compliance": ["steer_market", "add_bandrule", "change_bandrule"],
-    }
 
     def ready(self) -> None:
-        """Register what answers new subscribers."""
-        from trading import receivers  # noqa: F401, PLC0415 - models have to be there first
+        """Register what answers new subscribers, and what two people decide."""
+        # Models have to be there first.
+        import users.operations  # noqa: PLC0415
+        from trading import operations, receivers  # noqa: F401, PLC0415
+
+        for kind in operations.KINDS:
+            users.operations.register_kind(kind)

@@ -1,21 +1,28 @@
 """People, the audit trail and notices, for staff."""
 
+from importlib import import_module
 from typing import Any
 from urllib.parse import quote
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.decorators import action
 
-from common.admin import ReadOnly
-from users.models import AuditEntry, Notice, User
+from common import clock
+from common.admin import ReadOnly, ask
+from users import operations, queries
+from users.forms import DeclineForm, NoteForm, StaffForm, WithdrawForm
+from users.models import AuditEntry, Notice, Proposal, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
 ABOUT = (
@@ -33,12 +40,13 @@ ABOUT = (
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """Customers and staff, found by e-mail; from here to everything about one."""
+class UserAdmin(ReadOnly, ModelAdmin):
+    """Customers and staff, found by e-mail; from here to everything about one.
 
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    Nobody changes another person here: what somebody may do is proposed, and a second person
+    decides; passwords and e-mail addresses are their owner's.
+    """
+
     ordering = ("-id",)
     list_display = ("email", "is_active", "is_staff", "date_joined", "last_login")
     list_filter = ("is_staff", "is_active", "groups")
@@ -46,20 +54,52 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     search_help_text = "An e-mail address, or the id"
     readonly_fields = ("uid", "about", "date_joined", "last_login")
     fieldsets = (
-        (None, {"fields": ("email", "password", "uid", "about")}),
+        (None, {"fields": ("email", "uid", "about")}),
         ("Staff", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         ("Dates", {"fields": ("date_joined", "last_login")}),
     )
-    add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
+    actions = None
+    actions_detail = ("change_staff",)
 
     @admin.display(description="see also")
     def about(self, user: User) -> SafeString:
         """Link every list that knows this person."""
         return format_html_join(" · ", '<a href="{}">{}</a>', links_about(user))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody is deleted: the books and the trail point at them."""
-        return False
+    def has_staff_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may propose what others may do."""
+        return queries.may_propose(as_user(request), operations.CHANGE_STAFF.name)
+
+    @action(description="Change what they may do", url_path="staff", permissions=["staff"])  # type: ignore[untyped-decorator]
+    def change_staff(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose what somebody may do."""
+        user = get_object_or_404(User, pk=object_id)
+        standing = {
+            "is_active": user.is_active,
+            "is_staff": user.is_staff,
+            "is_superuser": user.is_superuser,
+            "roles": list(user.groups.values_list("name", flat=True)),
+        }
+
+        def do(words: dict[str, Any]) -> str:
+            operations.propose(
+                kind=operations.CHANGE_STAFF.name,
+                reason=words.pop("reason"),
+                payload=operations.staff_payload(user=user, **words),
+                actor=as_user(request),
+                now=clock.now(),
+            )
+            return "Proposed: another person decides."
+
+        return ask(
+            request,
+            self,
+            form=StaffForm(request.POST or None, initial=standing),
+            title=StaffForm.title,
+            facts=[user.email],
+            back=reverse("admin:users_user_change", args=[object_id]),
+            do=do,
+        )
 
 
 def links_about(user: User) -> list[tuple[str, str]]:
@@ -74,12 +114,135 @@ def links_about(user: User) -> list[tuple[str, str]]:
     return links
 
 
-admin.site.unregister(Group)
+def as_user(request: HttpRequest) -> User:
+    """Give who is signed in."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    """The groups of the staff; their permissions are made after each migration."""
+# Roles are made from `users.rules`. What proves who somebody is belongs to them: a member of the
+# staff who could add an address or take a second factor away could sign in as anybody.
+for owned in (Group, EmailAddress, Authenticator, UserSession):
+    import_module(f"{owned.__module__.removesuffix('.models')}.admin")  # registers it
+    admin.site.unregister(owned)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnly, ModelAdmin):
+    """The addresses that customers proved."""
+
+    ordering = ("-id",)
+    list_display = ("email", "user", "primary", "verified")
+    list_filter = ("primary", "verified")
+    list_select_related = ("user",)
+    search_fields = ("email", "user__email")
+    actions = None
+    show_full_result_count = False
+
+
+class WaitingFilter(admin.SimpleListFilter):
+    """Show the proposals that wait for who looks."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the queues, beside everything."""
+        return [("me", "Waits for me"), ("mine", "Proposed by me")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> QuerySet[Proposal]:
+        """Narrow to one of the queues."""
+        if self.value() == "me":
+            return queryset & queries.proposals_waiting_for(as_user(request))
+        if self.value() == "mine":
+            return queryset.filter(proposer=as_user(request))
+        return queryset
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ReadOnly, ModelAdmin):
+    """What one person proposed and another decides on; each kind is seen by its own roles."""
+
+    ordering = ("-id",)
+    list_display = ("what", "target", "proposer", "proposed_at", "status", "decided_by")
+    list_display_links = ("what",)
+    list_filter = (WaitingFilter, "status")
+    list_select_related = ("proposer", "decided_by")
+    search_fields = ("=uid", "target", "kind", "proposer__email", "subject__email")
+    search_help_text = "What it is about, an e-mail address, or the id"
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    actions_detail = ("approve", "decline", "withdraw")
+    fieldsets = (
+        (None, {"fields": ("what", "target", "subject", "status", "what_changes", "reason")}),
+        ("Proposed", {"fields": ("proposer", "proposed_at", "expires_at")}),
+        ("Decided", {"fields": ("decided_by", "decided_at", "note", "result", "uid")}),
+    )
+    readonly_fields = ("what", "what_changes", "uid")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
+        """Give the kinds that somebody's roles propose or approve."""
+        return queries.proposals_seen_by(as_user(request))
+
+    @admin.display(description="proposal")
+    def what(self, proposal: Proposal) -> str:
+        """Say what would be done."""
+        return operations.kind_of(proposal.kind).title
+
+    @admin.display(description="changes")
+    def what_changes(self, proposal: Proposal) -> SafeString:
+        """Say what is and what would be, as the proposer saw it."""
+        lines = format_html_join("", "<div>{}: {} → <strong>{}</strong></div>", proposal.changes)
+        return lines or format_html("{}", "-")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Offer only what this person may do with a proposal of this state."""
+        found = queries.proposals_seen_by(as_user(request)).filter(pk=object_id).first()
+        offered = queries.decisions_open_to(as_user(request), found) if found else ()
+        return [
+            one for one in super().get_actions_detail(request, object_id) if one.path in offered
+        ]
+
+    @action(description="Approve", url_path="approve")  # type: ignore[untyped-decorator]
+    def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Let it be done."""
+        return self._decide(request, object_id, NoteForm, operations.approve, "Approved, and done.")
+
+    @action(description="Decline", url_path="decline")  # type: ignore[untyped-decorator]
+    def decline(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Refuse it."""
+        return self._decide(request, object_id, DeclineForm, operations.decline, "Declined.")
+
+    @action(description="Withdraw", url_path="withdraw")  # type: ignore[untyped-decorator]
+    def withdraw(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Take it back."""
+        return self._decide(request, object_id, WithdrawForm, operations.withdraw, "Withdrawn.")
+
+    def _decide(
+        self, request: HttpRequest, object_id: int, kind: Any, verb: Any, done: str
+    ) -> HttpResponse:
+        """Show what would change, ask for words, and carry the decision out."""
+        actor = as_user(request)
+        proposal = get_object_or_404(queries.proposals_seen_by(actor), pk=object_id)
+
+        def do(words: dict[str, Any]) -> str:
+            verb(proposal=proposal, actor=actor, now=clock.now(), **words)
+            return done
+
+        return ask(
+            request,
+            self,
+            form=kind(request.POST if request.method == "POST" else None),
+            title=kind.title,
+            facts=[
+                f"{self.what(proposal)}: {proposal.target}",
+                *(f"{what}: {before} → {after}" for what, before, after in proposal.changes),
+                f"Proposed by {proposal.proposer}, because: {proposal.reason}",
+            ],
+            back=reverse("admin:users_proposal_change", args=[object_id]),
+            do=do,
+        )
 
 
 @admin.register(AuditEntry)

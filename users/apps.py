@@ -9,7 +9,9 @@ class UsersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what answers new subscribers, and who makes the staff's groups."""
-        from users import queries, receivers  # noqa: F401, PLC0415 - models have to be there first
+        """Register what answers new subscribers, what two decide, and who makes the groups."""
+        # Models have to be there first.
+        from users import operations, queries, receivers  # noqa: F401, PLC0415
 
+        operations.register_kind(operations.CHANGE_STAFF)
         post_migrate.connect(receivers.grant_permissions, dispatch_uid="users.grant_permissions")

@@ -1,28 +1,16 @@
 """What is known about people."""
 
-import time
-from types import SimpleNamespace
 from typing import Any
 
-from allauth.account.authentication import get_authentication_records
-from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
-from rest_framework.request import Request
 
-from common.errors import DomainError
 from common.invariants import Check
 from common.realtime import private_snapshot
 from users import rules
 from users.models import AuditEntry, Notice, Proposal, User
 
 SNAPSHOT_NOTICES = 20
-
-
-class ReauthenticationRequired(DomainError):
-    """Prove once more that it is you (`/_allauth/app/v1/auth/reauthenticate`), then repeat this."""
-
-    status = 403
 
 
 def unread_notices(user: User) -> QuerySet[Notice]:
@@ -40,34 +28,9 @@ def was_recorded(action: str) -> bool:
     return AuditEntry.objects.filter(action=action).exists()
 
 
-def proofs_in(*, session: SessionBase, user: Any) -> list[dict[str, Any]]:
-    """Give how somebody proved in a session who they are, oldest first: allauth's records."""
-    return list(get_authentication_records(SimpleNamespace(session=session), user))
-
-
-def is_fresh(*, session: SessionBase, user: Any, within_s: float) -> bool:
-    """Say whether a password, code or passkey was given in a session within so many seconds."""
-    return any(
-        time.time() - proof["at"] < within_s for proof in proofs_in(session=session, user=user)
-    )
-
-
-def require_fresh(request: Request) -> None:
-    """Let a program's request through that guards an account, a moment after a proof.
-
-    Pages say `@reauthentication_required` instead, which asks and goes on.
-
-    :raises ReauthenticationRequired: where the last proof in the session is too old
-    """
-    session = request.auth if isinstance(request.auth, SessionBase) else request.session
-    within_s = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
-    if not is_fresh(session=session, user=request.user, within_s=within_s):
-        raise ReauthenticationRequired
-
-
-def roles_of(user: User) -> frozenset[str]:
+def roles_of(user: User | AnonymousUser) -> frozenset[str]:
     """Give the roles somebody has now, read anew; a superuser has all, who left has none."""
-    now = User.objects.filter(pk=user.pk, is_active=True, is_staff=True).first()
+    now = User.objects.filter(pk=user.pk or 0, is_active=True, is_staff=True).first()
     if now is None:
         return frozenset()
     if now.is_superuser:
@@ -75,7 +38,7 @@ def roles_of(user: User) -> frozenset[str]:
     return frozenset(now.groups.values_list("name", flat=True)) & frozenset(rules.ROLES)
 
 
-def may_propose(user: User, kind: str) -> bool:
+def may_propose(user: User | AnonymousUser, kind: str) -> bool:
     """Say whether a role of theirs proposes this kind."""
     return not rules.PROPOSALS[kind].proposers.isdisjoint(roles_of(user))
 
@@ -103,6 +66,17 @@ def proposals_waiting_for(user: User) -> QuerySet[Proposal]:
     theirs = [kind for kind, who in rules.PROPOSALS.items() if roles & who.approvers]
     waiting = proposals_seen_by(user).filter(status=Proposal.Status.PROPOSED, kind__in=theirs)
     return waiting.exclude(proposer=user).exclude(subject=user)
+
+
+def decisions_open_to(user: User, proposal: Proposal) -> tuple[str, ...]:
+    """Name what somebody may do with a proposal now."""
+    if proposal.status != Proposal.Status.PROPOSED:
+        return ()
+    if proposal.proposer_id == user.pk:
+        return ("withdraw",)
+    if proposal.subject_id == user.pk or not may_approve(user, proposal.kind):
+        return ()
+    return ("approve", "decline")
 
 
 def notice_data(notice: Notice) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Who of the staff may do what: the one table.
 
-A role is a group of the staff. What it sees and does alone are Django permissions, made from
-`SEES` and `ALONE` after each migration, and taken back there when they leave the table. What two
-people decide is in `PROPOSALS`: one of the proposers' roles asks, another person of an approvers'
-role approves. A superuser has every role, and is bound by the second person like everybody else.
+A role is a group of the staff. What it sees (`SEES`) and does alone (`ALONE`) become Django
+permissions after each migration, and are taken back there when they leave the table. What two
+people decide is in `PROPOSALS`: one whose role proposes, another whose role approves. A superuser
+has every role, and is bound by the second person like everybody else.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,61 @@ OPERATIONS = "Operations"  # runs the markets and their policy
 TREASURY = "Treasury"  # moves the house's money and corrects the books
 AUDITOR = "Auditor"  # reads everything and does nothing
 ROLES = (SUPPORT, COMPLIANCE, OPERATIONS, TREASURY, AUDITOR)
+
+_ABOUT_PEOPLE = (SUPPORT, COMPLIANCE)
+_ABOUT_MONEY = (SUPPORT, COMPLIANCE, TREASURY)
+_ABOUT_ORDERS = (SUPPORT, COMPLIANCE, OPERATIONS)
+_ABOUT_MARKETS = (COMPLIANCE, OPERATIONS)
+_ALL = (SUPPORT, COMPLIANCE, OPERATIONS, TREASURY)
+
+# Which roles read a model in the admin; auditors read all of them. A model that is not listed is
+# for superusers alone.
+SEES: dict[str, tuple[str, ...]] = {
+    "account.emailaddress": _ABOUT_PEOPLE,
+    "users.user": _ABOUT_MONEY,
+    "users.notice": _ABOUT_PEOPLE,
+    "users.auditentry": (COMPLIANCE,),
+    "users.proposal": _ALL,
+    "kyc.application": _ABOUT_PEOPLE,
+    "kyc.checkresult": _ABOUT_PEOPLE,
+    "kyc.agreementacceptance": _ABOUT_PEOPLE,
+    "kyc.restrictedplace": _ABOUT_PEOPLE,
+    "ledger.asset": _ABOUT_MONEY,
+    "ledger.account": _ABOUT_MONEY,
+    "ledger.journal": _ABOUT_MONEY,
+    "ledger.transfer": _ABOUT_MONEY,
+    "ledger.hold": _ABOUT_MONEY,
+    "ledger.holdentry": _ABOUT_MONEY,
+    "payments.depositinstruction": _ABOUT_MONEY,
+    "payments.bankcredit": _ABOUT_MONEY,
+    "instruments.instrument": _ALL,
+    "trading.book": _ALL,
+    "trading.order": _ABOUT_ORDERS,
+    "trading.trade": _ABOUT_ORDERS,
+    "trading.release": _ABOUT_ORDERS,
+    "trading.command": _ABOUT_ORDERS,
+    "trading.feetier": _ALL,
+    "trading.bandrule": _ABOUT_MARKETS,
+    "trading.marketrule": _ABOUT_MARKETS,
+    "trading.housepolicy": (COMPLIANCE, OPERATIONS, TREASURY),
+    "trading.shard": (OPERATIONS,),
+    "trading.snapshot": (OPERATIONS,),
+    "portfolio.lot": _ABOUT_PEOPLE,
+    "portfolio.lotclosing": _ABOUT_PEOPLE,
+    "portfolio.lotdue": (OPERATIONS,),
+    "spending.card": _ABOUT_PEOPLE,
+    "spending.fundingsource": _ABOUT_PEOPLE,
+    "spending.authorization": _ABOUT_PEOPLE,
+    "spending.cardsale": _ABOUT_PEOPLE,
+    "spending.cardmovement": _ABOUT_MONEY,
+    "spending.cardevent": _ABOUT_PEOPLE,
+}
+
+# What one person does alone, because it protects: it stops something, and gives nothing away.
+ALONE: dict[str, tuple[str, ...]] = {
+    "spending.freeze_card": (SUPPORT, COMPLIANCE),
+    "trading.halt_market": (OPERATIONS, COMPLIANCE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +83,28 @@ def _two(proposers: tuple[str, ...], approvers: tuple[str, ...]) -> FourEyes:
     return FourEyes(frozenset(proposers), frozenset(approvers))
 
 
-# By the name of the kind: `app.noun_verb`.
-PROPOSALS: dict[str, FourEyes] = {}
+# What two people decide, by the name of the kind: `app.verb_noun`.
+PROPOSALS: dict[str, FourEyes] = {
+    "users.change_staff": _two((COMPLIANCE,), (COMPLIANCE,)),
+    "kyc.approve_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
+    "kyc.reject_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
+    "kyc.reopen_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
+    "kyc.restrict_place": _two((COMPLIANCE,), (COMPLIANCE,)),
+    "kyc.end_restriction": _two((COMPLIANCE,), (COMPLIANCE,)),
+    "trading.change_state": _two((OPERATIONS,), _ABOUT_MARKETS),
+    "trading.change_tier": _two((OPERATIONS,), _ABOUT_MARKETS),
+    "trading.set_bands": _two((OPERATIONS,), _ABOUT_MARKETS),
+    "trading.set_fees": _two((OPERATIONS,), (COMPLIANCE, TREASURY)),
+    "trading.set_house_policy": _two((OPERATIONS,), (COMPLIANCE, TREASURY)),
+    "trading.set_market_rule": _two((OPERATIONS,), _ABOUT_MARKETS),
+}
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """Name the permissions of a role as Django does: "app.codename"."""
+    seen = {
+        "{}.view_{}".format(*label.split("."))
+        for label, roles in SEES.items()
+        if role == AUDITOR or role in roles
+    }
+    return frozenset(seen | {name for name, roles in ALONE.items() if role in roles})

@@ -1,14 +1,7 @@
 """The verbs about people: the audit trail, notices, and proposals, which two people decide."""
 
-from users.operations.people import (
-    OwnAccess,
-    create_person,
-    deactivate,
-    mark_read,
-    notify,
-    reactivate,
-    record,
-)
+from users.operations.people import create_person, mark_read, notify, record
+from users.operations.policies import PolicyInThePast, PolicyUnsound, policy_kind
 from users.operations.proposals import (
     AboutYourself,
     MayNotApprove,
@@ -29,31 +22,35 @@ from users.operations.proposals import (
     register_kind,
     withdraw,
 )
+from users.operations.staff import CHANGE_STAFF, StaffRefused, staff_payload
 
 __all__ = [
+    "CHANGE_STAFF",
     "AboutYourself",
     "MayNotApprove",
     "MayNotPropose",
-    "OwnAccess",
     "OwnProposal",
+    "PolicyInThePast",
+    "PolicyUnsound",
     "ProposalConflicted",
     "ProposalExpired",
     "ProposalKind",
     "ProposalNotOpen",
     "ProposalOpenAlready",
     "ReasonMissing",
+    "StaffRefused",
     "approve",
     "create_person",
-    "deactivate",
     "decline",
     "expire_proposals",
     "kind_of",
     "kinds",
     "mark_read",
     "notify",
+    "policy_kind",
     "propose",
-    "reactivate",
     "record",
     "register_kind",
+    "staff_payload",
     "withdraw",
 ]

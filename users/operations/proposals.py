@@ -17,7 +17,8 @@ approval and the audit trail serve every kind.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -140,12 +141,23 @@ def kinds() -> list[ProposalKind]:
     return [_KINDS[name] for name in sorted(_KINDS)]
 
 
+def plain(value: Any) -> Any:
+    """Write a value as JSON has it: decimals and dates as text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if value is None or isinstance(value, int | str | list):
+        return value
+    return str(value)  # a country is its code
+
+
 @transaction.atomic
 def propose(*, kind: str, payload: Payload, actor: User, reason: str, now: datetime) -> Proposal:
     """Ask another person to let this be done; nothing happens until one approves.
 
     :param kind: the name of a registered kind
-    :param payload: the arguments of its operation, JSON-ready, decimals and times as text
+    :param payload: the arguments of its operation; decimals, dates and times are kept as text
     :param reason: why, for who decides and for the audit trail
     :raises MayNotPropose: if no role of the actor's proposes this kind
     :raises AboutYourself: if it is about the actor
@@ -154,6 +166,7 @@ def propose(*, kind: str, payload: Payload, actor: User, reason: str, now: datet
     :raises DomainError: whatever the kind's check refuses
     """
     sort = kind_of(kind)
+    payload = {name: plain(value) for name, value in payload.items()}
     if not queries.may_propose(actor, kind):
         raise MayNotPropose
     subject = sort.subject(payload)

@@ -1,0 +1,67 @@
+"""What staff say when they propose, decide, or change what a colleague may do."""
+
+from typing import ClassVar
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from users import rules
+
+FEW_LINES = {"rows": 3}
+
+
+class NoteForm(forms.Form):
+    """Words beside an approval."""
+
+    title: ClassVar[str] = "Approve: it is done at once"
+    note = forms.CharField(
+        required=False,
+        help_text="For the audit trail.",
+        widget=UnfoldAdminTextareaWidget(FEW_LINES),
+    )
+
+
+class DeclineForm(forms.Form):
+    """Why something is not done."""
+
+    title: ClassVar[str] = "Decline"
+    note = forms.CharField(
+        label="Why",
+        help_text="Who proposed it reads this.",
+        widget=UnfoldAdminTextareaWidget(FEW_LINES),
+    )
+
+
+class WithdrawForm(forms.Form):
+    """Nothing more to say."""
+
+    title: ClassVar[str] = "Withdraw"
+
+
+class StaffForm(forms.Form):
+    """What somebody of the staff may do."""
+
+    title: ClassVar[str] = "Propose what this person may do"
+    is_active = forms.BooleanField(
+        label="May sign in", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+    is_staff = forms.BooleanField(label="Staff", required=False, widget=UnfoldBooleanSwitchWidget)
+    is_superuser = forms.BooleanField(
+        label="Superuser",
+        required=False,
+        help_text="Can be taken away here; it is given on the server, by createsuperuser.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    roles = forms.MultipleChoiceField(
+        required=False,
+        choices=[(role, role) for role in rules.ROLES],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    reason = forms.CharField(
+        help_text="For who decides, and for the audit trail.",
+        widget=UnfoldAdminTextareaWidget(FEW_LINES),
+    )
