@@ -2,21 +2,24 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
+import users.operations
+import users.queries
 from common import clock
-from common.admin import ReadOnly
-from common.errors import DomainError
+from common.admin import ReadOnly, ask, row_form
 from kyc import operations, queries
-from kyc.forms import ApproveForm, RejectForm, ReopenForm
+from kyc.forms import ApproveForm, EndForm, RejectForm, ReopenForm
 from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
 from users.models import User
+from users.operations import ProposalKind
 
 
 class CheckResultInline(ReadOnly, TabularInline):
@@ -109,66 +112,107 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
         ]
 
     def has_review_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Say whether somebody may decide on applications."""
-        return request.user.has_perm("kyc.review_application")
+        """Say whether somebody may prepare decisions on applications."""
+        return users.queries.may_propose(request.user, operations.APPROVE.name)
 
     @action(description="Approve", url_path="approve", permissions=["review"])  # type: ignore[untyped-decorator]
     def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Open the account."""
-        return self._decide(request, object_id, ApproveForm, operations.approve)
+        """Propose to open the account."""
+        return self._propose(request, object_id, ApproveForm, operations.APPROVE)
 
     @action(description="Reject", url_path="reject", permissions=["review"])  # type: ignore[untyped-decorator]
     def reject(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Refuse to open the account."""
-        return self._decide(request, object_id, RejectForm, operations.reject)
+        """Propose to refuse to open the account."""
+        return self._propose(request, object_id, RejectForm, operations.REJECT)
 
     @action(description="Let them correct it", url_path="reopen", permissions=["review"])  # type: ignore[untyped-decorator]
     def reopen(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Give a rejected application back."""
-        return self._decide(request, object_id, ReopenForm, operations.reopen)
+        """Propose to give a rejected application back."""
+        return self._propose(request, object_id, ReopenForm, operations.REOPEN)
 
-    def _decide(self, request: HttpRequest, object_id: int, kind: Any, verb: Any) -> HttpResponse:
-        """Ask for the words of a decision, and carry it out on the version that was shown."""
+    def _propose(
+        self, request: HttpRequest, object_id: int, form: Any, kind: ProposalKind
+    ) -> HttpResponse:
+        """Ask for the words of a decision on the version that was shown; another person decides."""
         application = get_object_or_404(Application, pk=object_id)
-        back = redirect(reverse("admin:kyc_application_change", args=[object_id]))
-        form = kind(request.POST or None, initial={"version": application.version})
-        if form.is_valid():
-            try:
-                verb(
-                    application=application,
-                    actor=request.user,
-                    now=clock.now(),
-                    **form.cleaned_data,
-                )
-            except DomainError as error:
-                messages.error(request, error.detail)
-            else:
-                messages.success(request, form.done)
-            return back
-        page = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "application": application,
-            "opts": self.model._meta,  # noqa: SLF001 - what the admin's templates ask for
-            "title": form.title,
-        }
-        return render(request, "kyc/application_decide.html", page)
+        answers = [
+            f"{application}, born {application.birth_date}, {application.user.email}",
+            f"{application.street}, {application.postal_code} {application.city}",
+            f"Lives in {application.residence.name}, citizen of {application.citizenship.name}",
+            f"Pays tax in {application.tax_residence.name}, US person: {application.us_person}",
+            *(f"Check “{check.name}”: {check.outcome}" for check in application.checks.all()),
+        ]
+        payload = {"application": str(application.uid)}
+        return ask(
+            request,
+            self,
+            form=form(request.POST or None, initial={"version": application.version}),
+            title=form.title,
+            facts=answers,
+            back=reverse("admin:kyc_application_change", args=[object_id]),
+            do=lambda words: propose(request, kind, {**payload, **words}, words.pop("reason")),
+        )
+
+
+def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], why: str) -> str:
+    """Propose something, and say so."""
+    assert isinstance(request.user, User)
+    users.operations.propose(
+        kind=kind.name, payload=payload, actor=request.user, reason=why, now=clock.now()
+    )
+    return "Proposed: another person decides."
 
 
 @admin.register(RestrictedPlace)
-class RestrictedPlaceAdmin(ModelAdmin):
-    """The policy: dated rows. One that ends gets a date; none is deleted."""
+class RestrictedPlaceAdmin(ReadOnly, ModelAdmin):
+    """The policy: dated rows, proposed by one and decided by another. None is deleted."""
 
     list_display = ("country", "ground", "reason", "since", "until")
     list_filter = ("ground",)
     search_fields = ("country", "reason")
     ordering = ("country", "ground")
+    actions = None
+    actions_detail = ("end",)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes policy: it says what was in force when somebody was refused."""
-        return False
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose a row whose role does."""
+        return users.queries.may_propose(request.user, operations.RESTRICT_PLACE.name)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """Keep the row, and who made it so."""
-        assert isinstance(request.user, User)
-        operations.save_policy(place=obj, actor=request.user, now=clock.now())
+    def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Let those propose an end whose role does."""
+        return users.queries.may_propose(request.user, operations.END_RESTRICTION.name)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose a row."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
+        return ask(
+            request,
+            self,
+            form=row_form(request, self)(request.POST or None),
+            title="Propose a restriction",
+            back=reverse("admin:kyc_restrictedplace_changelist"),
+            do=lambda words: propose(request, operations.RESTRICT_PLACE, words, words.pop("why")),
+        )
+
+    @action(description="End it", url_path="end", permissions=["end"])  # type: ignore[untyped-decorator]
+    def end(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose the day on which a restriction ends."""
+        place = get_object_or_404(RestrictedPlace, pk=object_id)
+
+        def do(words: dict[str, Any]) -> str:
+            payload = {"place": place.pk, "until": words["until"]}
+            return propose(request, operations.END_RESTRICTION, payload, words["reason"])
+
+        return ask(
+            request,
+            self,
+            form=EndForm(request.POST or None),
+            title=EndForm.title,
+            facts=[f"{place}, since {place.since}: {place.reason}"],
+            back=reverse("admin:kyc_restrictedplace_change", args=[object_id]),
+            do=do,
+        )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django_countries.fields import CountryField
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextareaWidget
 
 from common import clock
 from kyc import rules
@@ -154,8 +154,7 @@ class DecisionForm(forms.Form):
 class ApproveForm(DecisionForm):
     """Words for an approval."""
 
-    title = "Approve this application"
-    done = "The account is open, and the customer has been told."
+    title = "Propose to approve this application"
 
     message = forms.CharField(
         label="Message to the customer",
@@ -163,9 +162,8 @@ class ApproveForm(DecisionForm):
         help_text="They read this beside the result. Empty says that the account is open.",
         widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
-    internal_note = forms.CharField(
-        required=False,
-        help_text="Only staff read this.",
+    reason = forms.CharField(
+        help_text="Only staff read this: who decides, and the audit trail.",
         widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
 
@@ -173,8 +171,7 @@ class ApproveForm(DecisionForm):
 class RejectForm(ApproveForm):
     """Words for a rejection."""
 
-    title = "Reject this application"
-    done = "The application is rejected, and the customer has been told why."
+    title = "Propose to reject this application"
 
     message = forms.CharField(
         label="Message to the customer",
@@ -183,14 +180,28 @@ class RejectForm(ApproveForm):
     )
 
 
-class ReopenForm(forms.Form):
+class ReopenForm(DecisionForm):
     """Words for giving a rejected application back."""
 
-    title = "Let the customer correct and submit again"
-    done = "The application is the customer's again, and they have been told."
+    title = "Propose to let the customer correct and submit again"
 
     reason = forms.CharField(
-        help_text="For the audit trail.", widget=UnfoldAdminTextareaWidget({"rows": 3})
+        help_text="Only staff read this: who decides, and the audit trail.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+
+
+class EndForm(forms.Form):
+    """When a restriction ends."""
+
+    title = "Propose the day on which it ends"
+
+    until = forms.DateField(
+        help_text="The first day on which it no longer holds.", widget=UnfoldAdminSingleDateWidget
+    )
+    reason = forms.CharField(
+        help_text="For who decides, and for the audit trail.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
 
 

@@ -1,7 +1,7 @@
 """The people and things of the tests, built by the product's own operations.
 
-Alice trades, Bob waits for review, Carol has money, Sam supports, Olivia approves. Everything is
-made on first use, so a test names what it needs and nothing else::
+Alice trades, Bob waits for review, Carol has money; Sam supports, Oscar runs the markets, Olivia
+approves. Everything is made on first use, so a test names what it needs and nothing else::
 
     alice = world.alice()                      # her account is open
     world.fund(alice, "1000")                  # USD by a bank deposit
@@ -26,7 +26,8 @@ from instruments.models import Instrument
 from kyc import rules
 from kyc.models import Application, RestrictedPlace
 from ledger.operations import AccountKey, Entry, Leg
-from users.models import User
+from users.models import Proposal, User
+from users.operations import ProposalKind
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # a Friday on which New York trades
 PASSWORD = "krakapp-demo"
@@ -78,6 +79,11 @@ def olivia() -> User:
     return staff("olivia@demo.test", "Compliance")
 
 
+def oscar() -> User:
+    """Who runs the markets."""
+    return staff("oscar@demo.test", "Operations")
+
+
 def customer(email: str) -> User:
     """Somebody who has signed up and proven the e-mail address, and nothing else."""
     return users.operations.create_person(email=email, password=PASSWORD, now=NOW)
@@ -89,7 +95,7 @@ def staff(email: str, group: str) -> User:
 
 
 def active(email: str, **answers: Any) -> User:
-    """A customer by any name whose account Sam has opened."""
+    """A customer by any name whose account is open."""
     user = customer(email)
     if kyc.queries.application_of(user) is None:
         approve(submit(user, **answers))
@@ -103,10 +109,25 @@ def submit(user: User, **answers: Any) -> Application:
 
 
 def approve(application: Application) -> Application:
-    """Let Sam open the account."""
-    return kyc.operations.approve(
-        application=application, actor=sam(), version=application.version, now=NOW
+    """Let Sam propose to open the account, and Olivia open it."""
+    payload = {
+        "application": application.uid,
+        "version": application.version,
+        "message": "",
+    }
+    decide(kyc.operations.APPROVE, payload, proposer=sam(), approver=olivia())
+    application.refresh_from_db()
+    return application
+
+
+def decide(
+    kind: ProposalKind, payload: dict[str, Any], *, proposer: User, approver: User
+) -> Proposal:
+    """Let one person propose something, and another approve it."""
+    made = users.operations.propose(
+        kind=kind.name, payload=payload, actor=proposer, reason="All is well.", now=NOW
     )
+    return users.operations.approve(proposal=made, actor=approver, now=NOW)
 
 
 def restrict(country: str, ground: str, reason: str, **dates: date) -> RestrictedPlace:

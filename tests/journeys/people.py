@@ -50,13 +50,6 @@ class Customer:
     def sign_in(self, password: str = DEMO_PASSWORD) -> None:
         sign_in(self.page, self.email, password)
 
-    def prove_if_asked(self, password: str = PASSWORD) -> None:
-        """Give the password again, if the last time was long ago."""
-        self.page.wait_for_load_state()
-        if self.page.get_by_role("heading", name="Is it you?").is_visible():
-            self.page.get_by_label("Password").fill(password)
-            self.page.get_by_role("button", name="Go on").click()
-
     def apply(self) -> None:
         """Answer every question of the application, and submit it."""
         page = self.page
@@ -112,28 +105,48 @@ class Customer:
         expect(self.page.locator(f'.order-receipt[data-status="{status}"]')).to_be_visible()
 
 
-class Sam:
-    """Support staff at the admin."""
+class Staff:
+    """Somebody of the staff at the admin."""
 
     def __init__(self, page: Page, email: str = "sam@demo.test") -> None:
         self.page = page
         sign_in(page, email, DEMO_PASSWORD, after="/admin/")
 
-    def approve(self, email: str) -> None:
+    def propose_approval(self, email: str) -> None:
+        """Prepare the decision to open an account."""
         page = self.page
         self.open_first(f"/admin/kyc/application/?q={email}")
         page.get_by_role("link", name="Approve").click()
-        page.get_by_role("button", name="Approve this application").click()
+        page.get_by_label("Reason").fill("All answers are plausible.")
+        page.get_by_role("button", name="Propose to approve this application").click()
         page.wait_for_url("**/change/**")
 
-    def change_state(self, symbol: str, state: str) -> None:
-        """Halt a market, or open it again."""
+    def propose_state(self, symbol: str, state: str) -> None:
+        """Propose another state of a market."""
         page = self.page
         self.open_first(f"/admin/trading/book/?q={symbol}")
         page.get_by_role("link", name="Change state").click()
         page.get_by_label("State").select_option(state)
+        page.get_by_label("Reason").fill("The drill is over.")
+        page.get_by_role("button", name="Propose another state").click()
+        page.wait_for_url("**/change/**")
+
+    def halt(self, symbol: str) -> None:
+        """Stop a market at once."""
+        page = self.page
+        self.open_first(f"/admin/trading/book/?q={symbol}")
+        page.get_by_role("link", name="Halt now").click()
+        page.get_by_label("State").select_option("Cancel Only")
         page.get_by_label("Reason").fill("A drill.")
-        page.get_by_role("button", name="Change the market's state").click()
+        page.get_by_role("button", name="Halt the market").click()
+        page.wait_for_url("**/change/**")
+
+    def approve_next(self) -> None:
+        """Approve the newest proposal that waits."""
+        page = self.page
+        self.open_first("/admin/users/proposal/?queue=me&status__exact=proposed")
+        page.get_by_role("link", name="Approve").click()
+        page.get_by_role("button", name="Approve").click()
         page.wait_for_url("**/change/**")
 
     def open_first(self, listing: str) -> None:

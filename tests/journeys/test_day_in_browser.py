@@ -7,7 +7,7 @@ from decimal import Decimal
 from playwright.sync_api import Page, expect
 
 from tests.journeys.mobile import tell_as_the_bank
-from tests.journeys.people import Customer, Opener, Sam, step
+from tests.journeys.people import Customer, Opener, Staff, step
 
 EMAIL = "bob.browser@example.test"
 
@@ -52,7 +52,8 @@ def is_verified(bob: Customer, new_page: Opener) -> None:
     with step("apply", bob.page):
         bob.apply()
     with step("approve", staff, bob.page):
-        Sam(staff).approve(EMAIL)
+        Staff(staff).propose_approval(EMAIL)
+        Staff(new_page(), "olivia@demo.test").approve_next()
         expect(bob.page.get_by_text("Your account is open").first).to_be_visible()  # not reloaded
     staff.context.close()
 
@@ -148,7 +149,6 @@ def pays_by_card(bob: Customer) -> None:
     page = bob.page
     page.goto("/cards/")
     page.get_by_role("button", name="Get a virtual card").click()
-    bob.prove_if_asked()
     card = str(page.locator("form.freeze").get_attribute("action")).split("/")[2]
     page.get_by_label("Let this pay too").select_option("AAPLx")
     page.get_by_role("button", name="Add", exact=True).click()
@@ -188,7 +188,7 @@ def authorize(bob: Customer, card: str, amount: str, merchant: str) -> str:
 def is_found_by_support(new_page: Opener) -> None:
     page = new_page()
     with step("support", page):
-        sam = Sam(page)
+        sam = Staff(page)
         found = sam.find(EMAIL)
         for words in ("Application", "Accounts", "Journals", "Holds", "Orders", "Trades", "Cards"):
             assert found.get(words), (words, found)

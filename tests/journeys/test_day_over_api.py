@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 from tests.journeys.mobile import ANSWERS, Phone, tell_as_the_bank
-from tests.journeys.people import Opener, Sam, step
+from tests.journeys.people import Opener, Staff, step
 
 EMAIL = "bob.api@example.test"
 
@@ -53,7 +53,8 @@ def is_verified(bob: Phone, new_page: Opener) -> None:
     with bob.listening("notifications") as notices:
         page = new_page()
         with step("approve", page):
-            Sam(page).approve(EMAIL)
+            Staff(page).propose_approval(EMAIL)
+            Staff(new_page(), "olivia@demo.test").approve_next()
         notices.until(lambda notice: "open" in json.dumps(notice).lower())
     assert bob.get("me")["can"]["trade"]
 
@@ -148,7 +149,6 @@ def holds_what_the_trades_say(bob: Phone) -> None:
 
 
 def pays_by_card(bob: Phone) -> None:
-    bob.prove()
     card = bob.call("POST", "cards", {}, expect=201)
     sources = [{"asset": "USD", "keep": "0"}, {"asset": "AAPLx", "keep": "0.01"}]
     bob.call("PUT", f"cards/{card['id']}/funding", {"sources": sources})

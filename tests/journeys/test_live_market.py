@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.journeys.conftest import PAGE_MS, Platform
 from tests.journeys.mobile import DEMO_PASSWORD, Phone
-from tests.journeys.people import Customer, Opener, Sam, sign_in, step
+from tests.journeys.people import Customer, Opener, Staff, sign_in, step
 
 ALICE = "alice@demo.test"
 DESKTOP = {"width": 1280, "height": 900}
@@ -148,17 +148,18 @@ def test_a_stop_fires_when_the_price_has_come(platform, window, carol):
 def test_a_market_is_halted_and_says_so(new_page, window):
     page, desk = window(), new_page()
     with step("halt", page, desk):
-        sam = Sam(desk)
+        oscar = Staff(desk, "oscar@demo.test")
         page.goto("/markets/TSLAx/")
         page.get_by_label("Amount", exact=True).fill("25")
         button = page.get_by_role("button", name="Buy $25 of Tesla")
         expect(button).to_be_enabled()
-        sam.change_state("TSLAx", "Cancel Only")
+        oscar.halt("TSLAx")
         standing = page.locator("market-state")
         expect(standing).to_contain_text("Halted")  # not reloaded
         expect(button).to_be_disabled()
         expect(page.locator("#ticket-answer")).to_contain_text("Nothing trades")
-        sam.change_state("TSLAx", "Online")
+        oscar.propose_state("TSLAx", "Online")
+        Staff(new_page(), "olivia@demo.test").approve_next()
         expect(standing).to_contain_text("Market open")
         expect(button).to_be_enabled()
 

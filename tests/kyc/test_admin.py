@@ -1,10 +1,13 @@
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
+from common import clock
 from kyc import queries
 from kyc.models import Application, RestrictedPlace
 from tests import world
-from users.models import AuditEntry
+from users.models import AuditEntry, Proposal
 
 Status = Application.Status
 
@@ -17,6 +20,14 @@ def page(application, verb="change"):
 def decide(client, application, verb, **words):
     typed = {"version": application.version, **words}
     return client.post(page(application, verb), typed, follow=True)
+
+
+def approve(client, person):
+    """Let somebody approve the newest proposal at the admin."""
+    client.force_login(person)
+    return client.post(
+        f"/admin/users/proposal/{Proposal.objects.latest('id').pk}/approve/", follow=True
+    )
 
 
 @pytest.fixture
@@ -72,37 +83,60 @@ class TestTheDecision:
         assert f'value="{application.version}"' in form
         assert "Okafor" in form
 
-    def test_approves(self, client, sam):
+    def test_is_proposed_by_one_and_made_by_another(self, client, sam):
         bob = world.bob()
-        answer = decide(client, bob.application, "approve", internal_note="All fine.")
-        assert "The account is open" in answer.content.decode()
+        answer = decide(client, bob.application, "approve", reason="All fine.")
+        assert "another person decides" in answer.content.decode()
+        assert queries.application_of(bob).status == Status.IN_REVIEW
+        approve(client, world.olivia())
         assert queries.standing(bob).can["trade"]
-        assert AuditEntry.objects.filter(action="application.approved", actor=sam).exists()
+        assert AuditEntry.objects.filter(
+            action="application.approved", actor=world.olivia()
+        ).exists()
+
+    def test_is_not_made_by_who_proposed_it(self, client, sam):
+        bob = world.bob()
+        decide(client, bob.application, "approve", reason="All fine.")
+        assert approve(client, sam).status_code == 200
+        assert queries.application_of(bob).status == Status.IN_REVIEW
+
+    def test_is_not_made_on_an_application_that_has_changed_since(self, client, sam):
+        bob = world.bob()
+        decide(client, bob.application, "approve", reason="All fine.")
+        Application.objects.filter(user=bob).update(version=99)
+        answer = approve(client, world.olivia())
+        assert "has changed since it was proposed" in answer.content.decode()
+        assert queries.application_of(bob).status == Status.IN_REVIEW
 
     def test_rejects_with_a_message(self, client, sam):
         bob = world.bob()
-        decide(client, bob.application, "reject", message="Please use your full name.")
-        assert queries.application_of(bob).message == "Please use your full name."
+        words = {"message": "Please use your full name.", "reason": "A nickname."}
+        decide(client, bob.application, "reject", **words)
+        approve(client, world.olivia())
+        application = queries.application_of(bob)
+        assert (application.status, application.message) == ("rejected", words["message"])
+        assert application.internal_note == "A nickname."
 
     def test_needs_a_message_to_reject(self, client, sam):
         bob = world.bob()
-        decide(client, bob.application, "reject")
-        assert queries.application_of(bob).status == Status.IN_REVIEW
+        decide(client, bob.application, "reject", reason="A nickname.")
+        assert not Proposal.objects.exists()
 
     def test_says_that_the_case_has_changed(self, client, sam):
         bob = world.bob()
-        answer = decide(client, bob.application, "approve", version=1)
+        answer = decide(client, bob.application, "approve", version=1, reason="All fine.")
         assert "has changed since you opened it" in answer.content.decode()
-        assert queries.application_of(bob).status == Status.IN_REVIEW
+        assert not Proposal.objects.exists()
 
     def test_is_not_ones_own(self, client, sam):
-        answer = decide(client, world.submit(sam), "approve")
-        assert "Nobody decides on their own application" in answer.content.decode()
+        answer = decide(client, world.submit(sam), "approve", reason="It is me.")
+        assert "Nobody proposes or decides what concerns themself" in answer.content.decode()
         assert queries.application_of(sam).status == Status.IN_REVIEW
 
     def test_gives_a_rejected_case_back(self, client, sam):
         application = world.submit(world.customer("bob@demo.test"), residence="US")
         decide(client, application, "reopen", reason="A typing error.")
+        approve(client, world.olivia())
         application.refresh_from_db()
         assert application.status == Status.ACTION_REQUIRED
 
@@ -113,18 +147,43 @@ class TestThePolicy:
         "country": "JP",
         "ground": "residence",
         "reason": "Not in Japan yet.",
-        "since": "2026-01-01",
+        "since": "2099-01-01",
         "until": "",
     }
 
-    def test_is_kept_by_compliance_and_recorded(self, client):
-        olivia = world.olivia()
-        client.force_login(olivia)
-        answer = client.post("/admin/kyc/restrictedplace/add/", self.TYPED)
+    def test_is_kept_by_two_of_compliance(self, client):
+        client.force_login(world.olivia())
+        answer = client.post("/admin/kyc/restrictedplace/add/", {**self.TYPED, "why": "A new law."})
         assert answer.status_code == 302
+        assert not RestrictedPlace.objects.filter(country="JP").exists()
+        second = world.staff("oma@demo.test", "Compliance")
+        approve(client, second)
         assert RestrictedPlace.objects.get(country="JP").reason == "Not in Japan yet."
         entry = AuditEntry.objects.get(action="policy.added")
-        assert (entry.actor, entry.detail["country"]) == (olivia, "JP")
+        assert (entry.actor, entry.detail["country"]) == (second, "JP")
+
+    def test_never_begins_in_the_past(self, client):
+        client.force_login(world.olivia())
+        typed = {**self.TYPED, "since": "2026-01-01", "why": "A new law."}
+        answer = client.post("/admin/kyc/restrictedplace/add/", typed)
+        assert "begins today or later" in answer.content.decode()
+        assert not Proposal.objects.exists()
+
+    def test_ends_by_a_day_that_two_agree_on(self, client):
+        place = world.restrict("JP", "residence", "Not in Japan yet.")
+        client.force_login(world.olivia())
+        page = f"/admin/kyc/restrictedplace/{place.pk}/end/"
+        until = clock.now().date() + timedelta(days=1)
+        client.post(page, {"until": until.isoformat(), "reason": "The law went."})
+        approve(client, world.staff("oma@demo.test", "Compliance"))
+        place.refresh_from_db()
+        assert place.until == until
+
+    def test_in_force_is_out_of_reach(self, client):
+        place = world.restrict("JP", "residence", "Not in Japan yet.")
+        client.force_login(world.olivia())
+        page = f"/admin/kyc/restrictedplace/{place.pk}/change/"
+        assert client.post(page, self.TYPED).status_code == 403
 
     def test_is_only_read_by_support(self, client, sam):
         assert client.get("/admin/kyc/restrictedplace/").status_code == 200

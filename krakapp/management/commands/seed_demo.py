@@ -107,9 +107,10 @@ def seed(*, now: datetime) -> None:
     if not instruments.queries.listed():
         instruments.operations.load_instruments()
     fund_house(now=now - timedelta(days=200))
-    sam, alice, carol = make_people(now=now)
-    open_account(user=alice, answers=ALICE, approver=sam, now=now - timedelta(days=198))
-    open_account(user=carol, answers=CAROL, approver=sam, now=now - timedelta(days=75))
+    people = make_people(now=now)
+    alice, carol, staff = people["alice"], people["carol"], (people["sam"], people["olivia"])
+    open_account(user=alice, answers=ALICE, staff=staff, now=now - timedelta(days=198))
+    open_account(user=carol, answers=CAROL, staff=staff, now=now - timedelta(days=75))
     for days, amount in ALICE_DEPOSITS:
         at = now - timedelta(days=days, hours=3)
         deposit(user=alice, amount=amount, name=f"alice-{days}", now=at)
@@ -124,9 +125,9 @@ def seed(*, now: datetime) -> None:
     users.operations.record(action=DONE, actor=None, subject=None, at=now)
 
 
-def make_people(*, now: datetime) -> tuple[User, User, User]:
-    """Make everybody; Sam, Alice and Carol go on from here."""
-    people = {
+def make_people(*, now: datetime) -> dict[str, User]:
+    """Make everybody, by the name before the @."""
+    return {
         name: users.operations.create_person(
             email=f"{name}@demo.test",
             password=settings.DEMO_PASSWORD,
@@ -137,13 +138,14 @@ def make_people(*, now: datetime) -> tuple[User, User, User]:
         for name, group, days in (
             ("admin", "", 201),
             ("olivia", "Compliance", 201),
+            ("oscar", "Operations", 201),
+            ("tara", "Treasury", 201),
             ("sam", "Support", 200),
             ("alice", "", 199),
             ("carol", "", 76),
             ("bob", "", 1),
         )
     }
-    return people["sam"], people["alice"], people["carol"]
 
 
 def fund_house(*, now: datetime) -> None:
@@ -179,8 +181,10 @@ def in_threes(accounts: Sequence[int]) -> list[Sequence[int]]:
     return [accounts[start : start + 3] for start in range(0, len(accounts), 3)]
 
 
-def open_account(*, user: User, answers: dict[str, Any], approver: User, now: datetime) -> None:
-    """Fill an application in, hand it in, and let the staff approve it an hour later."""
+def open_account(
+    *, user: User, answers: dict[str, Any], staff: tuple[User, User], now: datetime
+) -> None:
+    """Fill an application in, hand it in, and let two of the staff approve it an hour later."""
     if kyc.queries.application_of(user) is None:
         with transaction.atomic():
             kyc.operations.save_draft(user=user, answers=answers, now=now)
@@ -193,13 +197,21 @@ def open_account(*, user: User, answers: dict[str, Any], approver: User, now: da
             )
     application = kyc.queries.application_of(user)
     if application and application.status in kyc.queries.QUEUE:
-        kyc.operations.approve(
-            application=application,
-            actor=approver,
-            version=application.version,
-            internal_note="Checked for the demo.",
-            now=now + timedelta(hours=1),
-        )
+        later = now + timedelta(hours=1)
+        reviewer, approver = staff
+        with transaction.atomic():
+            proposal = users.operations.propose(
+                kind=kyc.operations.APPROVE.name,
+                payload={
+                    "application": application.uid,
+                    "version": application.version,
+                    "message": "",
+                },
+                actor=reviewer,
+                reason="Checked for the demo.",
+                now=later,
+            )
+            users.operations.approve(proposal=proposal, actor=approver, now=later)
 
 
 @transaction.atomic
