@@ -5,7 +5,7 @@ from django.db import DatabaseError, connection
 
 from common import realtime
 
-BEATING = ("engine", "worker", "feed", "liquidity")
+BEATING = ("engine", "worker", "feed")
 
 
 def examine() -> dict[str, str]:

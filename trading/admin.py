@@ -1,37 +1,42 @@
-"""Orders and trades for staff to read, and the fees they may set."""
+"""Orders and trades for staff to read, and the policy they propose."""
 
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
+import users.operations
+import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
-from common.errors import DomainError
+from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link, row_form
 from common.money import USD, Amount
 from trading import operations
-from trading.forms import MultiplierForm, StateForm, TierForm
+from trading.forms import HaltForm, StateForm, TierForm
 from trading.models import (
     BandRule,
     Book,
     Command,
     FeeTier,
     HousePolicy,
+    MarketRule,
     Order,
     Release,
     Shard,
     Snapshot,
     Trade,
 )
+from users.models import User
+from users.operations import ProposalKind
 
 
 class TradingAdmin(ReadOnlyTable):
@@ -343,64 +348,119 @@ class BookAdmin(ReadOnly, ModelAdmin):
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument__symbol",)
     actions = None
-    actions_detail = ("change_state", "change_tier", "change_multiplier")
+    actions_detail = ("halt", "change_state", "change_tier")
+
+    def has_halt_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may halt markets."""
+        return request.user.has_perm("trading.halt_market")
 
     def has_steer_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Say whether somebody may halt markets and carry out corporate actions."""
-        return request.user.has_perm("trading.steer_market")
+        """Say whether somebody may propose how a market goes on."""
+        return users.queries.may_propose(request.user, operations.CHANGE_STATE.name)
+
+    @action(description="Halt now", url_path="halt", permissions=["halt"])  # type: ignore[untyped-decorator]
+    def halt(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Stop the market at once."""
+
+        def do(book: Book, words: dict[str, Any]) -> str:
+            actor, now = as_user(request), clock.now()
+            operations.halt_market(book=book, actor=actor, now=now, **words)
+            return "The engine has been told; the state follows as soon as it has."
+
+        return self._ask(request, object_id, HaltForm, do)
 
     @action(description="Change state", url_path="state", permissions=["steer"])  # type: ignore[untyped-decorator]
     def change_state(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Open, restrict or close the market."""
-        return self._steer(request, object_id, StateForm, operations.change_state)
+        """Propose to open, restrict or close the market."""
+        return self._propose(request, object_id, StateForm, operations.CHANGE_STATE)
 
     @action(description="Change tier", url_path="tier", permissions=["steer"])  # type: ignore[untyped-decorator]
     def change_tier(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Give the market another width of price bands."""
-        return self._steer(request, object_id, TierForm, operations.change_tier)
+        """Propose another width of price bands for the market."""
+        return self._propose(request, object_id, TierForm, operations.CHANGE_TIER)
 
-    @action(description="Change multiplier", url_path="multiplier", permissions=["steer"])  # type: ignore[untyped-decorator]
-    def change_multiplier(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Carry out a corporate action."""
-        return self._steer(request, object_id, MultiplierForm, operations.change_multiplier)
+    def _propose(
+        self, request: HttpRequest, object_id: int, form: Any, kind: ProposalKind
+    ) -> HttpResponse:
+        """Ask how and why, and let another person decide."""
 
-    def _steer(self, request: HttpRequest, object_id: int, kind: Any, verb: Any) -> HttpResponse:
-        """Ask how and why, and do it."""
+        def do(book: Book, words: dict[str, Any]) -> str:
+            why = words.pop("reason")
+            return propose(request, kind, {"symbol": book.instrument.symbol, **words}, why)
+
+        return self._ask(request, object_id, form, do)
+
+    def _ask(self, request: HttpRequest, object_id: int, form: Any, do: Any) -> HttpResponse:
+        """Ask how and why, beside what the market is now."""
         book = get_object_or_404(Book.objects.select_related("instrument"), pk=object_id)
-        standing = {
-            "state": book.state,
-            "tier": book.tier,
-            "multiplier": f"{book.instrument.multiplier.normalize():f}",
-        }
-        form = kind(request.POST or None, initial=standing)
-        if form.is_valid():
-            try:
-                verb(book=book, actor=request.user, now=clock.now(), **form.cleaned_data)
-            except DomainError as error:
-                messages.error(request, error.detail)
-            else:
-                messages.success(request, form.done)
-            return redirect(reverse("admin:trading_book_change", args=[object_id]))
-        page = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "book": book,
-            "opts": self.model._meta,  # noqa: SLF001 - what the admin's templates ask for
-            "title": form.title,
-        }
-        return render(request, "trading/book_steer.html", page)
+        instrument = book.instrument
+        multiplier = f"{instrument.multiplier.normalize():f}"
+        return ask(
+            request,
+            self,
+            form=form(request.POST or None, initial={"state": book.state, "tier": book.tier}),
+            title=form.title,
+            facts=[
+                f"{instrument.symbol}, {instrument.name}",
+                f"{book.get_state_display()}, tier {book.tier}, multiplier {multiplier}",
+            ],
+            back=reverse("admin:trading_book_change", args=[object_id]),
+            do=lambda words: do(book, words),
+        )
+
+
+def as_user(request: HttpRequest) -> User:
+    """Give who is signed in."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], why: str) -> str:
+    """Propose something, and say so."""
+    users.operations.propose(
+        kind=kind.name, payload=payload, actor=as_user(request), reason=why, now=clock.now()
+    )
+    return "Proposed: another person decides."
+
+
+class PolicyAdmin(ReadOnly, ModelAdmin):
+    """Dated rows of policy: staff propose the next, and none is changed or deleted."""
+
+    kind: ProposalKind
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose a row whose role does."""
+        return users.queries.may_propose(request.user, self.kind.name)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose a row."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
+        def do(words: dict[str, Any]) -> str:
+            why = words.pop("why")
+            return propose(request, self.kind, words, why)
+
+        return ask(
+            request,
+            self,
+            form=row_form(request, self)(request.POST or None),
+            title="Propose a policy",
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            do=do,
+        )
 
 
 @admin.register(BandRule)
-class BandRuleAdmin(ModelAdmin):
-    """How far trades may be from the reference price: dated rows, and none is deleted."""
+class BandRuleAdmin(PolicyAdmin):
+    """How far trades may be from the reference price."""
 
+    kind = operations.SET_BANDS
     list_display = ("since", "tier", "below_usd", "width", "after_s", "pause_s")
     ordering = ("-since", "tier", "below_usd")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes policy: it says what was in force when a market paused."""
-        return False
 
 
 @admin.register(Snapshot)
@@ -421,16 +481,27 @@ class ShardAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(FeeTier)
-class FeeTierAdmin(ModelAdmin):
-    """What trading costs; staff add dated rows."""
+class FeeTierAdmin(PolicyAdmin):
+    """What trading costs."""
 
+    kind = operations.SET_FEES
     list_display = ("since", "min_volume_usd", "maker_rate", "taker_rate")
     ordering = ("-since", "min_volume_usd")
 
 
-@admin.register(HousePolicy)
-class HousePolicyAdmin(ModelAdmin):
-    """How the house quotes and hedges; staff add dated rows."""
+@admin.register(MarketRule)
+class MarketRuleAdmin(PolicyAdmin):
+    """What bounds an order."""
 
+    kind = operations.SET_MARKET_RULE
+    list_display = ("since", "collar_open", "collar_closed", "reference_max_age_s")
+    ordering = ("-since",)
+
+
+@admin.register(HousePolicy)
+class HousePolicyAdmin(PolicyAdmin):
+    """How the house quotes and hedges."""
+
+    kind = operations.SET_HOUSE_POLICY
     list_display = ("since", "floor_bp", "extended_bp", "weekend_bp", "sizes_usd", "skew")
     ordering = ("-since",)

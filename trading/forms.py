@@ -9,12 +9,12 @@ from django.db.models import QuerySet
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
 )
 from uuid_utils.compat import uuid7
 
 from common.money import EXACT, AmountInvalid, parse_decimal
 from instruments.models import Instrument
+from trading import operations
 from trading.models import AT_MARKET, LIMITED, STOPPING, TRAILING, TRIGGERED, Book, Order
 from trading.operations import Close, OrderDraft
 
@@ -326,40 +326,35 @@ class SteeringForm(forms.Form):
     """What staff say when they steer a market; the reason goes into the audit trail."""
 
     title: ClassVar[str]
-    done: ClassVar[str]
     reason = forms.CharField(
-        help_text="For the audit trail.", widget=UnfoldAdminTextareaWidget({"rows": 3})
+        help_text="For who decides, and for the audit trail.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
-    field_order = ("state", "tier", "multiplier", "reason")
+    field_order = ("state", "tier", "reason")
+
+
+class HaltForm(SteeringForm):
+    """How far a market stops, at once."""
+
+    title = "Halt the market"
+    state = forms.ChoiceField(
+        choices=[(state.value, state.label) for state in operations.HALTS],
+        help_text="It holds as soon as the engine knows. To open the market again takes two.",
+        widget=UnfoldAdminSelectWidget,
+    )
 
 
 class StateForm(SteeringForm):
     """Which orders a market takes."""
 
-    title = "Change the market's state"
-    done = "The engine has been told; the state follows as soon as it has."
+    title = "Propose another state"
     state = forms.ChoiceField(choices=Book.State.choices, widget=UnfoldAdminSelectWidget)
 
 
 class TierForm(SteeringForm):
     """How wide a market's price band is."""
 
-    title = "Change the tier of price bands"
-    done = "The market has another tier."
+    title = "Propose another tier of price bands"
     tier = forms.TypedChoiceField(
         choices=Book.Tier.choices, coerce=int, widget=UnfoldAdminSelectWidget
-    )
-
-
-class MultiplierForm(SteeringForm):
-    """A corporate action."""
-
-    title = "Change the multiplier"
-    done = "The engine has been told; it cancels every open order first."
-    multiplier = forms.DecimalField(
-        min_value=Decimal("1e-18"),
-        max_digits=30,
-        decimal_places=18,
-        help_text="Shares for one base share from now on, whole: a 4:1 split of 1 makes 4.",
-        widget=UnfoldAdminTextInputWidget,
     )

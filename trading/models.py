@@ -94,7 +94,7 @@ class Book(models.Model):
     last_trade_at = models.DateTimeField(null=True)
 
     class Meta:
-        permissions = [("steer_market", "Can halt markets and carry out corporate actions")]
+        permissions = [("halt_market", "Can halt markets")]
 
     def __str__(self) -> str:
         return f"book of {self.instrument_id}"

@@ -1,7 +1,4 @@
-"""The feed process: each second reference prices go into their table and out, candles by minutes.
-
-The table comes first: what is shown is never ahead of what an order is measured by.
-"""
+"""The feed process: reference prices go out each second and into the tables by the minute."""
 
 import json
 import logging
@@ -16,7 +13,7 @@ from django.db import connection, transaction
 from redis import RedisError
 
 import instruments.queries
-from common import database, realtime
+from common import realtime
 from instruments.models import Instrument
 from market import gateways, queries
 from market.gateways import Listing, PriceFeed
@@ -28,8 +25,7 @@ from market.rules.simulation import TickBar
 logger = logging.getLogger(__name__)
 
 PROCESS = "feed"
-COMPUTE_EVERY = timedelta(seconds=15)  # the statistics of 24 hours
-TOO_DEAR = 10**10  # dollars for one share: more than the table can hold
+WRITE_EVERY = timedelta(seconds=15)
 ONE_FEED = 0x6B72616B  # the advisory lock of the only feed
 
 # Prices arrive as numbers of `tick`. A candle that is there keeps its open: it was begun before.
@@ -65,7 +61,7 @@ ROLL_UP = """
 
 REFERENCES = """
     INSERT INTO market_referenceprice AS r (instrument_id, price, day_open, simulated, at)
-    SELECT id, price, day_open, %(simulated)s::boolean, %(at)s::timestamptz
+    SELECT id, price, day_open, %(simulated)s, %(at)s
     FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(day_opens)s::numeric[])
          AS p (id, price, day_open)
     ON CONFLICT (instrument_id) DO UPDATE SET
@@ -207,7 +203,8 @@ def write_references(
         "simulated": simulated,
         "at": now,
     }
-    database.prepared(REFERENCES, params)
+    with connection.cursor() as cursor:
+        cursor.execute(REFERENCES, params)
 
 
 def become_only_feed() -> bool:
@@ -237,7 +234,7 @@ class FeedRun:
         self._days: dict[str, queries.Day] = {}
         self._bars: dict[str, Bar] = {}
         self._minute = candles.begin("1m", now)
-        self._computed_at: datetime | None = None
+        self._written_at: datetime | None = None
         self._was_live = True
         self._begin_minute()
 
@@ -252,14 +249,13 @@ class FeedRun:
         if candles.begin("1m", now) > self._minute:
             self._end_minute(now)
         self._store_told()
-        changed = self._quoted(changed)
+        changed = {symbol: self._listed[symbol].quoted(price) for symbol, price in changed.items()}
         for symbol, price in changed.items():
             self._prices[symbol] = price
             self._bar(symbol, price).add(price)
-        announce = changed if self._computed_at else self._prices
-        self._store_references(now)
-        if self._computed_at is None or now - self._computed_at >= COMPUTE_EVERY:
-            self._compute_days(now)
+        announce = changed if self._written_at else self._prices
+        if self._written_at is None or now - self._written_at >= WRITE_EVERY:
+            self._write(now)
             self._keep_all(now)
         self._publish(announce, now)
         return changed
@@ -277,24 +273,11 @@ class FeedRun:
             return True
         return False
 
-    def follows_what_is_listed(self) -> bool:
-        """Tell whether the instruments listed now are those it began with."""
-        now_listed = set(instruments.queries.listed().values_list("pk", flat=True))
-        return now_listed == {one.pk for one in self._listed.values()}
-
     def stop(self, *, now: datetime) -> None:
         """Store what is not stored yet."""
         self._feed.close()
         self._store_bars()
-
-    def _quoted(self, prices: dict[str, Decimal]) -> dict[str, Decimal]:
-        """Round prices to their ticks; what is no price then, like nothing, is left out."""
-        quoted = {
-            symbol: self._listed[symbol].quoted(price)
-            for symbol, price in prices.items()
-            if price < TOO_DEAR
-        }
-        return {symbol: price for symbol, price in quoted.items() if price > 0}
+        self._write(now)
 
     def _is_live(self, now: datetime) -> bool:
         live = self._feed.is_live(now=now)
@@ -341,16 +324,18 @@ class FeedRun:
             bars = [(pk, bar) for (pk, _), bar in last.items()]
             store_minutes(bars=bars, simulated=self._feed.simulated)
 
-    def _compute_days(self, now: datetime) -> None:
-        """Compute the last 24 hours anew; the next prices are stored with what they began at."""
+    def _write(self, now: datetime) -> None:
+        """Store the prices, and compute the last 24 hours anew."""
         priced = [self._listed[symbol] for symbol in self._prices]
+        if self._written_at is None:
+            self._store_references(now)
         days = queries.statistics(priced, now=now)
         self._publish_days(days)
         self._days = days
-        self._computed_at = now
+        self._store_references(now)
+        self._written_at = now
 
     def _store_references(self, now: datetime) -> None:
-        """Store all prices, also those that stand still; what the feed doubts grows old."""
         prices = {
             self._listed[symbol].pk: (
                 price,

@@ -8,8 +8,8 @@ from django.test import Client, RequestFactory
 from ledger.models import Account, Hold, Journal
 from tests import world
 from tests.trading.floor import Floor
-from trading.models import FeeTier, Order, Trade
-from users.models import User
+from trading.models import BandRule, FeeTier, HousePolicy, MarketRule, Order, Trade
+from users.models import Proposal, User
 
 READ_ONLY = [
     *(f"ledger.{name}" for name in ("Asset", "Account", "Journal", "Hold")),
@@ -100,13 +100,56 @@ class TestSearch:
         assert holds.context["cl"].result_count == 1
 
 
-class TestFees:
-    def test_may_be_set(self, desk: Client) -> None:
-        body = {
-            "since": "2027-01-01",
-            "min_volume_usd": "0",
-            "maker_rate": "-0.0001",
-            "taker_rate": "0.001",
-        }
-        assert desk.post(url(FeeTier, "add"), body).status_code == 302
-        assert FeeTier.objects.filter(since="2027-01-01").exists()
+class TestPolicy:
+    FEES = {
+        "since": "2099-01-01",
+        "min_volume_usd": "0",
+        "maker_rate": "-0.0001",
+        "taker_rate": "0.001",
+        "why": "Cheaper for everybody.",
+    }
+
+    def propose(self, desk: Client, **other: str) -> Any:
+        desk.force_login(world.oscar())
+        return desk.post(url(FeeTier, "add"), {**self.FEES, **other})
+
+    def approve(self, desk: Client, person: User) -> str:
+        desk.force_login(person)
+        page = f"/admin/users/proposal/{Proposal.objects.latest('id').pk}/approve/"
+        return desk.post(page, follow=True).content.decode()
+
+    def test_is_set_by_two(self, desk: Client) -> None:
+        assert self.propose(desk).status_code == 302
+        assert not FeeTier.objects.filter(since="2099-01-01").exists()
+        shown = desk.get(f"/admin/users/proposal/{Proposal.objects.get().pk}/change/")
+        assert "Taker rate: 0.001000 → <strong>0.001" in shown.content.decode()
+        self.approve(desk, world.olivia())
+        assert FeeTier.objects.filter(since="2099-01-01").exists()
+
+    def test_is_not_set_by_one_not_even_a_superuser(self, desk: Client) -> None:
+        assert desk.post(url(FeeTier, "add"), self.FEES).status_code == 302
+        self.approve(desk, User.objects.get(email="admin@demo.test"))
+        assert not FeeTier.objects.filter(since="2099-01-01").exists()
+
+    def test_never_begins_in_the_past(self, desk: Client) -> None:
+        answer = self.propose(desk, since="2026-01-02")
+        assert "begins today or later" in answer.content.decode()
+        assert not Proposal.objects.exists()
+
+    def test_is_refused_where_another_came_first(self, desk: Client) -> None:
+        self.propose(desk)
+        terms = {"maker_rate": 0, "taker_rate": "0.002"}
+        FeeTier.objects.create(since="2098-01-01", min_volume_usd=0, **terms)
+        assert "has changed since it was proposed" in self.approve(desk, world.olivia())
+        assert not FeeTier.objects.filter(since="2099-01-01").exists()
+
+    @pytest.mark.parametrize("model", [FeeTier, BandRule, HousePolicy, MarketRule])
+    def test_in_force_is_changed_by_nobody(self, desk: Client, model: Any) -> None:
+        row = model.objects.first()
+        assert desk.get(url(model)).status_code == 200
+        assert desk.get(url(model, "add")).status_code == 200
+        assert desk.post(url(model, "change", row.pk), self.FEES).status_code == 403
+        assert (
+            desk.post(f"/admin/trading/{model._meta.model_name}/{row.pk}/delete/").status_code
+            == 403
+        )

@@ -13,9 +13,9 @@ from tests import world
 from trading.models import BandRule, Book, Command, Order
 from trading.operations import OrderDraft
 from trading.operations.acceptance import MarketHalted
-from trading.operations.markets import NoMultiplier, NothingChanges
+from trading.operations.markets import HaltMeansLess, NoMultiplier, NothingChanges
 from trading.queries import PriceStale
-from users.models import AuditEntry
+from users.models import AuditEntry, Proposal, User
 
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
@@ -212,9 +212,7 @@ class TestMarks:
         prices = [payload["prices"] for payload in sent("mark")]
         assert prices == [{str(floor.instrument.pk): ticks} for ticks in (27850, 27849)]
 
-    @pytest.mark.parametrize(
-        ("price", "age_s"), [("269", 31), ("269", -3), ("2.69", 0), ("27850", 0)]
-    )
+    @pytest.mark.parametrize(("price", "age_s"), [("269", 31), ("0", 0), ("2.69", 0), ("27850", 0)])
     def test_what_is_stale_or_absurd_fires_nothing(
         self, floor: "Floor", price: str, age_s: int
     ) -> None:
@@ -242,24 +240,52 @@ class TestStalePrices:
 
 
 class TestAdmin:
-    def test_staff_steer_a_market_with_a_reason(self, floor: "Floor") -> None:
+    def approve(self, desk: Client, person: User) -> None:
+        desk.force_login(person)
+        desk.post(f"/admin/users/proposal/{Proposal.objects.latest('id').pk}/approve/")
+
+    def test_one_halts_a_market_and_two_open_it_again(self, floor: "Floor") -> None:
+        desk = Client()
+        desk.force_login(world.oscar())
+        page = f"/admin/trading/book/{book_of(floor).pk}"
+        assert desk.get(f"{page}/halt/").status_code == 200
+        assert desk.post(f"{page}/halt/", {"state": "cancel_only"}).status_code == 200  # no reason
+        assert sent("state") == []
+        desk.post(f"{page}/halt/", {"state": "cancel_only", "reason": "storm"})
+        floor.run()
+        assert book_of(floor).state == "cancel_only"
+        desk.post(f"{page}/state/", {"state": "online", "reason": "calm"})
+        floor.run()
+        assert book_of(floor).state == "cancel_only"
+        self.approve(desk, world.oscar())  # who proposed it
+        floor.run()
+        assert book_of(floor).state == "cancel_only"
+        self.approve(desk, world.olivia())
+        floor.run()
+        assert book_of(floor).state == "online"
+
+    def test_a_halt_opens_nothing(self, floor: "Floor") -> None:
+        steer(floor, "change_state", state="maintenance")
+        for state in ("cancel_only", "maintenance"):
+            with pytest.raises(HaltMeansLess):
+                steer(floor, "halt_market", state=state)
+
+    def test_two_change_a_tier(self, floor: "Floor") -> None:
+        desk = Client()
+        desk.force_login(world.oscar())
+        desk.post(f"/admin/trading/book/{book_of(floor).pk}/tier/", {"tier": "2", "reason": "thin"})
+        assert book_of(floor).tier == 1
+        self.approve(desk, world.olivia())
+        assert book_of(floor).tier == 2
+
+    @pytest.mark.parametrize("verb", ["halt", "state", "tier"])
+    def test_support_may_not(self, floor: "Floor", verb: str) -> None:
         desk = Client()
         desk.force_login(world.sam())
-        book = book_of(floor)
-        url = f"/admin/trading/book/{book.pk}/state/"
-        assert desk.get(url).status_code == 200
-        assert desk.post(url, {"state": "cancel_only"}).status_code == 200  # no reason, no deed
-        assert sent("state") == []
-        desk.post(url, {"state": "cancel_only", "reason": "storm"})
-        assert sent("state") == [{"instrument": floor.instrument.pk, "state": "cancel_only"}]
-        body = {"multiplier": "1.5", "reason": "dividend"}
-        desk.post(f"/admin/trading/book/{book.pk}/multiplier/", body)
-        desk.post(f"/admin/trading/book/{book.pk}/tier/", {"tier": "2", "reason": "thin"})
-        floor.run()
-        assert book_of(floor).instrument.multiplier == Decimal("1.5")
-        assert book_of(floor).tier == 2
-        actions = AuditEntry.objects.filter(actor=world.sam()).values_list("action", flat=True)
-        assert set(actions) >= {"market.multiplier_changed", "market.tier_changed"}
+        page = f"/admin/trading/book/{book_of(floor).pk}/{verb}/"
+        facts = {"state": "cancel_only", "tier": "2", "reason": "fun"}
+        assert desk.post(page, facts).status_code == 403
+        assert not Proposal.objects.exists()
 
     def test_customers_may_not(self, floor: "Floor") -> None:
         desk = Client()

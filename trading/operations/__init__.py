@@ -2,16 +2,17 @@
 
 from trading.operations.acceptance import validate_order
 from trading.operations.amending import amend_order
-from trading.operations.barring import cancel_orders_of_barred
 from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
 from trading.operations.hedging import hedge_dealer
 from trading.operations.house import trade_with_house
 from trading.operations.leading import Leader
 from trading.operations.markets import (
+    HALTS,
     change_multiplier,
     change_state,
     change_tier,
+    halt_market,
     list_books,
     steer_markets,
 )
@@ -24,11 +25,28 @@ from trading.operations.orders import (
     place_order,
     place_orders,
 )
+from trading.operations.proposals import (
+    CHANGE_STATE,
+    CHANGE_TIER,
+    KINDS,
+    SET_BANDS,
+    SET_FEES,
+    SET_HOUSE_POLICY,
+    SET_MARKET_RULE,
+)
 from trading.operations.quoting import Desk, HouseQuote, quote_books
 from trading.operations.settlement import settle_due
 from trading.operations.snapshots import purge_commands, take_snapshots
 
 __all__ = [
+    "CHANGE_STATE",
+    "CHANGE_TIER",
+    "HALTS",
+    "KINDS",
+    "SET_BANDS",
+    "SET_FEES",
+    "SET_HOUSE_POLICY",
+    "SET_MARKET_RULE",
     "SILENCE_S",
     "Close",
     "Desk",
@@ -43,11 +61,11 @@ __all__ = [
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",
-    "cancel_orders_of_barred",
     "change_multiplier",
     "change_state",
     "change_tier",
     "contradictions",
+    "halt_market",
     "hedge_dealer",
     "list_books",
     "place_order",

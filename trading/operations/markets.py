@@ -25,12 +25,19 @@ from trading.operations import inbox
 from users.models import User
 
 MICRO = 1_000_000
+HALTS = (Book.State.CANCEL_ONLY, Book.State.MAINTENANCE)  # the stricter last
 AHEAD = timedelta(days=21)  # the engine knows the sessions of three weeks
 ENOUGH = timedelta(days=8)  # and is told anew before less than this is left
 
 
 class NothingChanges(DomainError):
     """That is how it is already."""
+
+
+class HaltMeansLess(DomainError):
+    """A halt takes fewer orders than now; to let a market take more is proposed."""
+
+    field = "state"
 
 
 class NoMultiplier(DomainError):
@@ -72,6 +79,23 @@ def change_state(*, book: Book, state: str, actor: User, reason: str, now: datet
     _send(book.shard_id, "state", [payload])
     _record("market.state_changed", book, actor, reason, now, {"from": book.state, "to": state})
     return book
+
+
+@transaction.atomic
+def halt_market(*, book: Book, state: str, actor: User, reason: str, now: datetime) -> Book:
+    """Stop a market at once: the one change of its state that one person makes alone.
+
+    :param state: one of `HALTS`, and stricter than the present one
+    :raises HaltMeansLess: if it would let the market take as much as now, or more
+    """
+    if state not in HALTS or _strictness(state) <= _strictness(book.state):
+        raise HaltMeansLess
+    return change_state(book=book, state=state, actor=actor, reason=reason, now=now)
+
+
+def _strictness(state: str) -> int:
+    closed = (*HALTS, Book.State.DELISTED)
+    return closed.index(Book.State(state)) + 1 if state in closed else 0
 
 
 @transaction.atomic
