@@ -12,7 +12,7 @@ MADE := $(VENV)/made-from-requirements
 # What production must at least say; these secrets guard nothing.
 SAMPLE := 0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ
 KEY := 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
-PRODUCTION := KRAKAPP_DEMO=0 ALLOWED_HOSTS=krakapp.test SECRET_KEY=$(SAMPLE) \
+PRODUCTION := KRAKAPP_DEMO=0 PRICE_FEED=kraken ALLOWED_HOSTS=krakapp.test SECRET_KEY=$(SAMPLE) \
 	BANK_WEBHOOK_SECRET=$(SAMPLE) CARD_WEBHOOK_SECRET=$(SAMPLE) PERSONAL_DATA_KEYS=$(KEY)
 
 .PHONY: run test check bench soak

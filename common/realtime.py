@@ -188,6 +188,23 @@ end
 """
 
 
+def recheck_sockets(user_id: int) -> None:
+    """Let a customer's sockets look at once, after the commit, whether they are still signed in."""
+    transaction.on_commit(lambda: _recheck_sockets(user_id), robust=True)
+
+
+def _recheck_sockets(user_id: int) -> None:
+    prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
+    group = f"{prefix}__group__{user_group(user_id)}"
+    try:
+        _script(ASK_SOCKETS)(keys=[], args=[group])
+    except redis.RedisError:
+        logger.warning("sockets of a session that ended stay for a minute: Redis is away")
+
+
+ASK_SOCKETS = "redis.call('PUBLISH', ARGV[1], cmsgpack.pack({type = 'private.recheck'}))"
+
+
 def _number_key(user_id: int, channel: str) -> str:
     return f"number:{channel}:{user_id}"
 

@@ -22,6 +22,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "take off what customers may trade no longer": {
+        "task": "trading.tasks.cancel_orders_of_barred",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "count what customers trade": {
         "task": "trading.tasks.roll_up_volume",
         "schedule": 300.0,

@@ -5,7 +5,7 @@ from django.db import DatabaseError, connection
 
 from common import realtime
 
-BEATING = ("engine", "worker", "feed")
+BEATING = ("engine", "worker", "feed", "liquidity")
 
 
 def examine() -> dict[str, str]:

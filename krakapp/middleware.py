@@ -1,5 +1,6 @@
 """What every request passes on its way: a name, a door that may be closed, a policy."""
 
+import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import sync_only_middleware
@@ -15,6 +17,8 @@ from django_htmx.http import HttpResponseClientRefresh
 from krakapp.problems import for_programs, say, translate
 
 View = Callable[[HttpRequest], HttpResponse]
+
+logger = logging.getLogger(__name__)
 
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -81,6 +85,25 @@ def closed(request: HttpRequest) -> HttpResponse:
         detail="KrakApp is closed for maintenance; your money and orders are where you left them.",
         request_id=request.request_id,  # type: ignore[attr-defined]
     )
+
+
+@sync_only_middleware
+def keep_session(get_response: View) -> View:
+    """Let the session live on that a page was asked with; what a program does by token is not here.
+
+    The answer is made by then, and stands whether or not the use could be written down.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.session.accessed:
+            try:
+                request.session.touch()  # type: ignore[attr-defined]
+            except DatabaseError as failure:
+                logger.warning("the use of a session is not written down: %s", failure)
+        return response
+
+    return middleware
 
 
 @sync_only_middleware

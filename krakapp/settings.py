@@ -7,6 +7,7 @@ would be unsafe to keep.
 import os
 import re
 from contextlib import suppress
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,27 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from krakapp import home
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def env_bool(name: str, *, default: bool = False) -> bool:
-    """Read a switch: 1, true, yes or on."""
-    return os.environ.get(name, str(int(default))).lower() in {"1", "true", "yes", "on"}
+    """Read a switch: 1, true, yes or on; 0, false, no, off or nothing."""
+    value = os.environ.get(name, str(int(default))).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off", ""}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}: it can be 1 or 0.")
+
+
+def env_int(name: str, default: int) -> int:
+    """Read a whole number that is not negative."""
+    value = os.environ.get(name, "") or str(default)
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise ImproperlyConfigured(f"{name} is {value!r}: it has to be a whole number.")
+    return int(value)
 
 
 def env_list(name: str) -> list[str]:
@@ -44,6 +60,37 @@ def env_secret(name: str) -> str:
     raise ImproperlyConfigured(
         f"Set {name} in the environment: it has no default outside demo mode."
     )
+
+
+def env_feed(name: str) -> str:
+    """Read where prices come from, which must be said, and be real, outside demo mode."""
+    choices = ["simulated", "kraken"] if DEMO else ["kraken"]
+    value = os.environ.get(name, "simulated" if DEMO else "")
+    if value in choices:
+        return value
+    if value == "simulated":
+        raise ImproperlyConfigured(
+            f"{name}=simulated makes prices up, which is for demo mode only: it can be kraken."
+        )
+    if value:
+        raise ImproperlyConfigured(f"{name} is {value!r}: it can be {' or '.join(choices)}.")
+    raise ImproperlyConfigured(
+        f"Set {name} in the environment, to {' or '.join(choices)}: it has no default outside "
+        "demo mode."
+    )
+
+
+def is_demo() -> bool:
+    """Say whether this is a demo: as the environment says, or as the home remembers.
+
+    Who gives a SECRET_KEY means production, whatever was tried in that home before.
+    """
+    if "KRAKAPP_DEMO" in os.environ or "SECRET_KEY" in os.environ:
+        return env_bool("KRAKAPP_DEMO")
+    try:
+        return home.kind_of(HOME) == home.DEMO
+    except home.HomeMistaken as error:
+        raise ImproperlyConfigured(str(error)) from error
 
 
 def env_keys(name: str) -> list[str]:
@@ -73,10 +120,10 @@ def demo_secret(name: str) -> str:
 
 # Where and how it runs
 
-DEMO = env_bool("KRAKAPP_DEMO")
-DEBUG = False
 HOME = Path(os.environ.get("KRAKAPP_HOME", BASE_DIR / "var")).resolve()
-PORT = int(os.environ.get("PORT", "8000"))
+DEMO = is_demo()
+DEBUG = False
+PORT = env_int("PORT", 8000)
 SITE_URL = os.environ.get("SITE_URL", f"http://127.0.0.1:{PORT}")
 SECRET_KEY = env_secret("SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
@@ -85,8 +132,8 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")  # addresses or networks that may name the client
 MAINTENANCE = env_bool("MAINTENANCE")
-MAINTENANCE_RETRY_AFTER = int(os.environ.get("MAINTENANCE_RETRY_AFTER", "300"))  # seconds
-PROPOSAL_DAYS = int(os.environ.get("PROPOSAL_DAYS", "7"))  # then nobody has decided in time
+MAINTENANCE_RETRY_AFTER = env_int("MAINTENANCE_RETRY_AFTER", 300)  # seconds
+PROPOSAL_DAYS = env_int("PROPOSAL_DAYS", 7)  # then nobody has decided in time
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
 PERSONAL_DATA_KEYS = env_keys("PERSONAL_DATA_KEYS")  # the first encrypts, all of them decrypt
@@ -154,7 +201,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "krakapp.middleware.keep_session",
     "django_htmx.middleware.HtmxMiddleware",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
@@ -196,7 +243,7 @@ def database(url: str) -> dict[str, object]:
     """Describe one connection; the pool is for the web process, which says so."""
     config: dict[str, object] = dict(dj_database_url.parse(url, engine="krakapp.postgres"))
     options = dict(config.get("OPTIONS") or {})  # type: ignore[call-overload]
-    if pool := int(os.environ.get("DATABASE_POOL_SIZE", "0")):
+    if pool := env_int("DATABASE_POOL_SIZE", 0):
         # It gives up soon, so that the next who asks tries at once: its own pauses grow long.
         options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 2}
     options["prepare_threshold"] = 0  # common.database prepares at once; Django never does
@@ -211,7 +258,7 @@ if _OWNER_URL or not _DATABASE_URL:
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = os.environ.get("REDIS_URL", f"unix://{RUN}/valkey.sock?db=0")
+REDIS_URL = os.environ.get("REDIS_URL", f"unix://{quote(str(RUN))}/valkey.sock?db=0")
 
 CACHES = {
     "default": {
@@ -241,9 +288,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 
-# Reference prices: "simulated", or "kraken" where there is internet
+# Reference prices: "simulated" in a demo, or "kraken" where there is internet
 
-PRICE_FEED = os.environ.get("PRICE_FEED", "simulated")
+PRICE_FEED = env_feed("PRICE_FEED")
 SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "krakapp")
 KRAKEN_WS_URL = os.environ.get("KRAKEN_WS_URL", "wss://ws.kraken.com/v2")
 
@@ -260,6 +307,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+ACCOUNT_ADAPTER = "users.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -268,13 +316,23 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = (
     {} if env_bool("ACCOUNT_RATE_LIMITS", default=True) else False
 )
 HEADLESS_ENABLED = True
 HEADLESS_CLIENTS = ("app", "browser")
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+HEADLESS_TOKEN_STRATEGY = "krakapp.sessions.TokenStrategy"  # noqa: S105 a name
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO  # plain HTTP; browsers allow it on localhost alone
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
+MFA_TOTP_ISSUER = "KrakApp"
 MFA_ADAPTER = "users.adapters.MFAAdapter"
+USERSESSIONS_ADAPTER = "users.adapters.UserSessionsAdapter"
+USERSESSIONS_TRACK_ACTIVITY = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "portfolio:home"
 LOGOUT_REDIRECT_URL = "landing"
@@ -285,7 +343,7 @@ if DEMO:
     EMAIL_FILE_PATH = HOME / "mail"
 else:
     EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
-    EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+    EMAIL_PORT = env_int("EMAIL_PORT", 25)
     EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
     EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
     EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS")
@@ -379,6 +437,12 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TLS
 SECURE_HSTS_PRELOAD = SECURE_TLS
 SESSION_ENGINE = "krakapp.sessions"
+# How long a session lives without use, and at most; a cookie is a browser's, a token an app's.
+SESSION_LIVES = {
+    "browser": (timedelta(hours=24), timedelta(days=14)),
+    "app": (timedelta(days=30), timedelta(days=90)),
+    "staff": (timedelta(minutes=30), timedelta(hours=12)),
+}
 SESSION_COOKIE_SECURE = SECURE_TLS
 CSRF_COOKIE_SECURE = SECURE_TLS
 X_FRAME_OPTIONS = "DENY"

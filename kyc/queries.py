@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from common import clock, database
 from common.encryption import BlindIndex
 from common.errors import DomainError
 from kyc import rules
-from kyc.models import Application
+from kyc.models import Application, RestrictedPlace
 from users.models import User
 
 Status = Application.Status
@@ -18,6 +18,7 @@ Status = Application.Status
 ACTIONS = ("trade", "close", "spend", "deposit", "withdraw")
 LEAVING = frozenset({"close", "withdraw"})  # the way out stays open
 QUEUE = (Status.SUBMITTED, Status.IN_REVIEW)
+SHUT = (Status.FROZEN, Status.CLOSED)
 EDITABLE = (Status.DRAFT, Status.ACTION_REQUIRED)
 REQUIRED = (
     "first_names",
@@ -42,6 +43,7 @@ NEXT = {
     Status.FROZEN: "Your account is frozen; write to support.",
     Status.CLOSED: "Your account is closed.",
 }
+DEACTIVATED = "Your access is turned off; write to support."
 WAITING = "We are checking your details; you will be told here as soon as that is done."
 
 
@@ -70,6 +72,10 @@ class AccountFrozen(VerificationRequired):
     """Your account is frozen; write to support."""
 
 
+class AccessOff(VerificationRequired):
+    """Your access is turned off; write to support."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a customer may do now; `because` says in sentences why something is not allowed."""
@@ -90,6 +96,8 @@ def standing(user: User) -> Standing:
     found = database.read(Application, "WHERE user_id = %s", [user.pk], only=STANDING)
     application = found[0] if found else None
     status = application.status if application else "none"
+    if not user.is_active:
+        return Standing(status, "none", dict.fromkeys(ACTIONS, False), [DEACTIVATED])
     if application is None or status not in {Status.ACTIVE, Status.RESTRICTED}:
         because = NEXT.get(status, WAITING)
         return Standing(status, "none", dict.fromkeys(ACTIONS, False), [because])
@@ -109,16 +117,45 @@ def require(user: User, action: str) -> Standing:
     :raises NotEligible: if today's policy excludes the customer
     :raises AccountRestricted: if the account may only be wound down
     :raises AccountFrozen: if it is frozen
+    :raises AccessOff: if staff have turned the customer's access off
     """
     now = standing(user)
     if now.can[action]:
         return now
+    if not user.is_active:
+        raise AccessOff
     refused = {
         Status.ACTIVE: NotEligible,
         Status.RESTRICTED: AccountRestricted,
         Status.FROZEN: AccountFrozen,
     }.get(Status(now.status) if now.status != "none" else Status.DRAFT, VerificationRequired)
     raise refused(" ".join(now.because))
+
+
+def who_is_shut_out(prefix: str = "") -> Q:
+    """Find customers who may not even sell what they hold now.
+
+    :param prefix: leads from the rows that are filtered to the user: "customer__"
+    """
+    return Q(**{f"{prefix}is_active": False}) | Q(**{f"{prefix}application__status__in": SHUT})
+
+
+def who_may_only_sell(day: date, prefix: str = "") -> Q:
+    """Find customers who may only sell what they hold on a day, by staff's decision or by policy.
+
+    :param prefix: leads from the rows that are filtered to the user: "customer__"
+    """
+    of = f"{prefix}application__"
+    found = Q(**{f"{of}status": Status.RESTRICTED})
+    places: dict[str, list[str]] = {}
+    rows = RestrictedPlace.objects.filter(Q(until=None) | Q(until__gt=day), since__lte=day)
+    for ground, country in rows.values_list("ground", "country"):
+        places.setdefault(ground, []).append(str(country))
+    if places.pop(RestrictedPlace.Ground.US_PERSON, []):
+        found |= Q(**{f"{of}us_person": True})
+    for ground, countries in places.items():
+        found |= Q(**{f"{of}{ground}__in": countries})
+    return found
 
 
 def policy(day: date, ties: rules.Ties) -> list[rules.Restriction]:

@@ -2,8 +2,8 @@
 
 The *reference price* comes from a feed outside (simulated in the demo, and marked so). Candles of
 kind `reference` follow it; candles of kind `tape` are made of trades on our own book, in the
-transaction that settles them. Live prices and book views travel through Redis; these tables are
-what is left when Redis is empty.
+transaction that settles them. What money goes by (collars, marks, quotes, card sales) is the row of
+`ReferencePrice`; prices and books also travel through Redis, for eyes only.
 
 A *star* marks an instrument for a customer; their stars are their watchlist.
 """
@@ -16,7 +16,11 @@ from instruments.models import Instrument
 
 
 class ReferencePrice(models.Model):
-    """The last price the feed gave for one whole share; written a few times a minute."""
+    """The last price the feed gave for one whole share, and when it last vouched for it.
+
+    The feed writes all rows once a second, in one statement. Nothing indexes what it changes, and a
+    page has room for some versions of each row, so that an update stays on its page.
+    """
 
     instrument = models.OneToOneField(
         Instrument, on_delete=models.PROTECT, related_name="reference"
@@ -25,6 +29,14 @@ class ReferencePrice(models.Model):
     day_open = models.DecimalField(max_digits=16, decimal_places=6)  # 24 hours ago
     simulated = models.BooleanField()
     at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # Bounded above as well: NaN is greater than every number.
+            models.CheckConstraint(
+                condition=Q(price__gt=0, price__lt=10**10), name="reference_price_possible"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price}"

@@ -1,7 +1,8 @@
 """Questions about the market: what it is worth, what it was worth, what may be had at what price.
 
-What moves by the second is read from Redis in one round trip, whatever the number of instruments;
-where Redis is empty or away, the tables answer.
+Two kinds of questions ask for prices. Whatever moves money asks `references`, which reads the table
+that the feed writes. What is only shown asks `tickers`, which reads Redis in one round trip,
+whatever the number of instruments; where Redis is empty or away, the tables answer.
 """
 
 import json
@@ -19,10 +20,10 @@ from django.db import connection
 from django.db.models import QuerySet
 from redis import RedisError
 
-from common import clock, realtime
+from common import clock, database, realtime
 from common.invariants import Check
 from instruments.models import Instrument
-from market.models import Candle, ExchangeDay, ReferencePrice, Star, TapeTrade
+from market.models import Candle, ExchangeDay, Star, TapeTrade
 from market.rules import candles as intervals
 from market.rules import checksum, sessions
 from market.rules.sessions import Session
@@ -41,6 +42,7 @@ BOOK_KEY = "market:book:"  # + symbol: the engine's last book
 
 ONLINE = "online"
 MAX_CANDLES = 1000
+AHEAD_S = 2  # the clocks of two machines differ by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Reference:
     price: Decimal
     at: datetime
     simulated: bool
+
+    def is_fresh(self, *, now: datetime, max_age_s: float) -> bool:
+        """Tell whether the price is recent enough to act on; one of the future is not."""
+        return -AHEAD_S <= (now - self.at).total_seconds() <= max_age_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +162,22 @@ def reference_price(instrument: Instrument) -> Reference | None:
 
 
 def references(instruments: Sequence[Instrument]) -> dict[str, Reference]:
-    """Give the reference prices by symbol; an instrument without one is missing."""
+    """Give the reference prices by symbol, as the feed has stored them: what money goes by.
+
+    An instrument without one is missing. Redis is not asked: who can write there moves no money.
+    """
     if not instruments:
         return {}
-    read = _read_redis(instruments, books=False)
-    return read.references if read else _stored_references(instruments)
+    symbols = {instrument.pk: instrument.symbol for instrument in instruments}
+    rows = database.prepared(
+        "SELECT instrument_id, price, at, simulated FROM market_referenceprice"
+        " WHERE instrument_id = ANY (%s::bigint[])",
+        [list(symbols)],
+    )
+    return {
+        symbols[instrument_id]: Reference(price, at, simulated)
+        for instrument_id, price, at, simulated in rows
+    }
 
 
 def tickers(instruments: Sequence[Instrument], *, books: bool = True) -> dict[str, Ticker]:
@@ -171,7 +188,7 @@ def tickers(instruments: Sequence[Instrument], *, books: bool = True) -> dict[st
     if not instruments:
         return {}
     read = _read_redis(instruments, books=books) or _Read(
-        references=_stored_references(instruments),
+        references=references(instruments),
         days=statistics(instruments, now=clock.now()),
         last=_stored_last(instruments),
         states={},
@@ -364,7 +381,7 @@ def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | No
     vouched = json.loads(feed)
     doubted = set(vouched.get("doubted", ()))
     prices = {symbol: json.loads(raw) for symbol, raw in _known(symbols, reference)}
-    references = {
+    shown = {
         symbol: Reference(
             Decimal(entry["price"]),
             datetime.fromisoformat(
@@ -374,10 +391,10 @@ def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | No
         )
         for symbol, entry in prices.items()
     }
-    if len(references) < len(symbols):
-        references = _stored_references(instruments) | references
+    if len(shown) < len(symbols):
+        shown = references(instruments) | shown
     return _Read(
-        references=references,
+        references=shown,
         days={symbol: _day(json.loads(raw)) for symbol, raw in _known(symbols, day)},
         last={s: Decimal(json.loads(raw)["price"]) for s, raw in _known(symbols, last)},
         states={symbol: raw.decode() for symbol, raw in _known(symbols, state)},
@@ -391,14 +408,6 @@ def _known(symbols: list[str], values: list[bytes | None]) -> list[tuple[str, by
 
 def _day(entry: dict[str, str | None]) -> Day:
     return Day(**{name: None if text is None else Decimal(text) for name, text in entry.items()})  # type: ignore[arg-type]
-
-
-def _stored_references(instruments: Iterable[Instrument]) -> dict[str, Reference]:
-    rows = ReferencePrice.objects.filter(instrument__in=[i.pk for i in instruments])
-    return {
-        row.instrument.symbol: Reference(row.price, row.at, row.simulated)
-        for row in rows.select_related("instrument")
-    }
 
 
 def _stored_last(instruments: Iterable[Instrument]) -> dict[str, Decimal]:

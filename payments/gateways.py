@@ -115,7 +115,7 @@ class SimulatedBank(WebhookBank):
         if not news:
             return 0
         with (
-            httpx.Client(transport=self.transport, timeout=TIMEOUT_S) as client,
+            httpx.Client(transport=self.transport, timeout=TIMEOUT_S, trust_env=False) as client,
             ThreadPoolExecutor(max_workers=4) as workers,
         ):
             return sum(workers.map(lambda body: self._post(client, body, now), news))

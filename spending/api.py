@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+import users.queries
 from common import clock
 from common.api import IdempotentPost
 from spending import operations, queries
@@ -111,7 +112,8 @@ class CardsView(IdempotentPost, ListAPIView[Card]):
 
     @extend_schema(operation_id="cards_issue", request=None, responses={201: CardAnswer})
     def post(self, request: Request) -> Response:
-        """Issue a virtual card, ready to pay."""
+        """Issue a virtual card, ready to pay, for who proved a moment ago that it is them."""
+        users.queries.require_fresh(request)
         card = operations.issue_card(user=customer_of(request), now=clock.now())
         return Response(CardAnswer(card).data, status=status.HTTP_201_CREATED)
 

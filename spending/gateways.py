@@ -42,6 +42,12 @@ class EventMalformed(DomainError):
     status = 400
 
 
+class NoCardsHere(DomainError):
+    """Cards are not offered here yet."""
+
+    status = 503
+
+
 class NetworkUnreachable(DomainError):
     """The simulated card network could not reach this platform; is it running?"""
 
@@ -91,7 +97,10 @@ class CardProcessor(Protocol):
     """Issues cards, and reads what the network sends."""
 
     def issue(self, *, today: date) -> IssuedCard:
-        """Make a card."""
+        """Make a card.
+
+        :raises NoCardsHere: if nobody would honor it
+        """
         ...
 
     def read(self, payload: bytes, *, signature: str, now: datetime) -> Event:
@@ -107,7 +116,12 @@ class SimulatedProcessor:
     """A processor without a bank behind it."""
 
     def issue(self, *, today: date) -> IssuedCard:
-        """Draw a valid number of the test range and keep only its last four digits."""
+        """Draw a valid number of the test range and keep only its last four digits.
+
+        No merchant takes it, so none is made outside demo mode.
+        """
+        if not settings.DEMO:
+            raise NoCardsHere
         digits = TEST_RANGE + f"{secrets.randbelow(10**7):07}"
         number = digits + luhn_digit(digits)
         first_of_month = date(today.year + YEARS_VALID, today.month, 1)
@@ -138,7 +152,9 @@ class SimulatedNetwork:
         url = settings.SITE_URL.rstrip("/") + reverse("spending:webhook")
         begun = time.perf_counter()
         try:
-            response = httpx.post(url, content=payload, headers=headers, timeout=PATIENCE_S)
+            response = httpx.post(
+                url, content=payload, headers=headers, timeout=PATIENCE_S, trust_env=False
+            )
             body = response.json()
         except (httpx.HTTPError, ValueError) as error:
             raise NetworkUnreachable from error
@@ -151,7 +167,12 @@ def processor() -> CardProcessor:
 
 
 def network() -> SimulatedNetwork:
-    """Give the simulated network."""
+    """Give the simulated network.
+
+    :raises NoCardsHere: outside demo mode, where whoever may run a command must not spend
+    """
+    if not settings.DEMO:
+        raise NoCardsHere
     return SimulatedNetwork()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -64,6 +65,7 @@ def holder_of(user: User) -> str:
 
 @login_required
 @require_POST
+@reauthentication_required  # type: ignore[untyped-decorator]
 def card_issue(request: HttpRequest) -> HttpResponse:
     """Issue a virtual card."""
     user = owner(request)

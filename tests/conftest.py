@@ -13,6 +13,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
 os.environ["KRAKAPP_DEMO"] = "1"
 os.environ["ACCOUNT_RATE_LIMITS"] = "0"
 os.environ["SECRET_KEY"] = "only for tests"
+os.environ["no_proxy"] = "*"  # what a test reaches is on this machine
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # tests side by side share no server
 os.environ["KRAKAPP_HOME"] = os.environ.get("KRAKAPP_HOME", str(ROOT / "var/test")) + WORKER
 sys.path.insert(0, str(ROOT))
@@ -23,7 +24,7 @@ from typing import Any  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
-from django.test import TransactionTestCase  # noqa: E402
+from django.test import Client, TransactionTestCase  # noqa: E402
 from hypothesis import settings as hypothesis_settings  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
@@ -126,3 +127,11 @@ def friday(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests import world  # noqa: PLC0415 - of models, which need Django set up
 
     monkeypatch.setattr(clock, "now", lambda: world.NOW)
+
+
+@pytest.fixture(autouse=True)
+def _proven_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `client.force_login` sign in as the sign-in page does: it notes the proof just given."""
+    from tests import doors  # noqa: PLC0415 - of models, which need Django set up
+
+    monkeypatch.setattr(Client, "force_login", doors.force_login)

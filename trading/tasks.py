@@ -21,6 +21,12 @@ def settle() -> int:
     return done
 
 
+@shared_task(name="trading.tasks.cancel_orders_of_barred")
+def cancel_orders_of_barred() -> int:
+    """Take off what customers may trade no longer."""
+    return operations.cancel_orders_of_barred(now=clock.now())
+
+
 @shared_task(name="trading.tasks.roll_up_volume")
 def roll_up_volume() -> int:
     """Count what customers traded, day by day."""

@@ -1,12 +1,50 @@
 """Allauth's hooks."""
 
 import base64
+from typing import Any
 
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+
+from users import queries
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Our rules at sign-in and before what guards an account."""
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Ask for the password again, unless it or a second factor was given a moment ago."""
+        return not queries.is_fresh(
+            session=self.request.session,
+            user=self.request.user,
+            within_s=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT,
+        )
+
+    def post_login(self, request: Any, user: Any, *, signup: bool, **kwargs: Any) -> Any:
+        """Take a sign-up for a proof: its password was chosen just now."""
+        if signup:
+            record_authentication(request, user, method="password", email=kwargs["email"])
+        return super().post_login(request, user, signup=signup, **kwargs)
+
+
+class UserSessionsAdapter(DefaultUserSessionsAdapter):
+    """Ends sessions for whoever has just proved who they are."""
+
+    def end_sessions(self, sessions: Any) -> None:
+        """End sessions; anybody may end the one they are in, which is signing out.
+
+        :raises allauth.core.exceptions.ReauthenticationRequired: for others, after a while
+        """
+        if not all(session.is_current() for session in sessions):
+            raise_if_reauthentication_required(self.request, app="allauth.usersessions")
+        super().end_sessions(sessions)
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -1,16 +1,29 @@
 """What is known about people."""
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
+from allauth.account.authentication import get_authentication_records
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import QuerySet
+from rest_framework.request import Request
 
+from common.errors import DomainError
 from common.invariants import Check
 from common.realtime import private_snapshot
 from users import rules
 from users.models import AuditEntry, Notice, Proposal, User
 
 SNAPSHOT_NOTICES = 20
+
+
+class ReauthenticationRequired(DomainError):
+    """Prove once more that it is you (`/_allauth/app/v1/auth/reauthenticate`), then repeat this."""
+
+    status = 403
 
 
 def unread_notices(user: User) -> QuerySet[Notice]:
@@ -26,6 +39,31 @@ def audit_entries_about(user: User) -> QuerySet[AuditEntry]:
 def was_recorded(action: str) -> bool:
     """Say whether something was ever done."""
     return AuditEntry.objects.filter(action=action).exists()
+
+
+def proofs_in(*, session: SessionBase, user: Any) -> list[dict[str, Any]]:
+    """Give how somebody proved in a session who they are, oldest first: allauth's records."""
+    return list(get_authentication_records(SimpleNamespace(session=session), user))
+
+
+def is_fresh(*, session: SessionBase, user: Any, within_s: float) -> bool:
+    """Say whether a password, code or passkey was given in a session within so many seconds."""
+    return any(
+        time.time() - proof["at"] < within_s for proof in proofs_in(session=session, user=user)
+    )
+
+
+def require_fresh(request: Request) -> None:
+    """Let a program's request through that guards an account, a moment after a proof.
+
+    Pages say `@reauthentication_required` instead, which asks and goes on.
+
+    :raises ReauthenticationRequired: where the last proof in the session is too old
+    """
+    session = request.auth if isinstance(request.auth, SessionBase) else request.session
+    within_s = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    if not is_fresh(session=session, user=request.user, within_s=within_s):
+        raise ReauthenticationRequired
 
 
 def roles_of(user: User | AnonymousUser) -> frozenset[str]:

@@ -1,11 +1,17 @@
-"""The roles of the staff, made to be what `users.rules` says after each migration."""
+"""What follows a migration, the end of a session, and an act that guards an account."""
 
 from typing import Any
 
+from allauth.account.signals import password_changed, password_reset
+from allauth.usersessions.models import UserSession
 from django.apps import AppConfig
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.signals import user_logged_out
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
+from common import realtime
 from users import rules
 from users.models import User
 
@@ -27,3 +33,16 @@ def grant_permissions(sender: AppConfig, using: str, **_kwargs: Any) -> None:
     others = Group.permissions.through.objects.using(using).exclude(group__name__in=rules.ROLES)
     others.filter(permission__in=there).delete()
     User.user_permissions.through.objects.using(using).filter(permission__in=there).delete()
+
+
+@receiver(post_delete, sender=UserSession)
+def hang_up(instance: UserSession, **_kwargs: Any) -> None:
+    """Let no socket outlive the session that opened it."""
+    realtime.recheck_sockets(instance.user_id)
+
+
+@receiver([user_logged_out, password_changed, password_reset])
+def hang_up_others(user: User | None, **_kwargs: Any) -> None:
+    """Let no socket outlive a sign-out, or a password that other sessions began with."""
+    if user is not None:
+        realtime.recheck_sockets(user.pk)

@@ -8,5 +8,6 @@ app_name = "users"
 
 urlpatterns = [
     path("settings/", views.settings, name="settings"),
+    path("settings/devices/<int:pk>/end/", views.device_end, name="device_end"),
     path("settings/notices/read/", views.notices_read, name="notices_read"),
 ]

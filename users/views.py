@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, cast
 
 from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from common import clock
@@ -40,3 +42,13 @@ def notices_read(request: HttpRequest) -> HttpResponse:
     """Mark every notice as read."""
     operations.mark_read(user=cast("User", request.user), now=clock.now())
     return redirect("users:settings")
+
+
+@require_POST
+@login_required
+def device_end(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign one device out, at once and everywhere it is used."""
+    session = get_object_or_404(UserSession, user=cast("User", request.user), pk=pk)
+    end_sessions(request, [session])
+    messages.success(request, "That device is signed out.")
+    return redirect("usersessions_list")

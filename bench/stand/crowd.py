@@ -18,6 +18,7 @@ import trading.operations
 from common import clock
 from instruments import queries as instruments
 from instruments.models import Instrument
+from krakapp.sessions import seal
 from kyc.models import Application
 from ledger import operations as ledger
 from ledger import queries as books
@@ -288,4 +289,4 @@ def _session(user: User) -> str:
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     assert session.session_key
-    return session.session_key
+    return seal(session.session_key)

@@ -1,6 +1,6 @@
 """The way of an application: answered, submitted, checked, decided."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,12 @@ class OwnApplication(DomainError):
     """Nobody decides on their own application."""
 
     status = 403
+
+
+class AccountNotOpen(DomainError):
+    """The account is not in a state that allows this."""
+
+    status = 409
 
 
 class MessageMissing(DomainError):
@@ -218,6 +224,119 @@ def reopen(*, application: Application, actor: User, reason: str, now: datetime)
         now=now,
     )
     _record_decision("application.reopened", locked, actor, now, reason=reason)
+    return locked
+
+
+@transaction.atomic
+def restrict(
+    *,
+    application: Application,
+    actor: User,
+    version: int,
+    message: str,
+    internal_note: str = "",
+    now: datetime,
+) -> Application:
+    """Let the customer only sell what they hold and withdraw; what they wanted to buy is taken off.
+
+    One person does this at once, and two lift it again.
+
+    :param version: of the application as the actor saw it
+    :param message: what the customer reads
+    :raises MessageMissing: without one
+    :raises OwnApplication: if it is the actor's own
+    :raises AccountNotOpen: unless the account is active
+    :raises ApplicationChanged: if it isn't the version the actor saw
+    """
+    locked = _lock_account(application, actor, version, message, (Status.ACTIVE,))
+    said = ("account.restricted", "Your account is limited")
+    return _set_standing(locked, Status.RESTRICTED, said, actor, message, internal_note, now)
+
+
+@transaction.atomic
+def freeze(
+    *,
+    application: Application,
+    actor: User,
+    version: int,
+    message: str,
+    internal_note: str = "",
+    now: datetime,
+) -> Application:
+    """Stop everything on an account: orders are taken off, and cards pay nothing more.
+
+    One person does this at once, and two lift it again.
+
+    :param version: of the application as the actor saw it
+    :param message: what the customer reads
+    :raises MessageMissing: without one
+    :raises OwnApplication: if it is the actor's own
+    :raises AccountNotOpen: unless the account is active or restricted
+    :raises ApplicationChanged: if it isn't the version the actor saw
+    """
+    open_ = (Status.ACTIVE, Status.RESTRICTED)
+    locked = _lock_account(application, actor, version, message, open_)
+    said = ("account.frozen", "Your account is frozen")
+    return _set_standing(locked, Status.FROZEN, said, actor, message, internal_note, now)
+
+
+@transaction.atomic
+def lift(
+    *,
+    application: Application,
+    actor: User,
+    version: int,
+    message: str,
+    internal_note: str = "",
+    now: datetime,
+) -> Application:
+    """Open a restricted or frozen account again. What was taken off stays off.
+
+    :param version: of the application as the actor saw it
+    :param message: what the customer reads
+    :raises MessageMissing: without one
+    :raises OwnApplication: if it is the actor's own
+    :raises AccountNotOpen: unless the account is restricted or frozen
+    :raises ApplicationChanged: if it isn't the version the actor saw
+    """
+    stopped = (Status.RESTRICTED, Status.FROZEN)
+    locked = _lock_account(application, actor, version, message, stopped)
+    said = ("account.lifted", "Your account is open again")
+    return _set_standing(locked, Status.ACTIVE, said, actor, message, internal_note, now)
+
+
+def _set_standing(
+    locked: Application,
+    status: str,
+    said: tuple[str, str],
+    actor: User,
+    message: str,
+    internal_note: str,
+    now: datetime,
+) -> Application:
+    """Move an account, tell its customer, and write who did it."""
+    kind, title = said
+    _decide(locked, actor, message, internal_note, now)
+    _move(locked, status)
+    users.operations.notify(
+        user=locked.user, kind=kind, title=title, body=message, url=PAGE, now=now
+    )
+    _record_decision(kind, locked, actor, now)
+    return locked
+
+
+def _lock_account(
+    application: Application, actor: User, version: int, message: str, states: Collection[str]
+) -> Application:
+    if not message.strip():
+        raise MessageMissing
+    locked = _lock(user=application.user)
+    if locked.user_id == actor.pk:
+        raise OwnApplication
+    if locked.status not in states:
+        raise AccountNotOpen
+    if locked.version != version:
+        raise ApplicationChanged
     return locked
 
 

@@ -82,6 +82,10 @@ class PrivateConsumer(Socket):
         elif channel in self._numbers:
             self._pass_on(channel, number, data)
 
+    async def private_recheck(self, _event: dict[str, Any]) -> None:
+        """Hang up if the session has ended: the customer signed out, or signed this device out."""
+        await self._hang_up_if_signed_out()
+
     @property
     def followed(self) -> dict[tuple[int, str], int]:
         """Give the number of the last event passed on, by user and channel."""
@@ -167,8 +171,11 @@ class PrivateConsumer(Socket):
         """Hang up when the customer has signed out elsewhere."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
-            if self._user is not None and not await database_sync_to_async(self._is_signed_in)():
-                await self.close(code=4401)
+            await self._hang_up_if_signed_out()
+
+    async def _hang_up_if_signed_out(self) -> None:
+        if self._user is not None and not await database_sync_to_async(self._is_signed_in)():
+            await self.close(code=4401)
 
     def _is_signed_in(self) -> bool:
         if self._token is not None:

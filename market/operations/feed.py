@@ -1,4 +1,7 @@
-"""The feed process: reference prices go out each second and into the tables by the minute."""
+"""The feed process: each second reference prices go into their table and out, candles by minutes.
+
+The table comes first: what is shown is never ahead of what an order is measured by.
+"""
 
 import json
 import logging
@@ -13,7 +16,7 @@ from django.db import connection, transaction
 from redis import RedisError
 
 import instruments.queries
-from common import realtime
+from common import database, realtime
 from instruments.models import Instrument
 from market import gateways, queries
 from market.gateways import Listing, PriceFeed
@@ -25,7 +28,8 @@ from market.rules.simulation import TickBar
 logger = logging.getLogger(__name__)
 
 PROCESS = "feed"
-WRITE_EVERY = timedelta(seconds=15)
+COMPUTE_EVERY = timedelta(seconds=15)  # the statistics of 24 hours
+TOO_DEAR = 10**10  # dollars for one share: more than the table can hold
 ONE_FEED = 0x6B72616B  # the advisory lock of the only feed
 
 # Prices arrive as numbers of `tick`. A candle that is there keeps its open: it was begun before.
@@ -61,7 +65,7 @@ ROLL_UP = """
 
 REFERENCES = """
     INSERT INTO market_referenceprice AS r (instrument_id, price, day_open, simulated, at)
-    SELECT id, price, day_open, %(simulated)s, %(at)s
+    SELECT id, price, day_open, %(simulated)s::boolean, %(at)s::timestamptz
     FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(day_opens)s::numeric[])
          AS p (id, price, day_open)
     ON CONFLICT (instrument_id) DO UPDATE SET
@@ -203,8 +207,7 @@ def write_references(
         "simulated": simulated,
         "at": now,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(REFERENCES, params)
+    database.prepared(REFERENCES, params)
 
 
 def become_only_feed() -> bool:
@@ -234,7 +237,7 @@ class FeedRun:
         self._days: dict[str, queries.Day] = {}
         self._bars: dict[str, Bar] = {}
         self._minute = candles.begin("1m", now)
-        self._written_at: datetime | None = None
+        self._computed_at: datetime | None = None
         self._was_live = True
         self._begin_minute()
 
@@ -249,13 +252,14 @@ class FeedRun:
         if candles.begin("1m", now) > self._minute:
             self._end_minute(now)
         self._store_told()
-        changed = {symbol: self._listed[symbol].quoted(price) for symbol, price in changed.items()}
+        changed = self._quoted(changed)
         for symbol, price in changed.items():
             self._prices[symbol] = price
             self._bar(symbol, price).add(price)
-        announce = changed if self._written_at else self._prices
-        if self._written_at is None or now - self._written_at >= WRITE_EVERY:
-            self._write(now)
+        announce = changed if self._computed_at else self._prices
+        self._store_references(now)
+        if self._computed_at is None or now - self._computed_at >= COMPUTE_EVERY:
+            self._compute_days(now)
             self._keep_all(now)
         self._publish(announce, now)
         return changed
@@ -273,11 +277,24 @@ class FeedRun:
             return True
         return False
 
+    def follows_what_is_listed(self) -> bool:
+        """Tell whether the instruments listed now are those it began with."""
+        now_listed = set(instruments.queries.listed().values_list("pk", flat=True))
+        return now_listed == {one.pk for one in self._listed.values()}
+
     def stop(self, *, now: datetime) -> None:
         """Store what is not stored yet."""
         self._feed.close()
         self._store_bars()
-        self._write(now)
+
+    def _quoted(self, prices: dict[str, Decimal]) -> dict[str, Decimal]:
+        """Round prices to their ticks; what is no price then, like nothing, is left out."""
+        quoted = {
+            symbol: self._listed[symbol].quoted(price)
+            for symbol, price in prices.items()
+            if price < TOO_DEAR
+        }
+        return {symbol: price for symbol, price in quoted.items() if price > 0}
 
     def _is_live(self, now: datetime) -> bool:
         live = self._feed.is_live(now=now)
@@ -324,18 +341,16 @@ class FeedRun:
             bars = [(pk, bar) for (pk, _), bar in last.items()]
             store_minutes(bars=bars, simulated=self._feed.simulated)
 
-    def _write(self, now: datetime) -> None:
-        """Store the prices, and compute the last 24 hours anew."""
+    def _compute_days(self, now: datetime) -> None:
+        """Compute the last 24 hours anew; the next prices are stored with what they began at."""
         priced = [self._listed[symbol] for symbol in self._prices]
-        if self._written_at is None:
-            self._store_references(now)
         days = queries.statistics(priced, now=now)
         self._publish_days(days)
         self._days = days
-        self._store_references(now)
-        self._written_at = now
+        self._computed_at = now
 
     def _store_references(self, now: datetime) -> None:
+        """Store all prices, also those that stand still; what the feed doubts grows old."""
         prices = {
             self._listed[symbol].pk: (
                 price,

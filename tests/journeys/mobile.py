@@ -89,6 +89,11 @@ class Phone:
         assert answer.status_code == 200, answer.text
         self._use(answer)
 
+    def prove(self, password: str = PASSWORD) -> None:
+        """Give the password again, as before whatever guards the account."""
+        answer = self.http.post("/_allauth/app/v1/auth/reauthenticate", json={"password": password})
+        assert answer.status_code == 200, answer.text
+
     def _use(self, answer: httpx.Response) -> None:
         self.token = answer.json()["meta"]["session_token"]
         self.http.headers["X-Session-Token"] = self.token

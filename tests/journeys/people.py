@@ -50,6 +50,13 @@ class Customer:
     def sign_in(self, password: str = DEMO_PASSWORD) -> None:
         sign_in(self.page, self.email, password)
 
+    def prove_if_asked(self, password: str = PASSWORD) -> None:
+        """Give the password again, if the last time was long ago."""
+        self.page.wait_for_load_state()
+        if self.page.get_by_role("heading", name="Is it you?").is_visible():
+            self.page.get_by_label("Password").fill(password)
+            self.page.get_by_role("button", name="Go on").click()
+
     def apply(self) -> None:
         """Answer every question of the application, and submit it."""
         page = self.page

@@ -149,6 +149,7 @@ def pays_by_card(bob: Customer) -> None:
     page = bob.page
     page.goto("/cards/")
     page.get_by_role("button", name="Get a virtual card").click()
+    bob.prove_if_asked()
     card = str(page.locator("form.freeze").get_attribute("action")).split("/")[2]
     page.get_by_label("Let this pay too").select_option("AAPLx")
     page.get_by_role("button", name="Add", exact=True).click()

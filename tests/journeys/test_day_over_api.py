@@ -149,6 +149,7 @@ def holds_what_the_trades_say(bob: Phone) -> None:
 
 
 def pays_by_card(bob: Phone) -> None:
+    bob.prove()
     card = bob.call("POST", "cards", {}, expect=201)
     sources = [{"asset": "USD", "keep": "0"}, {"asset": "AAPLx", "keep": "0.01"}]
     bob.call("PUT", f"cards/{card['id']}/funding", {"sources": sources})

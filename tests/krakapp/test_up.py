@@ -1,17 +1,22 @@
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from krakapp import embedded
+from krakapp import home as home_
 from krakapp.embedded import Postgres, Valkey
+from krakapp.management.commands import up
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
@@ -28,7 +33,7 @@ class Copy:
         procfile = home.parent / f"{home.name}.procfile"
         procfile.write_text("sleeper: sleep 1000\n")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATABASE")}
-        self.env = inherited | SECRETS
+        self.env = inherited | SECRETS | {"PRICE_FEED": "kraken"}
         self.env |= {"KRAKAPP_DEMO": "0", "KRAKAPP_HOME": str(home), "PORT": str(self.port)} | env
         self.argv = [sys.executable, "manage.py", "up", "--procfile", str(procfile)]
 
@@ -179,6 +184,51 @@ class TestStartingInVain:
         copy = Copy(tmp_path / "home")
         del copy.env[secret]
         assert f"Set {secret} in the environment" in copy.refusal()
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_names_a_home_of_the_other_kind(self, tmp_path, first):
+        copy = Copy(tmp_path / "home", KRAKAPP_DEMO=str(int(not first)), PRICE_FEED="kraken")
+        copy.home.mkdir()
+        home_.remember(copy.home, demo=first)
+        was, is_now = ("demo", "production") if first else ("production", "demo")
+        assert f"belongs to a {was} platform" in (said := copy.refusal())
+        assert f"asks for a {is_now} one" in said
+
+
+class TestTheGreeting:
+    @pytest.fixture
+    def a_web_process(self, settings):
+        class Well(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+
+        with HTTPServer(("127.0.0.1", 0), Well) as server:
+            settings.PORT = server.server_port
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            yield
+            server.shutdown()
+
+    def test_asks_our_own_web_process_past_any_proxy(self, a_web_process, monkeypatch):
+        monkeypatch.delenv("no_proxy")
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        assert up.failing_parts("127.0.0.1") == []
+
+    def test_says_what_a_second_terminal_needs(self, settings, monkeypatch):
+        settings.HOME, settings.PORT = Path("/srv/a demo"), 8111
+        settings.SITE_URL = "http://127.0.0.1:8111"
+        monkeypatch.setattr(sys, "executable", str(ROOT / ".venv/bin/python"))
+        enter, export, command = up.second_terminal()
+        assert enter.strip() == f"cd {shlex.quote(str(ROOT))}"
+        assert export.strip() == "export KRAKAPP_HOME='/srv/a demo' PORT=8111"
+        assert command.startswith("  .venv/bin/python manage.py audit_books")
+
+    def test_says_little_where_everything_is_as_usual(self, settings, monkeypatch):
+        settings.HOME, settings.PORT = ROOT / "var", 8000
+        settings.SITE_URL = "http://127.0.0.1:8000"
+        monkeypatch.delenv("DATABASE_URL", raising=False)
+        assert not [line for line in up.second_terminal() if "export" in line]
 
 
 class TestServersOfOnesOwn:

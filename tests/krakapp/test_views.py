@@ -9,7 +9,7 @@ from krakapp import views
 @pytest.mark.django_db
 class TestHealthz:
     def test_is_ok_when_every_process_proved_life(self, client):
-        for process in ("engine", "worker", "feed"):
+        for process in ("engine", "worker", "feed", "liquidity"):
             realtime.beat(process)
         answer = client.get("/healthz")
         assert answer.status_code == 200
@@ -20,10 +20,11 @@ class TestHealthz:
             "engine": "ok",
             "worker": "ok",
             "feed": "ok",
+            "liquidity": "ok",
         }
 
     def test_names_the_process_that_is_silent(self, client):
-        for process in ("worker", "feed"):
+        for process in ("worker", "feed", "liquidity"):
             realtime.beat(process)
         answer = client.get("/healthz")
         assert answer.status_code == 503

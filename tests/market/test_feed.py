@@ -56,6 +56,26 @@ def times(symbol, interval):
     return list(rows.order_by("time").values_list("time", flat=True))
 
 
+class TestAList:
+    def test_that_changes_is_noticed_and_followed_from_its_prices(self):
+        Instrument.objects.filter(symbol="ABBVx").update(listed=False)
+        run = begin(WEDNESDAY)
+        assert run.follows_what_is_listed()
+        Instrument.objects.filter(symbol="ABBVx").update(listed=True)
+        assert not run.follows_what_is_listed()
+        run.stop(now=WEDNESDAY)
+        run = begin(WEDNESDAY)
+        assert run.follows_what_is_listed()
+        run.tick(now=WEDNESDAY)
+        assert queries.reference_price(instruments.queries.by_symbol("ABBVx")) is not None
+
+    def test_may_be_empty(self):
+        Instrument.objects.update(listed=False)
+        run = begin(WEDNESDAY)
+        assert run.tick(now=WEDNESDAY) == {}
+        run.stop(now=WEDNESDAY)
+
+
 class TestFirstStart:
     def test_prices_are_there_at_once_and_the_past_comes_between_the_ticks(self):
         run = feed.start_feed(now=WEDNESDAY)
@@ -155,7 +175,7 @@ class TestTicks:
     def test_takes_the_same_queries_for_any_number_of_instruments(self, django_assert_num_queries):
         run = begin(WEDNESDAY)
         run.tick(now=WEDNESDAY)
-        with django_assert_num_queries(0):
+        with django_assert_num_queries(1):  # prices
             run.tick(now=WEDNESDAY + timedelta(seconds=1))
         with django_assert_num_queries(11):  # candles, six roll-ups, prices, statistics, savepoint
             run.tick(now=WEDNESDAY + timedelta(seconds=40))
@@ -176,14 +196,39 @@ class TestDoubts:
         monkeypatch.setattr(run._feed, "doubted", lambda: {"AAPLx"})
         now = ticks(run, before, 20)
         listed = list(Instrument.objects.filter(symbol__in=NAMES))
-        references = queries.references(listed)
-        assert references["AAPLx"].at == before
-        assert references["SPYx"].at == now
-        realtime.connection().flushdb()
-        assert queries.references(listed)["AAPLx"].at <= before
+
+        def told_at(symbol):
+            """Say when the price was vouched for: what money goes by, what is shown, both."""
+            shown = queries.tickers(listed)[symbol].at
+            realtime.connection().flushdb()
+            assert queries.tickers(listed)[symbol].at == shown
+            assert queries.references(listed)[symbol].at == shown
+            return shown
+
+        assert told_at("AAPLx") == before
+        assert told_at("SPYx") == now
         monkeypatch.setattr(run._feed, "doubted", set)
         now = ticks(run, now, 1)
-        assert queries.references(listed)["AAPLx"].at == now
+        assert told_at("AAPLx") == now
+
+
+class TestTheTable:
+    def test_holds_the_price_of_each_second(self):
+        run = begin(WEDNESDAY)
+        for second in range(1, 20):
+            now = WEDNESDAY + timedelta(seconds=second)
+            run.tick(now=now)
+            stored = ReferencePrice.objects.get(instrument__symbol="AAPLx")
+            assert (stored.price, stored.at) == (run._prices["AAPLx"], now)
+
+    @pytest.mark.parametrize("nonsense", ["0", "0.001", "-5", "10000000000"])
+    def test_takes_no_price_that_cannot_be(self, monkeypatch, nonsense):
+        run = begin(WEDNESDAY)
+        now = ticks(run, WEDNESDAY, 2)
+        before = ReferencePrice.objects.get(instrument__symbol="AAPLx").price
+        monkeypatch.setattr(run._feed, "prices", lambda now: {"AAPLx": Decimal(nonsense)})
+        ticks(run, now, 1)
+        assert ReferencePrice.objects.get(instrument__symbol="AAPLx").price == before
 
 
 class TestToldCandles:

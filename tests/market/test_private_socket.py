@@ -1,8 +1,10 @@
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 
-from common import realtime
+from common import clock, realtime
+from krakapp.sessions import SessionStore, seal
 from market.consumers import private
 from tests.market import sockets
 from tests.market.sockets import Client, eventually, is_closed
@@ -41,7 +43,7 @@ def _snapshots(monkeypatch):
 
 
 def session_of(user):
-    """Sign in; the session's key is also the app's token."""
+    """Sign in; a browser's cookie is the session's key, an app's token the key sealed."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
@@ -76,7 +78,7 @@ class TestSignIn:
 
     def test_by_a_token_in_the_first_request_from_anywhere(self, address, alice):
         client = Client(address, PLACE)
-        token = session_of(alice).session_key
+        token = seal(session_of(alice).session_key)
         assert client.subscribe("balances", token=token)[0]["owner"] == "alice@demo.test"
         client.send("subscribe", channel="notifications")
         assert client.answer()["success"] is True
@@ -93,13 +95,13 @@ class TestSignIn:
     def test_the_token_of_somebody_else_does_not_change_who_it_is(self, address, alice, carol):
         client = browser(address, alice)
         client.subscribe("balances")
-        token = session_of(carol).session_key
+        token = seal(session_of(carol).session_key)
         client.send("subscribe", channel="executions", token=token)
         assert client.answer()["error"] == INVALID
         client.close()
 
     def test_an_inactive_customer_stays_out(self, address, alice):
-        token = session_of(alice).session_key
+        token = seal(session_of(alice).session_key)
         User.objects.filter(pk=alice.pk).update(is_active=False)
         client = Client(address, PLACE)
         client.send("subscribe", channel="balances", token=token)
@@ -110,8 +112,29 @@ class TestSignIn:
         monkeypatch.setattr(private, "CHECK_EVERY_S", 0.1)
         token = session_of(alice)
         client = Client(address, PLACE)
-        client.subscribe("balances", token=token.session_key)
+        client.subscribe("balances", token=seal(token.session_key))
         token.delete()
+        assert eventually(lambda: is_closed(client))
+
+    def test_signing_a_device_out_ends_its_socket_at_once_and_no_other(self, address, alice):
+        phone, desk = session_of(alice), session_of(alice)
+        listening = [Client(address, PLACE) for _ in (phone, desk)]
+        for client, session in zip(listening, (phone, desk), strict=True):
+            client.subscribe("balances", token=seal(session.session_key))
+        device = UserSession.objects.create(
+            user=alice, session_key=phone.session_key, ip="192.0.2.7"
+        )
+        device.end()
+        assert eventually(lambda: is_closed(listening[0]))
+        tell(alice, 1)
+        assert listening[1].data("balances", "update")
+        listening[1].close()
+
+    def test_a_session_that_idled_is_told_nothing_more(self, address, alice, monkeypatch):
+        monkeypatch.setattr(private, "CHECK_EVERY_S", 0.1)
+        client = browser(address, alice)
+        client.subscribe("balances")
+        Session.objects.update(expire_date=clock.now())
         assert eventually(lambda: is_closed(client))
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
+import payments.gateways
 import spending.operations
 from common import clock
 from spending import gateways
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.django_db
 def platform(client, monkeypatch):
     """Stand in for the running platform: the same door, without the socket."""
 
-    def post(url, *, content, headers, timeout):
+    def post(url, *, content, headers, timeout, trust_env):
+        assert not trust_env  # no proxy stands between us and ourselves
         response = client.post(
             url.removeprefix("http://127.0.0.1:8000"),
             content,
@@ -79,6 +81,10 @@ class TestSimulateCard:
         first, again = simulate(capsys, *words), simulate(capsys, *words)
         assert first["authorization"] == again["authorization"]
 
+    def test_finds_a_card_by_its_holder(self, card, capsys):
+        told = simulate(capsys, "authorize", "--card", card.user.email, "--amount", "4")
+        assert told["decision"] == "approved"
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
@@ -111,6 +117,24 @@ class TestSimulateCard:
         monkeypatch.setattr(gateways.httpx, "post", nobody)
         with pytest.raises(CommandError, match="is it running"):
             call_command("simulate_card", "authorize", "--card", str(card.uid), "--amount", "4")
+
+
+class TestOutsideDemoMode:
+    @pytest.fixture(autouse=True)
+    def production(self, card, settings):
+        settings.DEMO = False
+
+    def test_nobody_plays_the_network(self, card):
+        with pytest.raises(CommandError, match="Cards are not offered here"):
+            call_command("simulate_card", "authorize", "--card", str(card.uid), "--amount", "4")
+        assert not Authorization.objects.exists()
+
+    def test_no_card_is_made_up(self, card):
+        with pytest.raises(gateways.NoCardsHere):
+            spending.operations.issue_card(user=world.alice(), now=clock.now())
+
+    def test_no_bank_makes_money_up(self):
+        assert payments.gateways.simulated_bank() is None
 
 
 class TestTaps:

@@ -212,7 +212,9 @@ class TestMarks:
         prices = [payload["prices"] for payload in sent("mark")]
         assert prices == [{str(floor.instrument.pk): ticks} for ticks in (27850, 27849)]
 
-    @pytest.mark.parametrize(("price", "age_s"), [("269", 31), ("0", 0), ("2.69", 0), ("27850", 0)])
+    @pytest.mark.parametrize(
+        ("price", "age_s"), [("269", 31), ("269", -3), ("2.69", 0), ("27850", 0)]
+    )
     def test_what_is_stale_or_absurd_fires_nothing(
         self, floor: "Floor", price: str, age_s: int
     ) -> None:

@@ -2,6 +2,7 @@
 
 from trading.operations.acceptance import validate_order
 from trading.operations.amending import amend_order
+from trading.operations.barring import cancel_orders_of_barred
 from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
 from trading.operations.hedging import hedge_dealer
@@ -61,6 +62,7 @@ __all__ = [
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",
+    "cancel_orders_of_barred",
     "change_multiplier",
     "change_state",
     "change_tier",

@@ -8,12 +8,14 @@ price comes first ends the other.
 from collections.abc import Sequence
 from datetime import datetime
 
+from kyc import queries as kyc
 from trading import queries, rules
 from trading.models import Book, Order, Trade
 from trading.operations import placing
 from trading.operations.acceptance import Terms, special_terms
 from trading.operations.drafts import Close, OrderDraft
 from trading.operations.placing import Placement
+from trading.operations.sending import send
 
 
 def place_closes(trades: Sequence[Trade], *, now: datetime) -> list[Order]:
@@ -44,7 +46,16 @@ def place_closes(trades: Sequence[Trade], *, now: datetime) -> list[Order]:
         )
         for trade in closing
     ]
-    return placing.write(placements, now=now)
+    orders = placing.write(placements, now=now)
+    _take_back_of_shut_out(orders)
+    return orders
+
+
+def _take_back_of_shut_out(closes: Sequence[Order]) -> None:
+    """Cancel at once what was placed for customers who may not even sell."""
+    placed = Order.objects.filter(pk__in=[close.pk for close in closes])
+    if shut := list(placed.filter(kyc.who_is_shut_out("customer__"))):
+        send(shut, "cancel")
 
 
 def _terms(trade: Trade, prices: queries.Prices) -> Terms:

@@ -88,7 +88,7 @@ def _due(now: datetime) -> list[Hedge]:
     wanted = []
     for one in instruments:
         reference = references.get(one.symbol)
-        if reference is None or (now - reference.at).total_seconds() > oldest:
+        if reference is None or not reference.is_fresh(now=now, max_age_s=oldest):
             continue
         if not market.session(one, now).is_open:
             continue

@@ -158,7 +158,7 @@ class Engine:
         for symbol, reference in market.queries.references(list(self.instruments.values())).items():
             instrument = self._by_symbol[symbol]
             ticks = round(reference.price / instrument.tick_size)
-            fresh = (now - reference.at).total_seconds() <= oldest
+            fresh = reference.is_fresh(now=now, max_age_s=oldest)
             if fresh and self._believable(instrument.pk, ticks):
                 prices[instrument.pk] = ticks
         wanted = self.core.marks_wanted(prices)

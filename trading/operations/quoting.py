@@ -127,7 +127,7 @@ class Desk:
             reference = references.get(instrument.symbol)
             usable = (
                 reference is not None
-                and (now - reference.at).total_seconds() <= oldest
+                and reference.is_fresh(now=now, max_age_s=oldest)
                 and market.session(instrument, now).is_open
                 and self._guard.believes(
                     instrument.pk,

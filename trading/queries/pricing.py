@@ -104,7 +104,7 @@ def prices_of(
     fresh = {
         symbol: reference.price
         for symbol, reference in market.references(instruments).items()
-        if (now - reference.at).total_seconds() <= rule.reference_max_age_s
+        if reference.is_fresh(now=now, max_age_s=rule.reference_max_age_s)
         and rules.is_believable(reference.price, lasts.get(ids[symbol]))
     }
     open_ = bool(instruments) and market.primary_is_open(now)  # a limit alone asks for no calendar

@@ -1,6 +1,14 @@
 """The verbs about people: the audit trail, notices, and proposals, which two people decide."""
 
-from users.operations.people import create_person, mark_read, notify, record
+from users.operations.people import (
+    OwnAccess,
+    create_person,
+    deactivate,
+    mark_read,
+    notify,
+    reactivate,
+    record,
+)
 from users.operations.policies import PolicyInThePast, PolicyUnsound, policy_kind
 from users.operations.proposals import (
     AboutYourself,
@@ -29,6 +37,7 @@ __all__ = [
     "AboutYourself",
     "MayNotApprove",
     "MayNotPropose",
+    "OwnAccess",
     "OwnProposal",
     "PolicyInThePast",
     "PolicyUnsound",
@@ -41,6 +50,7 @@ __all__ = [
     "StaffRefused",
     "approve",
     "create_person",
+    "deactivate",
     "decline",
     "expire_proposals",
     "kind_of",
@@ -49,6 +59,7 @@ __all__ = [
     "notify",
     "policy_kind",
     "propose",
+    "reactivate",
     "record",
     "register_kind",
     "staff_payload",

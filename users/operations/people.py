@@ -4,12 +4,21 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group
 from django.db import transaction
 
 from common import realtime
+from common.errors import DomainError
 from users.models import AuditEntry, Notice, User
 from users.queries import notice_data
+from users.signals import access_changed
+
+
+class OwnAccess(DomainError):
+    """Nobody takes or gives their own access."""
+
+    status = 403
 
 
 @transaction.atomic
@@ -83,3 +92,44 @@ def create_person(
 def mark_read(*, user: User, now: datetime) -> int:
     """Mark all of a customer's notices as read; say how many were new."""
     return Notice.objects.filter(user=user, read_at=None).update(read_at=now)
+
+
+@transaction.atomic
+def deactivate(*, user: User, actor: User, reason: str, now: datetime) -> User:
+    """Shut somebody out of every door at once; their sessions and tokens end for good.
+
+    :param reason: why, for the audit trail
+    :raises OwnAccess: if it is the actor's own access
+    """
+    return _set_access(user, actor, reason, now, open_=False)
+
+
+@transaction.atomic
+def reactivate(*, user: User, actor: User, reason: str, now: datetime) -> User:
+    """Let somebody sign in again.
+
+    :param reason: why, for the audit trail
+    :raises OwnAccess: if it is the actor's own access
+    """
+    return _set_access(user, actor, reason, now, open_=True)
+
+
+def _set_access(user: User, actor: User, reason: str, now: datetime, *, open_: bool) -> User:
+    if user.pk == actor.pk:
+        raise OwnAccess
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if locked.is_active is open_:
+        return locked
+    locked.is_active = open_
+    locked.save(update_fields=["is_active"])
+    for session in UserSession.objects.filter(user=locked):
+        session.end()
+    access_changed.send(sender=User, user=locked)
+    record(
+        action="user.reactivated" if open_ else "user.deactivated",
+        actor=actor,
+        subject=locked,
+        at=now,
+        reason=reason,
+    )
+    return locked

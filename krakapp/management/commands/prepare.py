@@ -7,19 +7,38 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
+from krakapp import home
+
 CALENDAR_DAYS = 180
 
 
 class Command(BaseCommand):
-    help = "Bring the database, the static files and in demo mode the demo's world up to date."
+    help = (
+        "Bring the database, the static files, the listed instruments and in demo mode the "
+        "demo's world up to date."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        remember_home()
         prepare_database()
         collect_static_files()
         call_command("load_calendar", unless_days=CALENDAR_DAYS)
+        call_command("load_instruments", stdout=self.stdout)
         if settings.DEMO:
-            call_command("load_instruments", stdout=self.stdout)
             call_command("seed_demo", stdout=self.stdout)
+
+
+def remember_home() -> None:
+    """Write down whether this is a demo, so that later commands need not be told."""
+    try:
+        settings.HOME.mkdir(parents=True, exist_ok=True)
+        home.remember(settings.HOME, demo=settings.DEMO)
+    except home.HomeMistaken as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(
+            f"Cannot write in KRAKAPP_HOME {settings.HOME}: {error.strerror}."
+        ) from error
 
 
 def prepare_database() -> None:

@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from krakapp import embedded
+from krakapp import embedded, home
 from krakapp.embedded import CannotStart
+from krakapp.home import HomeMistaken
 from krakapp.supervisor import Program, StopAsked, Supervisor
 
 READY_S = 120
+STRAIGHT = build_opener(ProxyHandler({}))  # whatever proxy the environment names: it is our own
 
 # Who serves customers stops first, who keeps the data last; whatever is not named, in between.
 PHASES = {"web": 0, "worker": 1, "beat": 1, "valkey": 3, "postgres": 4}
@@ -51,6 +53,7 @@ class Command(BaseCommand):
         host = os.environ.get("HOST", "127.0.0.1")
         try:
             with embedded.claim(settings.HOME, settings.RUN):
+                home.remember(settings.HOME, demo=settings.DEMO)
                 check_port(host, settings.PORT)
                 with Supervisor(run=settings.RUN, log=settings.HOME / "log") as supervisor:
                     start_servers(supervisor)
@@ -63,7 +66,7 @@ class Command(BaseCommand):
                     supervisor.tend()
         except StopAsked:
             return
-        except (CannotStart, OSError) as error:
+        except (CannotStart, HomeMistaken, OSError) as error:
             raise CommandError(str(error)) from error
 
 
@@ -159,7 +162,7 @@ def failing_parts(host: str) -> list[str]:
         headers={"Host": urlsplit(settings.SITE_URL).netloc},
     )
     try:
-        with urlopen(request, timeout=5):  # noqa: S310
+        with STRAIGHT.open(request, timeout=5):
             return []
     except HTTPError as answer:
         with answer, suppress(ValueError):
@@ -180,4 +183,27 @@ def greeting(failing: list[str]) -> str:
         width = max(map(len, DEMO_PEOPLE))
         lines += ["", f"Sign in with the password {settings.DEMO_PASSWORD} as"]
         lines += [f"  {email:<{width}}  {who}" for email, who in DEMO_PEOPLE.items()]
+        lines += ["", "Look behind the counter from a second terminal:", *second_terminal()]
     return "\n".join(["", *lines, "", "Ctrl-C stops everything.", ""])
+
+
+def second_terminal() -> list[str]:
+    """Give the commands that talk to this very copy from another terminal."""
+    said = {
+        "KRAKAPP_HOME": (settings.HOME, settings.BASE_DIR / "var"),
+        "PORT": (settings.PORT, 8000),
+        "SITE_URL": (settings.SITE_URL, f"http://127.0.0.1:{settings.PORT}"),
+    }
+    exports = [
+        f"{name}={shlex.quote(str(now))}" for name, (now, usual) in said.items() if now != usual
+    ]
+    theirs = [name for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ]
+    python = Path(sys.executable)
+    if python.is_relative_to(settings.BASE_DIR):
+        python = python.relative_to(settings.BASE_DIR)
+    return [
+        f"  cd {shlex.quote(str(settings.BASE_DIR))}",
+        *([f"  export {' '.join(exports)}"] if exports else []),
+        *([f"  export {' '.join(theirs)}  # with the values they have here"] if theirs else []),
+        f"  {shlex.quote(str(python))} manage.py audit_books  # or shell, or help for all there is",
+    ]

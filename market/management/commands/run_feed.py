@@ -18,7 +18,10 @@ class Command(BaseCommand):
     help = "Publish reference prices each second and keep their candles, until told to stop."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Wait until no other feed runs, then tick on each second."""
+        """Wait until no other feed runs, then tick on each second.
+
+        Where instruments were listed or taken off the list, it begins anew with those of now.
+        """
         stopping = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
@@ -27,6 +30,9 @@ class Command(BaseCommand):
                 return
         run = operations.start_feed(now=clock.now())
         while not stopping.wait(1 - time.time() % 1):
+            if not run.follows_what_is_listed():
+                run.stop(now=clock.now())
+                run = operations.start_feed(now=clock.now())
             run.tick(now=clock.now())
             second = int(time.time())
             while int(time.time()) == second and run.fill_past():

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take an act and what it is about."""
         parser.add_argument("act", choices=[*ON_A_CARD, *ON_AN_AUTHORIZATION, "dispute"])
-        parser.add_argument("--card", help="the card's id")
+        parser.add_argument("--card", help="the card's id, or its holder's e-mail address")
         parser.add_argument("--authorization", help="the id that authorize printed")
         parser.add_argument("--amount", help="in dollars; without it, all there is to it")
         parser.add_argument("--mcc", default="", help="the merchant's category, four digits")
@@ -66,10 +66,15 @@ class Command(BaseCommand):
             raise CommandError(f"{act} needs --authorization")
         if not options["card"]:
             raise CommandError(f"{act} needs --card")
-        card = Card.objects.filter(uid=self.uid(options["card"])).first()
+        return {"card": self.card(options["card"])}
+
+    def card(self, name: str) -> Card:
+        """Find a card by its id, or the newest of a holder."""
+        which = {"user__email": name} if "@" in name else {"uid": self.uid(name)}
+        card = Card.objects.filter(**which).order_by("-id").first()
         if card is None:
-            raise CommandError("no card of that id")
-        return {"card": card}
+            raise CommandError(f"no card of that {'holder' if '@' in name else 'id'}")
+        return card
 
     def uid(self, text: str) -> UUID:
         """Read an id."""
