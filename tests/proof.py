@@ -20,7 +20,7 @@ from krakapp import database
 REST_S = 180  # how long a slow machine may take to work off what is due
 
 DUE = """
-    SELECT (SELECT count(*) FROM trading_command WHERE sequence IS NULL),
+    SELECT (SELECT count(*) FROM trading_command WHERE sequence IS NULL AND result = ''),
            (SELECT count(*) FROM trading_trade WHERE settled_at IS NULL AND held_back = ''),
            (SELECT count(*) FROM trading_release WHERE consumed_by_id IS NULL)
 """
@@ -59,7 +59,8 @@ BROKEN = {
         FROM unnest(%(amended)s::uuid[]) AS told(id)
         WHERE NOT EXISTS (
             SELECT FROM trading_command c JOIN trading_order o ON o.id = c.order_id
-            WHERE o.uid = told.id AND c.kind = 'amend' AND c.sequence IS NOT NULL)
+            WHERE o.uid = told.id AND (c.kind = 'amend' AND c.sequence IS NOT NULL
+                                       OR c.kind = 'place' AND c.payload ? 'amended'))
     """,
     "a trade is settled once, by its journal": """
         SELECT format('trade %%s has %%s journals, held back: %%s', t.uid, count(j.id), t.held_back)

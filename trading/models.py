@@ -148,6 +148,10 @@ class MarketRule(models.Model):
     collar_closed = models.DecimalField(max_digits=6, decimal_places=4)
     reference_max_age_s = models.PositiveIntegerField()
     max_open_orders = models.PositiveIntegerField()
+    # How old a command may be when the engine takes it: a market order or a quote, and any other
+    # that asks for more than a cancel does.
+    market_max_age_s = models.PositiveIntegerField(default=5)
+    inbox_max_age_s = models.PositiveIntegerField(default=30)
 
     class Meta:
         constraints = [
@@ -160,6 +164,10 @@ class MarketRule(models.Model):
 
     def __str__(self) -> str:
         return f"from {self.since}"
+
+    def max_age_s(self, *, at_market: bool) -> int:
+        """Say how old a command may be when the engine takes it, in seconds."""
+        return self.market_max_age_s if at_market else self.inbox_max_age_s
 
 
 # The types of orders by what they need. A triggered one waits for a price before it meets the book.
@@ -462,19 +470,29 @@ class Order(models.Model):
         """Whether it may still trade."""
         return self.status in self.LIVE
 
+    @property
+    def pays_from(self) -> int:
+        """The id of the account whose units it holds."""
+        return self.cash_account_id if self.side == self.Side.BUY else self.token_account_id
+
 
 class Command(models.Model):
     """The engine's inbox and its log: one of these is the only way a book changes.
 
     The payload is complete, so the log alone replays. `sequence` and `engine_time_us` are the
-    engine's; a row without them is the inbox.
+    engine's; a row without them is the inbox, unless its `result` says that it was withdrawn before
+    an engine took it. The engine and whoever withdraws lock the row and skip what another has
+    locked, so each command has exactly one end.
     """
+
+    WITHDRAWN = "withdrawn"
 
     shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="commands")
     kind = models.CharField(max_length=16)
     order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="commands")
     payload = models.JSONField()
     created_at = models.DateTimeField(db_default=Now())
+    stale_at = models.DateTimeField(null=True)  # the engine refuses it later than this; null: never
     sequence = models.BigIntegerField(null=True)
     engine_time_us = models.BigIntegerField(null=True)
     result = models.CharField(max_length=10, blank=True)
@@ -486,10 +504,21 @@ class Command(models.Model):
             models.UniqueConstraint(
                 fields=["order"], condition=Q(kind="place"), name="command_placed_once"
             ),
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=Q(kind="cancel", sequence__isnull=True, result=""),
+                name="command_cancel_waits_once",
+            ),
+            models.CheckConstraint(
+                condition=~Q(result="withdrawn") | Q(sequence__isnull=True),
+                name="command_withdrawn_without_sequence",
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["shard", "id"], condition=Q(sequence__isnull=True), name="command_inbox"
+                fields=["shard", "id"],
+                condition=Q(sequence__isnull=True, result=""),
+                name="command_inbox",
             )
         ]
 

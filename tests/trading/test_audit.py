@@ -86,6 +86,12 @@ BREAKS = {
     "commands are sequenced soon, and have an outcome": (
         "UPDATE trading_command SET result = '' WHERE sequence = 1"
     ),
+    "what waited too long, and nothing else, is refused for its age": (
+        "UPDATE trading_command SET stale_at = 'epoch' WHERE sequence = 2"
+    ),
+    "a command that an engine never took was about an order that none has": (
+        "UPDATE trading_order SET engine_state = '{\"id\": 1}' WHERE engine_state = '{}'"
+    ),
     "each order on the book has one place command": (
         "UPDATE trading_command SET kind = 'cancel' WHERE kind = 'place'"
     ),
@@ -148,6 +154,8 @@ def busy_floor(transactional_db: None, friday: None) -> "Floor":
     floor.run()
     gone.refresh_from_db()
     trading.operations.cancel_order(order=gone, now=world.NOW)
+    unsequenced = floor.place(alice, "buy", quantity="1", limit_price="250")
+    trading.operations.cancel_order(order=unsequenced, now=world.NOW)
     trading.operations.Desk().step(now=world.NOW)
     trading.operations.trade_with_house(
         customer=alice,

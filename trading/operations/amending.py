@@ -1,7 +1,8 @@
 """Changing an open order in place: its quantity, its limit, the trigger it still waits for.
 
 A smaller quantity keeps the order's place in the queue. What a larger need could cost more is set
-aside at once; whatever turns out not to be needed, the engine gives back.
+aside at once; whatever turns out not to be needed, the engine gives back. An order that no engine
+has sequenced is changed at once: its place command says the new terms.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from common.money import MAX_UNITS
 from ledger import operations as ledger
 from trading import queries, rules
 from trading.engine.commands import MOST_TIPS
-from trading.models import LIMITED, STOPPING, Order
+from trading.models import LIMITED, STOPPING, Command, Order
 from trading.operations.acceptance import DisplayOutOfBounds, check_triggers
 from trading.operations.drafts import NotPositive, OrderDraft, TermNotTaken, TermsContradict
 from trading.operations.sending import OrderAlreadyDone, send
+from trading.operations.withdrawing import claim_place
 
 
 class NothingToAmend(TermsContradict):
@@ -59,7 +61,7 @@ def amend_order(
     trigger_price: Decimal | None = None,
     now: datetime,
 ) -> Order:
-    """Ask the engine to change an order in place.
+    """Change an order in place: at once if no engine has sequenced it, else the engine is asked.
 
     :param quantity: the whole new quantity in shares, what is filled already included
     :param trigger_price: for an order that has not fired
@@ -71,21 +73,61 @@ def amend_order(
     if not order.is_live:
         raise OrderAlreadyDone
     change = Change(quantity, limit_price, trigger_price)
+    place = claim_place(order)
+    if place is not None:
+        order.refresh_from_db()  # as it is with its place command locked
     _check(order, change)
     scale = queries.scale_of(order.instrument)
     base = order.quantity if quantity is None else scale.base(quantity)
     ticks = scale.ticks(_price(order, change, now), field="limit_price")
-    payload: dict[str, Any] = {"order": order.pk, "price": ticks}
+    terms: dict[str, Any] = {"price": ticks}
     if trigger_price is not None:
-        payload["trigger_price"] = scale.ticks(trigger_price, field="trigger_price")
+        terms["trigger_price"] = scale.ticks(trigger_price, field="trigger_price")
     if base is not None:
-        payload["quantity"] = base
-    increase = max(0, _need(order, base, ticks, scale) - order.budget)
-    if order.budget + increase > MAX_UNITS:
+        terms["quantity"] = base
+    need = _need(order, base, ticks, scale)
+    if max(order.budget, need) > MAX_UNITS:
         raise rules.TooLarge(field="quantity")
+    if place is not None:
+        return _rewrite(order, place, terms, need)
+    increase = max(0, need - order.budget)
     if increase and order.hold_id:
         ledger.increase(increases=[(order.hold_id, increase)])
-    send([order], "amend", payload | {"budget_increase": increase})
+    payload = {"order": order.pk, **terms, "budget_increase": increase}
+    oldest = queries.market_rule(now).max_age_s(at_market=False)
+    send([order], "amend", payload, max_age_s=oldest)
+    return order
+
+
+def _rewrite(order: Order, place: int, terms: dict[str, Any], need: int) -> Order:
+    """Say the new terms in the order's place command, which is locked, and hold what they need.
+
+    :param terms: as the engine's amend command names them
+    :param need: units of the hold; 0 leaves the budget as it is
+    """
+    tick, display = order.instrument.tick_size, order.display_quantity
+    price = tick * terms["price"]
+    changes: dict[str, Any] = {"worst_price": price, "budget": need or order.budget}
+    if order.type in LIMITED:
+        changes["limit_price"] = price
+    if "quantity" in terms:
+        changes["quantity"] = terms["quantity"]
+    if "trigger_price" in terms:
+        changes["trigger_price"] = tick * terms["trigger_price"]
+    if display is not None and terms["quantity"] < display:
+        terms = {**terms, "display": terms["quantity"]}
+        changes["display_quantity"] = terms["quantity"]
+    more, hold = changes["budget"] - order.budget, order.hold_id or 0
+    if more > 0:
+        ledger.increase(increases=[(hold, more)])
+    elif more < 0:
+        ledger.release(releases=[(hold, -more)])
+    Order.objects.filter(pk=order.pk).update(**changes)
+    command = Command.objects.get(pk=place)
+    amended = command.payload.get("amended", 0) + 1  # for whoever reads the log
+    command.payload |= {**terms, "budget": changes["budget"], "amended": amended}
+    command.save(update_fields=["payload"])
+    order.refresh_from_db()
     return order
 
 

@@ -12,13 +12,13 @@ from django.db.models import Q
 
 from kyc import queries as kyc
 from trading.models import Order
-from trading.operations.sending import send
+from trading.operations import sending
 from users.models import User
 
 
 @transaction.atomic
 def cancel_orders_of_barred(*, customer: User | None = None, now: datetime) -> int:
-    """Ask the engine to take off what barred customers may not trade.
+    """Cancel what barred customers may not trade, or ask the engine to.
 
     :param customer: one customer, else everybody
     :returns: how many orders
@@ -28,4 +28,6 @@ def cancel_orders_of_barred(*, customer: User | None = None, now: datetime) -> i
         orders = orders.filter(customer=customer)
     shut = kyc.who_is_shut_out("customer__")
     buying = Q(side=Order.Side.BUY) & kyc.who_may_only_sell(now.date(), "customer__")
-    return send(list(orders.filter(shut | buying).order_by("id")), "cancel")
+    barred = list(orders.filter(shut | buying).order_by("id"))
+    sending.cancel(barred, now=now)
+    return len(barred)

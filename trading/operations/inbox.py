@@ -17,12 +17,17 @@ from trading.models import Order
 
 @dataclass(frozen=True, slots=True)
 class NewCommand:
-    """What the engine of a shard is asked to do; `order` is about whose order, by id."""
+    """What the engine of a shard is asked to do.
+
+    :param order: about whose order, by id
+    :param max_age_s: the engine refuses it when it is older; None is never
+    """
 
     shard: int
     kind: str
     payload: dict[str, Any]
     order: int | None = None
+    max_age_s: int | None = None
 
 
 def insert_orders(orders: Sequence[Order]) -> None:
@@ -41,18 +46,23 @@ def insert_orders(orders: Sequence[Order]) -> None:
 
 
 def insert_commands(commands: Sequence[NewCommand]) -> None:
-    """Put commands into the engine's inbox, and nudge it once they are committed."""
+    """Put commands into the engine's inbox, and nudge it once they are committed.
+
+    Ages count by the database's clock, as the engine's time does. An order whose cancel waits
+    already gets no second one, by the constraint `command_cancel_waits_once`.
+    """
     if not commands:
         return
-    names = "shard_id, kind, order_id, payload"
-    rows = [
-        {"shard_id": c.shard, "kind": c.kind, "order_id": c.order, "payload": c.payload}
-        for c in commands
-    ]
     database.prepared(
-        f"INSERT INTO trading_command ({names}, result, reason) SELECT {names}, '', ''"  # noqa: S608
-        " FROM json_populate_recordset(NULL::trading_command, %s::json)",
-        [_text(rows)],
+        """
+        INSERT INTO trading_command (shard_id, kind, order_id, payload, stale_at, result, reason)
+        SELECT shard, kind, "order", payload, now() + make_interval(secs => max_age_s), '', ''
+        FROM json_to_recordset(%s::json)
+            AS c(shard bigint, kind text, "order" bigint, payload jsonb, max_age_s integer)
+        ON CONFLICT (order_id) WHERE kind = 'cancel' AND sequence IS NULL AND result = ''
+            DO NOTHING
+        """,
+        [_text(commands)],
     )
     realtime.nudge("engine")
 

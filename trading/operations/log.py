@@ -30,11 +30,17 @@ class Batch:
     instruments: dict[int, engine.InstrumentState] = field(default_factory=dict)
     deadlines: dict[int, int | None] = field(default_factory=dict)  # by customer
     books: set[int] = field(default_factory=set)
+    unread: list[tuple[int, int, int, str]] = field(default_factory=list)
 
     @property
     def owned(self) -> list[OrderState]:
         """The orders of customers."""
         return [state for state in self.orders.values() if state.owner > 0]
+
+    @property
+    def announced(self) -> list[int]:
+        """The ids of the orders whose customers are told."""
+        return [state.id for state in self.owned] + [order for order, *_ in self.unread]
 
     def add(self, command: int, sequence: int, at: int, outcome: Outcome) -> None:
         """Take in what one command did."""
@@ -60,36 +66,53 @@ def write(batch: Batch, instruments: dict[int, Instrument]) -> list[tuple[int, s
     _write_books(batch, instruments)
     _write_multipliers(batch, instruments)
     _write_deadlines(batch.deadlines)
+    _reject_unread(batch.unread)
     return trades
 
 
-def reject_unread(order_id: int, sequence: int, at: int) -> None:
-    """Reject an order that the engine was not shown, free its budget, number the execution."""
-    database.prepared(
+def end_unread(ends: Sequence[tuple[int, str, str, datetime]]) -> dict[int, int]:
+    """End pending orders that no engine was shown, and number the executions.
+
+    :param ends: order, status, reason, and when
+    :returns: the budget that each order had, by its id; the caller gives it back
+    """
+    if not ends:
+        return {}
+    ended = database.prepared(
         """
-        INSERT INTO trading_participant AS p (customer_id, executions)
-        SELECT customer_id, 1 FROM trading_order
-        WHERE id = %s AND status = 'pending' AND customer_id IS NOT NULL
-        ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + 1
-        """,
-        [order_id],
-    )
-    database.prepared(
-        """
-        WITH rejected AS (
-            UPDATE trading_order o
-            SET status = 'rejected', reason = 'set_aside', closed_at = %s, budget = 0,
-                execution = coalesce((SELECT executions FROM trading_participant p
-                                      WHERE p.customer_id = o.customer_id), 0)
-            FROM (SELECT id, budget FROM trading_order WHERE id = %s) AS before
-            WHERE o.id = before.id AND o.status = 'pending'
-            RETURNING o.id, before.budget
+        WITH ending AS (
+            SELECT o.id, o.customer_id, o.budget, u.status, u.reason, u.at,
+                   row_number() OVER (PARTITION BY o.customer_id ORDER BY u.place) AS number,
+                   count(*) OVER (PARTITION BY o.customer_id) AS count
+            FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
+                WITH ORDINALITY AS u(id, status, reason, at, place)
+            JOIN trading_order o ON o.id = u.id
+            WHERE o.status = 'pending'
+        ), counted AS (
+            INSERT INTO trading_participant AS p (customer_id, executions)
+            SELECT customer_id, count(*) FROM ending
+            WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY customer_id
+            ON CONFLICT (customer_id) DO UPDATE SET executions = p.executions + excluded.executions
+            RETURNING customer_id, executions
         )
-        INSERT INTO trading_release (sequence, order_id, amount)
-        SELECT %s, id, budget FROM rejected WHERE budget > 0
+        UPDATE trading_order o
+        SET status = e.status, reason = e.reason, closed_at = e.at, budget = 0,
+            execution = coalesce(c.executions - e.count + e.number, 0)
+        FROM ending e LEFT JOIN counted c ON c.customer_id = e.customer_id
+        WHERE o.id = e.id
+        RETURNING o.id, e.budget
         """,
-        [moment(at), order_id, sequence],
+        _columns(ends),
     )
+    return dict(ended)
+
+
+def _reject_unread(rows: Sequence[tuple[int, int, int, str]]) -> None:
+    """Reject orders that the books were not shown: (order, sequence, time, reason)."""
+    ends = [(order, "rejected", reason, moment(at)) for order, _, at, reason in rows]
+    budgets = end_unread(ends)
+    freed = ((sequence, order, budgets.get(order, 0)) for order, sequence, _, _ in rows)
+    _write_releases([row for row in freed if row[2] > 0])
 
 
 def increases_of(kind: str, payload: str, sequence: int) -> list[tuple[int, int, int]]:

@@ -11,9 +11,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -43,6 +43,16 @@ class NotLeader(DomainError):
 
 class Fenced(DomainError):
     """Another engine has taken this shard over."""
+
+
+class Waiting(NamedTuple):
+    """A command of the inbox; past `stale_us` of engine time it is refused unread."""
+
+    id: int
+    kind: str
+    payload: str  # JSON
+    order: int | None = None
+    stale_us: int | None = None
 
 
 class Engine:
@@ -94,11 +104,14 @@ class Engine:
                 return 0
             batch = log.Batch()
             before = self.sequence
-            for command_id, kind, payload, _ in inbox or [self._insert_tick()]:
+            for waiting in inbox or [self._insert_tick()]:
                 self.sequence += 1
                 at = self._now_us()
-                outcome = self.core.apply(self.sequence, at, kind, payload)
-                batch.add(command_id, self.sequence, at, outcome)
+                if waiting.stale_us is not None and waiting.stale_us < at:
+                    self._refuse_unread(batch, waiting, at, queries.AGED_OUT)
+                    continue
+                outcome = self.core.apply(self.sequence, at, waiting.kind, waiting.payload)
+                batch.add(waiting.id, self.sequence, at, outcome)
             if batch.instruments.keys() - self.instruments.keys():
                 self._read_instruments()
             self._move_on(before)
@@ -116,22 +129,23 @@ class Engine:
         :raises Fenced: if another engine took over
         """
         with transaction.atomic():
-            [(command_id, kind, payload, order_id)] = self._inbox(1)
+            [waiting] = self._inbox(1)
             before, batch = self.sequence, log.Batch()
             self.sequence += 1
-            at = self._now_us()
-            outcome = self.core.apply(self.sequence, at, "clock", {})
-            outcome.result, outcome.reason = "rejected", "set_aside"
-            batch.add(command_id, self.sequence, at, outcome)
+            self._refuse_unread(batch, waiting, self._now_us(), queries.SET_ASIDE)
             self._move_on(before)
-            if kind == "place" and order_id is not None:
-                log.reject_unread(order_id, self.sequence, at)
-            batch.releases += log.increases_of(kind, payload, self.sequence)
             trades = log.write(batch, self.instruments)
         self._announce(batch, trades)
-        if kind == "place" and order_id is not None:
-            self._send_executions([order_id])
-        return command_id
+        return waiting.id
+
+    def _refuse_unread(self, batch: log.Batch, waiting: Waiting, at: int, reason: str) -> None:
+        """Reject a command that the books are not shown: for them only time passes."""
+        outcome = self.core.apply(self.sequence, at, "clock", {})
+        outcome.result, outcome.reason = "rejected", reason
+        batch.add(waiting.id, self.sequence, at, outcome)
+        if waiting.kind == "place" and waiting.order is not None:
+            batch.unread.append((waiting.order, self.sequence, at, reason))
+        batch.releases += log.increases_of(waiting.kind, waiting.payload, self.sequence)
 
     def release(self) -> None:
         """Give the lead up: the next engine begins where the last batch ended."""
@@ -164,7 +178,10 @@ class Engine:
         wanted = self.core.marks_wanted(prices)
         if wanted:
             payload = {"prices": {str(id_): ticks for id_, ticks in wanted.items()}}
-            Command.objects.create(shard_id=self.shard_id, kind="mark", payload=payload)
+            stale_at = log.moment(self._now_us()) + timedelta(seconds=oldest)
+            Command.objects.create(
+                shard_id=self.shard_id, kind="mark", payload=payload, stale_at=stale_at
+            )
         return len(wanted)
 
     def _believable(self, instrument_id: int, ticks: int) -> bool:
@@ -181,10 +198,11 @@ class Engine:
         self.instruments = {i.pk: i for i in Instrument.objects.all()}
         self._by_symbol = {i.symbol: i for i in self.instruments.values()}
 
-    def _inbox(self, limit: int) -> list[tuple[int, str, str, int | None]]:
-        """Read unsequenced commands above the low-water mark; all of them once a minute.
+    def _inbox(self, limit: int) -> list[Waiting]:
+        """Lock waiting commands above the low-water mark; look for all of them once a minute.
 
-        :returns: id, kind, payload as JSON, and the order it is about
+        What a transaction is withdrawing just now is skipped: the engine waits for nobody, and
+        finds it at a later look where that transaction fails.
         """
         now = time.monotonic()
         while self._seen and self._seen[0][0] < now - LOW_WATER_S:
@@ -194,15 +212,18 @@ class Engine:
             self._seen.clear()
         rows: list[Any] = prepared(
             """
-            SELECT id, kind, payload::text, order_id FROM trading_command
-            WHERE shard_id = %s AND sequence IS NULL AND id > %s
+            SELECT id, kind, payload::text, order_id,
+                   (extract(epoch FROM stale_at) * 1000000)::bigint
+            FROM trading_command
+            WHERE shard_id = %s AND sequence IS NULL AND result = '' AND id > %s
             ORDER BY id LIMIT %s
+            FOR NO KEY UPDATE SKIP LOCKED
             """,
             [self.shard_id, self._low_water, limit],
         )
         if rows:
             self._seen.append((now, rows[-1][0]))
-        return rows
+        return [Waiting(*row) for row in rows]
 
     def _now_us(self) -> int:
         """Give the engine's time: the database's at the start, and steady since.
@@ -217,10 +238,10 @@ class Engine:
         due = self.core.next_due()
         return due is not None and due <= self._now_us()
 
-    def _insert_tick(self) -> tuple[int, str, str, int | None]:
+    def _insert_tick(self) -> Waiting:
         """Log a `clock`: when nobody else moves time on, expiry still happens on time."""
         tick = Command.objects.create(shard_id=self.shard_id, kind="clock", payload={})
-        return tick.pk, tick.kind, "{}", None
+        return Waiting(tick.pk, tick.kind, "{}")
 
     def _move_on(self, before: int) -> None:
         shard = self.core.shard
@@ -255,7 +276,7 @@ class Engine:
                 }
             )
         self._publish_states(batch.instruments)
-        self._send_executions([state.id for state in batch.owned])
+        self._send_executions(batch.announced)
 
     def _send_executions(self, order_ids: Sequence[int]) -> None:
         """Send customers their orders as they are now, numbered without gaps."""

@@ -16,7 +16,7 @@ from instruments.models import Instrument
 from ledger import operations as ledger
 from trading import queries
 from trading.models import Order, Shard
-from trading.operations import inbox, placing
+from trading.operations import inbox, placing, sending
 from trading.operations.acceptance import (
     Conditions,
     Terms,
@@ -27,7 +27,7 @@ from trading.operations.acceptance import (
 )
 from trading.operations.drafts import OrderDraft, TermsContradict
 from trading.operations.placing import Placement
-from trading.operations.sending import OrderAlreadyDone, send
+from trading.operations.sending import OrderAlreadyDone
 from users.models import User
 
 LONGEST_TIMEOUT_S = 86_400
@@ -77,15 +77,16 @@ def place_orders(
 
 @transaction.atomic
 def cancel_order(*, order: Order, now: datetime) -> Order:
-    """Ask the engine to take what is left of the order off the book.
+    """Cancel an order that no engine has sequenced, or ask the engine to take it off the book.
 
-    Returns at once; the order is `CANCELLED` when the engine has sequenced the command.
+    Returns at once. The order is `CANCELLED` already, or it will be when the engine has sequenced
+    the command.
 
     :raises OrderAlreadyDone: if it is filled, cancelled or expired
     """
     if not order.is_live:
         raise OrderAlreadyDone
-    send([order], "cancel")
+    sending.cancel([order], now=now)
     return order
 
 
@@ -93,13 +94,14 @@ def cancel_order(*, order: Order, now: datetime) -> Order:
 def cancel_each(
     *, customer: User, uids: Sequence[UUID], now: datetime
 ) -> list[Order | DomainError]:
-    """Ask the engine to take some of a customer's orders off, each for itself.
+    """Cancel some of a customer's orders as `cancel_order` does, each for itself.
 
     :returns: an order or why it stays as it is for each id, in order
     """
     found = {order.uid: order for order in queries.orders_of(customer).filter(uid__in=uids)}
     results = [_cancellable(found.get(uid)) for uid in uids]
-    send(list({r.pk: r for r in results if isinstance(r, Order)}.values()), "cancel")
+    live = {r.pk: r for r in results if isinstance(r, Order)}
+    sending.cancel(list(live.values()), now=now)
     return results
 
 
@@ -111,14 +113,16 @@ def _cancellable(order: Order | None) -> Order | DomainError:
 
 @transaction.atomic
 def cancel_orders(*, customer: User, instrument: Instrument | None = None, now: datetime) -> int:
-    """Ask the engine to take all of a customer's open orders off the book, or off one book.
+    """Cancel all of a customer's open orders, or those in one book, as `cancel_order` does.
 
-    :returns: how many are open
+    :returns: how many were open
     """
     orders = queries.open_orders_of(customer)
     if instrument:
         orders = orders.filter(instrument=instrument)
-    return send(list(orders), "cancel")
+    live = list(orders)
+    sending.cancel(live, now=now)
+    return len(live)
 
 
 @transaction.atomic
@@ -141,7 +145,7 @@ def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> dat
 def _placement(
     terms: Terms, customer: User, accounts: dict[int, int], conditions: Conditions
 ) -> Placement:
-    instrument = terms.draft.instrument
+    instrument, rule = terms.draft.instrument, conditions.prices.rule
     return Placement(
         terms=terms,
         customer=customer.pk,
@@ -150,4 +154,5 @@ def _placement(
         shard=conditions.states[instrument.pk].shard_id,
         maker_rate=conditions.maker_rate,
         taker_rate=conditions.taker_rate,
+        max_age_s=rule.max_age_s(at_market=terms.draft.type == Order.Type.MARKET),
     )

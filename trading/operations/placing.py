@@ -21,6 +21,7 @@ class Placement:
     """Accepted terms, and whose they are: accounts by id, rates as shares of the cost.
 
     :param closes: the trade whose purchase this order sells again
+    :param max_age_s: the engine refuses the order when it is older; a close waits for ever
     """
 
     terms: Terms
@@ -31,6 +32,7 @@ class Placement:
     maker_rate: Decimal
     taker_rate: Decimal
     closes: int | None = None
+    max_age_s: int | None = None
 
     @property
     def pays_from(self) -> int:
@@ -59,6 +61,7 @@ def write(placements: Sequence[Placement], *, now: datetime) -> list[Order]:
                 kind="place",
                 order=order.pk,
                 payload=_payload(order, placement.terms),
+                max_age_s=placement.max_age_s,
             )
             for order, placement in zip(orders, placements, strict=True)
         ]
@@ -68,6 +71,9 @@ def write(placements: Sequence[Placement], *, now: datetime) -> list[Order]:
 
 def _order(placement: Placement, hold: int, now: datetime) -> Order:
     terms, draft = placement.terms, placement.terms.draft
+    deadline = draft.deadline
+    if draft.type == Order.Type.MARKET and deadline is None and placement.max_age_s:
+        deadline = now + timedelta(seconds=placement.max_age_s)
     return Order(
         customer_id=placement.customer,
         instrument=draft.instrument,
@@ -89,7 +95,7 @@ def _order(placement: Placement, hold: int, now: datetime) -> Order:
         closes_id=placement.closes,
         time_in_force=draft.time_in_force,
         expires_at=draft.expires_at,
-        deadline=draft.deadline,
+        deadline=deadline,
         post_only=draft.post_only,
         reduce_only=draft.reduce_only,
         self_trade_prevention=draft.self_trade_prevention,
@@ -119,7 +125,7 @@ def _payload(order: Order, terms: Terms) -> dict[str, Any]:
         "taker_ppm": rules.ppm(order.taker_rate),
         "tif": order.time_in_force,
         "expires_at": _microseconds(order.expires_at),
-        "deadline": _microseconds(order.deadline),
+        "deadline": _microseconds(terms.draft.deadline),
         "post_only": order.post_only,
         "reduce_only": order.reduce_only,
         "stp": order.self_trade_prevention,

@@ -56,6 +56,7 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
             "instrument_id", "shard_id"
         )
     )
+    oldest = queries.market_rule(now).max_age_s(at_market=True)
     commands, increases = [], []
     for quote in quotes:
         payload: dict[str, Any] = {
@@ -73,7 +74,7 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
                 f"{name}_budget_increase": more,
             }
         shard = shards[quote.instrument.pk]
-        commands.append(inbox.NewCommand(shard, "quote", payload))
+        commands.append(inbox.NewCommand(shard, "quote", payload, max_age_s=oldest))
     ledger.increase(increases=increases)
     inbox.insert_commands(commands)
     return [quote.instrument.pk for quote in quotes]

@@ -1,11 +1,13 @@
-"""Telling the engine about orders it has."""
+"""Telling the engine about orders it has, or will have."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from common.errors import DomainError
-from trading.models import Book, Order
+from trading.models import Book, Command, Order
 from trading.operations import inbox
+from trading.operations.withdrawing import withdraw
 
 
 class OrderAlreadyDone(DomainError):
@@ -14,12 +16,31 @@ class OrderAlreadyDone(DomainError):
     status = 409
 
 
-def send(orders: Sequence[Order], kind: str, payload: dict[str, Any] | None = None) -> int:
+def cancel(orders: Sequence[Order], *, now: datetime) -> None:
+    """Take back what no engine has sequenced, and ask the engine to cancel the rest, each once."""
+    withdrawn = withdraw(orders, now=now)
+    asked = set(
+        Command.objects.filter(
+            order__in=orders, kind="cancel", sequence=None, result=""
+        ).values_list("order_id", flat=True)
+    )
+    send([order for order in orders if order.pk not in withdrawn | asked], "cancel")
+
+
+def send(
+    orders: Sequence[Order],
+    kind: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    max_age_s: int | None = None,
+) -> None:
     """Put one command for each order into the engine's inbox.
 
     :param payload: the command's, where it says more than which order it is about
-    :returns: how many
+    :param max_age_s: the engine refuses it when it is older
     """
+    if not orders:
+        return
     shards = dict(
         Book.objects.filter(instrument__in={order.instrument_id for order in orders}).values_list(
             "instrument_id", "shard_id"
@@ -32,8 +53,8 @@ def send(orders: Sequence[Order], kind: str, payload: dict[str, Any] | None = No
                 kind=kind,
                 order=order.pk,
                 payload=payload or {"order": order.pk},
+                max_age_s=max_age_s,
             )
             for order in orders
         ]
     )
-    return len(orders)

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from trading import engine, queries
 from trading.models import Command, Shard, Snapshot
+from trading.operations import log
 
 KEPT = timedelta(days=30)  # commands stay for so long past the snapshot that covers them
 PURGED_AT_ONCE = 10_000
@@ -80,5 +81,8 @@ def _purge(shard_id: int, until: int) -> int:
     if rows:
         _, sequence, at = rows[-1]
         Command.objects.filter(pk__in=[row[0] for row in rows]).delete()
+        Command.objects.filter(
+            shard=shard_id, result=Command.WITHDRAWN, order__closed_at__lte=log.moment(at or 0)
+        ).delete()
         Shard.objects.filter(pk=shard_id).update(purged_sequence=sequence, purged_us=at)
     return len(rows)

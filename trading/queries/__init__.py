@@ -38,10 +38,19 @@ from trading.queries.pricing import (
     standing_quote,
     worst_price,
 )
-from trading.queries.replay import LogPurged, Replay, latest_snapshot, persisted_state
+from trading.queries.replay import (
+    AGED_OUT,
+    SET_ASIDE,
+    LogPurged,
+    Replay,
+    latest_snapshot,
+    persisted_state,
+)
 
 __all__ = [
+    "AGED_OUT",
     "CHECKS",
+    "SET_ASIDE",
     "BandPolicy",
     "Fees",
     "LogPurged",

@@ -51,10 +51,37 @@ COMMANDS = [
         """
         SELECT format('command %s (%s) waits since %s', id, kind, created_at)
         FROM trading_command
-        WHERE sequence IS NULL AND created_at < clock_timestamp() - interval '10 seconds'
+        WHERE sequence IS NULL AND result = ''
+          AND created_at < clock_timestamp() - interval '10 seconds'
         UNION ALL
         SELECT format('command %s has no outcome', id) FROM trading_command
         WHERE sequence IS NOT NULL AND result NOT IN ('accepted', 'rejected', 'ignored')
+        UNION ALL
+        SELECT format('command %s (%s) has no sequence and is %s', id, kind, result)
+        FROM trading_command WHERE sequence IS NULL AND result NOT IN ('', 'withdrawn')
+        """,
+    ),
+    Check(
+        19,
+        "what waited too long, and nothing else, is refused for its age",
+        """
+        SELECT format('command %s (%s) was sequenced %s s past its age and is %s %s', id, kind,
+                      engine_time_us / 1000000 - extract(epoch FROM stale_at), result, reason)
+        FROM trading_command
+        WHERE sequence IS NOT NULL AND reason <> 'set_aside'
+          AND (reason = 'aged_out') <>
+              coalesce(engine_time_us > (extract(epoch FROM stale_at) * 1000000)::bigint, false)
+        """,
+    ),
+    Check(
+        19,
+        "a command that an engine never took was about an order that none has",
+        """
+        SELECT format('%s %s of order %s is withdrawn, and that order is %s', c.kind, c.id, o.id,
+                      o.status)
+        FROM trading_command c LEFT JOIN trading_order o ON o.id = c.order_id
+        WHERE c.result = 'withdrawn' AND c.reason <> 'repeated'
+          AND (o.status IS DISTINCT FROM 'cancelled' OR o.engine_state <> '{}' OR o.filled > 0)
         """,
     ),
     Check(

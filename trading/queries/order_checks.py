@@ -61,7 +61,7 @@ LIVES = [
             (SELECT coalesce(sum(amount), 0) FROM trading_release
              WHERE order_id = o.id AND consumed_by_id IS NULL) AS released,
             (SELECT coalesce(sum((payload->>'budget_increase')::bigint), 0) FROM trading_command
-             WHERE order_id = o.id AND kind = 'amend' AND sequence IS NULL)
+             WHERE order_id = o.id AND kind = 'amend' AND sequence IS NULL AND result = '')
             + CASE WHEN o.type = 'quote' THEN (
                 SELECT coalesce(sum((payload->>CASE o.side WHEN 'buy' THEN 'bid_budget_increase'
                                                ELSE 'ask_budget_increase' END)::bigint), 0)
@@ -202,7 +202,8 @@ LIVES = [
                       CASE WHEN c.sequence IS NULL THEN 'not sequenced' ELSE c.result END)
         FROM trading_order o
         JOIN trading_command c ON c.order_id = o.id AND c.kind = 'place'
-        WHERE (o.status = 'pending') <> (c.sequence IS NULL)
+        WHERE (o.status = 'pending') <> (c.sequence IS NULL AND c.result = '')
+           OR (c.result = 'withdrawn' AND o.status <> 'cancelled')
            OR (o.status = 'rejected') <> (c.result = 'rejected')
            OR (o.status IN ('pending', 'open', 'rejected') AND o.filled > 0)
            OR (o.status IN ('partially_filled', 'filled') AND o.filled = 0)

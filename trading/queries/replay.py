@@ -20,7 +20,9 @@ from trading import engine
 from trading.engine import Fill, OrderState
 from trading.models import Book, Command, Order, Participant, Shard, Snapshot, Trade
 
+# Why a command was rejected unread: its batch could not be written, or it had waited too long.
 SET_ASIDE = "set_aside"
+AGED_OUT = "aged_out"
 
 
 Record = TypeVar("Record")
@@ -102,11 +104,11 @@ class Replay:
         self.orders: dict[int, OrderState] = {}
 
     def run(self) -> None:
-        """Apply every sequenced command since; one that was set aside only lets time pass."""
+        """Apply every sequenced command since; one rejected unread only lets time pass."""
         log = Command.objects.filter(shard=self.shard, sequence__gt=self.since).order_by("sequence")
         columns = ("sequence", "engine_time_us", "kind", "payload", "reason")
         for sequence, at, kind, payload, reason in log.values_list(*columns).iterator():
-            unread = reason == SET_ASIDE
+            unread = reason in {SET_ASIDE, AGED_OUT}
             outcome = self.core.apply(
                 sequence or 0, at or 0, "clock" if unread else kind, {} if unread else payload
             )

@@ -20,6 +20,7 @@ FORCES: dict[str, str] = {
 }
 REASONS = {
     "customer": "you cancelled it",
+    "aged_out": "it waited too long for the market; nothing was bought or sold",
     "cancel_all_after": "your dead-man switch was not renewed in time",
     "post_only_would_take": "it would have traded at once, and was to wait",
     "no_liquidity": "nobody was there to trade with",
