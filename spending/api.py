@@ -41,12 +41,13 @@ class CardAnswer(serializers.Serializer[Card]):
 
 
 class SoldAnswer(serializers.Serializer[Any]):
-    """Shares sold to pay; quantity in shares, money in dollars."""
+    """Shares sold to pay; quantity in shares, money in dollars; proceeds are less the fee."""
 
     trade = serializers.UUIDField()
     asset = serializers.CharField()
     quantity = serializers.CharField()
     price = serializers.CharField()
+    fee = serializers.CharField()
     proceeds = serializers.CharField()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Prefetch, Q, QuerySet, Sum
 
 import ledger.queries
+import trading.queries
 from common.invariants import Check
 from common.money import EXACT, USD, Amount
 from instruments.models import Instrument
@@ -32,6 +33,8 @@ REASONS = {
     "kyc_restricted": "Your account may not spend just now.",
     "price_stale": "There was no fresh price to sell your shares at.",
     "asset_halted": "Trading in your shares was halted.",
+    "sale_limit": "No more of your shares could be sold by card just now. Try again later, add"
+    " cash, or let another asset pay.",
     "deadline_exceeded": "It took too long to answer. Nothing was taken.",
 }
 SIGNS = {
@@ -103,7 +106,7 @@ def dollars(units: int) -> str:
     """Write USD units with cents, and with more decimals only where there are more."""
     exact = Amount(units, USD).decimal
     cents = exact.quantize(CENT)
-    return f"{cents if cents == exact else exact:f}"
+    return f"{cents:f}" if cents == exact else plain(exact)
 
 
 def plain(value: Decimal) -> str:
@@ -120,7 +123,9 @@ def sold_words(trades: Sequence[Trade]) -> str:
         f" at ${trade.price.quantize(CENT)}"
         for trade in trades
     ]
-    return f"Sold {' and '.join(parts)} to pay for it."
+    fee = sum(trade.sell_fee for trade in trades)
+    said = f" The fee was ${dollars(fee)}." if fee else ""
+    return f"Sold {' and '.join(parts)} to pay for it.{said}"
 
 
 def describe_card(card: Card) -> dict[str, Any]:
@@ -171,6 +176,7 @@ def describe_sale(trade: Trade) -> dict[str, str]:
         "asset": trade.instrument.symbol,
         "quantity": f"{shares(trade.quantity, trade.multiplier):f}",
         "price": f"{trade.price:f}",
+        "fee": str(Amount(trade.sell_fee, USD)),
         "proceeds": str(Amount(trade.cost - trade.sell_fee, USD)),
     }
 
@@ -230,6 +236,7 @@ def _tap(asked: Authorization) -> Tap:
                 "quantity": shares(sale.trade.quantity, sale.trade.multiplier),
                 "symbol": sale.trade.instrument.symbol,
                 "price": sale.trade.price,
+                "fee": Amount(sale.trade.sell_fee, USD).decimal,
             }
             for sale in asked.sales.all()
         ],
@@ -279,6 +286,11 @@ def payers_of(card: Card, user: User) -> list[Payer]:
             )
         )
     return payers
+
+
+def sale_fee_percent(user: User, now: datetime) -> str:
+    """Say what selling shares to pay costs a customer, in percent of what they bring."""
+    return plain(trading.queries.fee_tier(user, now).taker_rate * 100)
 
 
 def may_pay_too(card: Card, user: User) -> list[tuple[str, str]]:

@@ -10,14 +10,18 @@ from decimal import Decimal
 from typing import Literal
 
 from common.money import EXACT as WIDE
+from trading.rules import fee, ppm
 
 PRICE = 10**6
+PPM = 10**6
 MULTIPLIER = 10**18
 # Price units x base units x multiplier units that make one USD unit.
 EXACT = 10**8 * MULTIPLIER
 LODGING = ("7011", *(str(code) for code in range(3501, 4000)))
 
-Obstacle = Literal["", "asset_halted", "price_stale"]
+UNBOUNDED = 2**63 - 1
+
+Obstacle = Literal["", "asset_halted", "price_stale", "sale_limit"]
 Level = tuple[Decimal, int]
 
 
@@ -31,7 +35,11 @@ class Cash:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares that may be sold, down to a floor, at the levels of a standing quote, best first."""
+    """Shares that may be sold, down to a floor, at the levels of a standing quote, best first.
+
+    :param rate: the fee on selling them, a share of what they bring
+    :param room: USD units of them that the house still buys now
+    """
 
     key: int
     available: int
@@ -40,16 +48,24 @@ class Shares:
     multiplier: Decimal = Decimal(1)
     tick: Decimal = Decimal("0.01")
     obstacle: Obstacle = ""
+    rate: Decimal = Decimal(0)
+    room: int = UNBOUNDED
 
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """So many base units at one price, the average through the levels; what they bring."""
+    """So many base units at one price, the average through the levels; what they bring and cost."""
 
     key: int
     quantity: int
     price: Decimal
     proceeds: int
+    fee: int = 0
+
+    @property
+    def net(self) -> int:
+        """What the seller gets."""
+        return self.proceeds - self.fee
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +83,14 @@ class Plan:
     @property
     def covered(self) -> int:
         """The USD units that can be set aside, at most the amount."""
-        return min(self.amount, self.cash + sum(sale.proceeds for sale in self.sales))
+        return min(self.amount, self.cash + sum(sale.net for sale in self.sales))
 
 
-def plan(*, amount: int, sources: Sequence[Cash | Shares]) -> Plan:
-    """Go through the sources in order until the amount is covered, selling just enough."""
+def plan(*, amount: int, sources: Sequence[Cash | Shares], room: int = UNBOUNDED) -> Plan:
+    """Go through the sources in order until the amount is covered, selling just enough.
+
+    :param room: USD units of shares that the house still buys now, of all kinds together
+    """
     cash, missing, sales = 0, amount, []
     obstacle: Obstacle = ""
     for source in sources:
@@ -82,32 +101,39 @@ def plan(*, amount: int, sources: Sequence[Cash | Shares]) -> Plan:
             missing -= cash
         elif source.obstacle:
             obstacle = obstacle or source.obstacle
-        elif sale := sell(source, missing):
-            sales.append(sale)
-            missing -= sale.proceeds
+        else:
+            if _most(source, room) < source.available - source.keep:
+                obstacle = obstacle or "sale_limit"
+            if sale := sell(source, missing, room):
+                sales.append(sale)
+                missing, room = missing - sale.net, room - sale.proceeds
     return Plan(amount, cash, tuple(sales), obstacle if missing > 0 else "")
 
 
-def sell(source: Shares, need: int) -> Sale | None:
-    """Sell the fewest units that bring `need`, or all there may be; None if that is nothing.
+def sell(source: Shares, need: int, room: int = UNBOUNDED) -> Sale | None:
+    """Sell the fewest units that bring `need` and the fee, or all there may be.
 
     The price is the average through the levels, rounded down to a tick; at it, one unit less
     would not have been enough.
+
+    :param room: USD units that the house still buys now, besides the source's own room
+    :returns: None if that is nothing
     """
-    depth = sum(size for _, size in source.levels)
-    most = min(source.available - source.keep, depth)
+    most = _most(source, room)
     if most <= 0:
         return None
     multiplier = _multiplier(source.multiplier)
-    quantity = _reach(source.levels, -(-need * EXACT // multiplier), most)
+    gross = _before_fee(need, source.rate)
+    quantity = _reach(source.levels, -(-gross * EXACT // multiplier), most)
     price = _average(source, quantity)
-    while quantity < most and price and _value(price, quantity, multiplier) < need:
-        quantity = min(most, -(-need * EXACT // (price * multiplier)))
+    while quantity < most and price and _value(price, quantity, multiplier) < gross:
+        quantity = min(most, -(-gross * EXACT // (price * multiplier)))
         price = _average(source, quantity)
     brings = _value(price, quantity, multiplier)
     if brings <= 0:
         return None
-    return Sale(source.key, quantity, Decimal(price) / PRICE, brings)
+    charged = fee(brings, source.rate)
+    return Sale(source.key, quantity, Decimal(price) / PRICE, brings, charged)
 
 
 def value_of(price: Decimal, quantity: int, multiplier: Decimal) -> int:
@@ -124,6 +150,25 @@ def luhn_digit(digits: str) -> str:
 def lifetime_days(mcc: str) -> int:
     """Say how long a merchant of this category may take to clear."""
     return 31 if mcc in LODGING else 7
+
+
+def _most(source: Shares, room: int) -> int:
+    """Count the units that may be sold: those above the floor, as far as quote and room reach.
+
+    No unit brings more than the best price, so what is within the room at that price stays in it.
+    """
+    depth = sum(size for _, size in source.levels)
+    most = min(source.available - source.keep, depth)
+    if most <= 0:
+        return 0
+    best = int(source.levels[0][0] * PRICE)
+    within = max(0, min(room, source.room))
+    return min(most, within * EXACT // (best * _multiplier(source.multiplier)))
+
+
+def _before_fee(need: int, rate: Decimal) -> int:
+    """Give the least amount that leaves so much after a fee rounded down."""
+    return (need - 1) * PPM // (PPM - ppm(rate)) + 1
 
 
 def _multiplier(multiplier: Decimal) -> int:

@@ -47,6 +47,7 @@ def cards(request: HttpRequest) -> HttpResponse:
     page |= {
         "holder": holder_of(user),
         "payers": queries.payers_of(card, user),
+        "sale_fee_percent": queries.sale_fee_percent(user, clock.now()),
         "taps": queries.taps_of(card, limit=SHOWN),
         "form": SourceForm(assets=queries.may_pay_too(card, user)),
         "purchases": operations.PURCHASES.values() if settings.DEMO else [],

@@ -173,7 +173,7 @@ def _trade(
     if sale:
         merchant = sale.authorization.merchant
         detail += f", to pay {merchant}" if merchant else ", to pay by card"
-    elif fee > 0:
+    if fee > 0:
         detail += f", fee ${Amount(fee, USD).decimal.normalize(EXACT):f}"
     elif fee < 0:
         detail += f", rebate ${Amount(-fee, USD).decimal.normalize(EXACT):f}"

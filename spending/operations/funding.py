@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -44,7 +45,8 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
         cash = _lock_cash(cash_account, sources[0], amount)
         if cash >= amount:
             return Raised(cash_account, amount)
-    plan, instruments = _plan(card, sources, (usd, cash_account), amount, now)
+    rate = trading.queries.fee_tier(card.user, now).taker_rate
+    plan, instruments = _plan(card, sources, (usd, cash_account), amount, rate, now)
     short = plan.covered < amount
     if plan.covered <= 0 or (short and not partial):
         return Raised(cash_account, 0, reason=plan.obstacle or "insufficient_funds")
@@ -57,6 +59,7 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
             price=sale.price,
             now=now,
             key=f"{key}:{number}",
+            rate=rate,
         )
         for number, sale in enumerate(plan.sales)
     ]
@@ -83,19 +86,25 @@ def _lock_cash(account: int, source: FundingSource, amount: int) -> int:
 
 
 def _plan(
-    card: Card, sources: list[FundingSource], cash: tuple[int, int], amount: int, now: datetime
+    card: Card,
+    sources: list[FundingSource],
+    cash: tuple[int, int],
+    amount: int,
+    rate: Decimal,
+    now: datetime,
 ) -> tuple[rules.Plan, dict[int, Instrument]]:
     """Lock everything a sale may touch, then decide what is sold.
 
     Where the house has not the cash to buy it, nothing is.
 
     :param cash: the dollar's id, and the customer's account of it
+    :param rate: the customer's fee, a share of what a sale brings
     """
     instruments = {s.asset_id: s.asset.instrument for s in sources if not _is_cash(s)}
     theirs = [AccountKey(card.user_id, asset_id, "customer") for asset_id in instruments]
     house = [AccountKey(None, asset_id, "dealer") for asset_id in instruments]
-    dealer = AccountKey(None, cash[0], "dealer")
-    ids = ledger.operations.open_accounts(keys=[dealer, *theirs, *house])
+    roles = [AccountKey(None, cash[0], role) for role in ("dealer", "fees")]
+    ids = ledger.operations.open_accounts(keys=[*roles, *theirs, *house])
     balances = ledger.operations.lock_accounts(account_ids=[*ids, cash[1]])
     available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
     plan = rules.plan(
@@ -103,7 +112,7 @@ def _plan(
         sources=[
             rules.Cash(available.get(source.asset_id, 0), source.keep_units)
             if _is_cash(source)
-            else _shares(source, available.get(source.asset_id, 0), now)
+            else _shares(source, available.get(source.asset_id, 0), rate, now)
             for source in sources
         ],
     )
@@ -112,7 +121,7 @@ def _plan(
     return plan, instruments
 
 
-def _shares(source: FundingSource, available: int, now: datetime) -> rules.Shares:
+def _shares(source: FundingSource, available: int, rate: Decimal, now: datetime) -> rules.Shares:
     """Describe shares as the plan needs them: what there is, and what the house pays for it."""
     instrument = source.asset.instrument
     levels: list[rules.Level] = []
@@ -131,6 +140,7 @@ def _shares(source: FundingSource, available: int, now: datetime) -> rules.Share
         multiplier=instrument.multiplier,
         tick=instrument.tick_size,
         obstacle=obstacle,
+        rate=rate,
     )
 
 

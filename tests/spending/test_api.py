@@ -110,10 +110,11 @@ class TestTransactions:
             "closed",
         )
         (sold,) = told["sold"]
-        assert (sold["asset"], sold["quantity"], sold["price"]) == (
+        assert (sold["asset"], sold["quantity"], sold["price"], sold["fee"]) == (
             "AAPLx",
-            "0.21551725",
+            "0.21573298",
             "278.400000",
+            "0.060060",
         )
 
     @pytest.mark.parametrize("taps", [1, 6])

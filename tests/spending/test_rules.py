@@ -1,10 +1,12 @@
 from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spending import rules
 from spending.rules import Cash, Shares
+from trading.rules import fee
 
 prices = st.decimals("0.01", "5000", places=2)
 levels = st.lists(st.tuples(prices, st.integers(1, 10**12)), max_size=4).map(
@@ -14,6 +16,7 @@ multipliers = st.one_of(
     st.just(Decimal(1)), st.just(Decimal(4)), st.just(Decimal("1.001701196801074"))
 )
 money = st.integers(0, 10**11)
+rates = st.sampled_from([Decimal(0), Decimal("0.001"), Decimal("0.0026"), Decimal("0.25")])
 
 
 @st.composite
@@ -25,6 +28,8 @@ def shares(draw, key=1):
         levels=draw(levels),
         multiplier=draw(multipliers),
         obstacle=draw(st.sampled_from(["", "", "", "asset_halted", "price_stale"])),
+        rate=draw(rates),
+        room=draw(st.one_of(st.just(rules.UNBOUNDED), money)),
     )
 
 
@@ -41,9 +46,13 @@ amounts = st.integers(1, 10**10)
 
 
 def most(source):
-    """Say how many units may be sold."""
+    """Say how many units may be sold; none of them brings more than the best price."""
     depth = sum(size for _, size in source.levels)
-    return max(0, min(source.available - source.keep, depth))
+    count = min(source.available - source.keep, depth)
+    if count <= 0:
+        return 0
+    within = Fraction(source.room) * 100 / (Fraction(source.levels[0][0] * source.multiplier))
+    return min(count, int(within))
 
 
 class TestPlan:
@@ -86,8 +95,9 @@ class TestPlan:
             source = offered[sale.key]
             one_less = rules.value_of(sale.price, sale.quantity - 1, source.multiplier)
             # Who sells all keeps no dust, even where the last unit brings nothing.
+            one_less -= fee(one_less, source.rate)
             assert brought + one_less < amount + (sale.quantity == most(source))
-            brought += sale.proceeds
+            brought += sale.net
 
     @given(amounts, funding())
     def test_a_sale_is_worth_what_the_books_will_say(self, amount, sources):
@@ -102,6 +112,38 @@ class TestPlan:
         best = {s.key: s.levels[0][0] for s in sources if isinstance(s, Shares) and s.levels}
         for sale in rules.plan(amount=amount, sources=sources).sales:
             assert sale.price <= best[sale.key]
+
+    @given(amounts, funding(), money)
+    def test_stays_within_what_the_house_still_buys(self, amount, sources, room):
+        plan = rules.plan(amount=amount, sources=sources, room=room)
+        rooms = {s.key: s.room for s in sources if isinstance(s, Shares)}
+        assert sum(sale.proceeds for sale in plan.sales) <= room
+        assert all(sale.proceeds <= rooms[sale.key] for sale in plan.sales)
+
+    @given(amounts, funding())
+    def test_sets_aside_only_what_is_left_after_the_fees(self, amount, sources):
+        plan = rules.plan(amount=amount, sources=sources)
+        offered = {s.key: s for s in sources if isinstance(s, Shares)}
+        for sale in plan.sales:
+            assert sale.fee == fee(sale.proceeds, offered[sale.key].rate)
+        assert plan.covered <= plan.cash + sum(s.proceeds - s.fee for s in plan.sales)
+
+    def test_sells_enough_for_the_fee_too(self):
+        source = Shares(7, 10**8, 0, [(Decimal(200), 10**8)], rate=Decimal("0.001"))
+        (sale,) = rules.plan(amount=99_900_000, sources=[source]).sales
+        assert (sale.quantity, sale.proceeds, sale.fee) == (5 * 10**7, 100_000_000, 100_000)
+
+    def test_goes_on_to_the_next_where_the_house_takes_no_more(self):
+        full = Shares(1, 10**9, 0, [(Decimal(100), 10**9)], room=30_000_000)
+        other = Shares(2, 10**9, 0, [(Decimal(100), 10**9)])
+        plan = rules.plan(amount=100_000_000, sources=[full, other])
+        assert [(sale.key, sale.proceeds) for sale in plan.sales] == [
+            (1, 30_000_000),
+            (2, 70_000_000),
+        ]
+        assert plan.obstacle == ""
+        short = rules.plan(amount=100_000_000, sources=[full, other], room=80_000_000)
+        assert (short.covered, short.obstacle) == (80_000_000, "sale_limit")
 
     def test_takes_cash_first_and_sells_just_enough_of_the_next(self):
         plan = rules.plan(

@@ -51,7 +51,7 @@ class TestCards:
         shop.authorize(card, "9000")
         shown = page(client)
         assert "Blue Door Café" in shown
-        assert "0.2155" in shown
+        assert "0.2157" in shown
         assert "What pays for this card did not cover it." in shown
 
     @pytest.mark.parametrize("part", ["taps", "face", "payers"])

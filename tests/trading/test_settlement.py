@@ -45,7 +45,7 @@ class TestSettleDue:
     ) -> None:
         trade_often(floor, 5)
         culprit = Trade.objects.order_by("id")[2]
-        honest = settlement._entry
+        honest = settlement.entry_of
 
         def overcharging(trade: Trade, fees: int) -> settlement.Entry:
             entry = honest(trade, fees)
@@ -55,7 +55,7 @@ class TestSettleDue:
             steep = settlement.Leg(cash.debit, cash.credit, 10**15)
             return settlement.Entry(entry.key, entry.kind, [steep], entry.captures[:0])
 
-        monkeypatch.setattr(settlement, "_entry", overcharging)
+        monkeypatch.setattr(settlement, "entry_of", overcharging)
         trading.operations.settle_due(now=world.NOW)
         culprit.refresh_from_db()
         assert culprit.settled_at is None

@@ -14,10 +14,10 @@ from common.errors import DomainError
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
-from ledger.operations import AccountKey, Entry, Leg
-from trading import queries
+from ledger.operations import AccountKey
+from trading import queries, rules
 from trading.models import Order, Trade
-from trading.operations.settlement import mark_settled
+from trading.operations.settlement import entry_of, fee_account, mark_settled
 from users.models import User
 
 
@@ -35,14 +35,16 @@ def trade_with_house(
     price: Decimal,
     now: datetime,
     key: str,
+    rate: Decimal = Decimal(0),
     executed_at: datetime | None = None,
 ) -> Trade:
-    """Trade with the house's dealer and settle in this transaction (venue `house`, T+0, no fee).
+    """Trade with the house's dealer and settle in this transaction (venue `house`, T+0).
 
     :param side: the customer's
     :param quantity: base units
     :param price: dollars for one share, on a tick; cost rounds down
     :param key: names the trade; the same key again gives the same trade
+    :param rate: the customer's fee, a share of the cost; negative gives one back
     :raises InsufficientFunds: if either side has too little available
     :raises NothingToTrade: if it is worth less than a unit of cash
     """
@@ -54,7 +56,12 @@ def trade_with_house(
     if cost <= 0 or quantity <= 0:
         raise NothingToTrade
     at = executed_at or now
-    own, house = _house_orders(customer, instrument, side, quantity, price, cost, at, key)
+    fee = rules.fee(cost, rate)
+    own, house = _house_orders(
+        customer, instrument, side, at, key, quantity=quantity, worst_price=price, cost=cost
+    )
+    own.taker_rate, own.fee = rate, fee
+    Order.objects.bulk_create([own, house])
     buy, sell = (own, house) if side == Order.Side.BUY else (house, own)
     trade = Trade.objects.create(
         instrument=instrument,
@@ -66,15 +73,11 @@ def trade_with_house(
         quantity=quantity,
         multiplier=instrument.multiplier,
         cost=cost,
-        buy_fee=0,
-        sell_fee=0,
+        buy_fee=fee if buy is own else 0,
+        sell_fee=fee if sell is own else 0,
         executed_at=at,
     )
-    legs = [
-        Leg(sell.token_account_id, buy.token_account_id, quantity),
-        Leg(buy.cash_account_id, sell.cash_account_id, cost),
-    ]
-    ledger.post(entries=[Entry(f"trade:{trade.uid}", "trade", legs)], occurred_at=at)
+    ledger.post(entries=[entry_of(trade, fee_account())], occurred_at=at)
     mark_settled([trade], now=at)
     trade.settled_at = at
     return trade
@@ -84,13 +87,11 @@ def _house_orders(
     customer: User,
     instrument: Instrument,
     side: str,
-    quantity: int,
-    price: Decimal,
-    cost: int,
     at: datetime,
     key: str,
-) -> list[Order]:
-    """Write the customer's order and the dealer's, both filled, neither ever in the book."""
+    **terms: Any,
+) -> tuple[Order, Order]:
+    """Give the customer's order and the dealer's, both filled, neither ever in the book."""
     usd = books.usd()
     roles: list[tuple[User | None, str]] = [
         (customer, "customer"),
@@ -108,32 +109,27 @@ def _house_orders(
         "instrument": instrument,
         "venue": Order.Venue.HOUSE,
         "type": Order.Type.MARKET,
-        "quantity": quantity,
-        "worst_price": price,
         "time_in_force": Order.TimeInForce.FOK,
         "maker_rate": 0,
         "taker_rate": 0,
         "placed_at": at,
         "closed_at": at,
         "status": Order.Status.FILLED,
-        "filled": quantity,
-        "cost": cost,
+        "filled": terms["quantity"],
+        **terms,
     }
-    return Order.objects.bulk_create(
-        [
-            Order(
-                customer=customer,
-                side=side,
-                client_order_id=_name(key),
-                cash_account_id=ids[0],
-                token_account_id=ids[1],
-                **facts,
-            ),
-            Order(
-                customer=None, side=other, cash_account_id=ids[2], token_account_id=ids[3], **facts
-            ),
-        ]
+    own = Order(
+        customer=customer,
+        side=side,
+        client_order_id=_name(key),
+        cash_account_id=ids[0],
+        token_account_id=ids[1],
+        **facts,
     )
+    house = Order(
+        customer=None, side=other, cash_account_id=ids[2], token_account_id=ids[3], **facts
+    )
+    return own, house
 
 
 def _name(key: str) -> str:

@@ -108,8 +108,8 @@ def _settle_trades(trade_ids: list[int], now: datetime) -> int | None:
     trades = list(
         due.select_related("buy_order", "sell_order", "instrument").only(*READ).order_by("id")
     )
-    fees = _fee_account()
-    ledger.post(entries=[_entry(trade, fees) for trade in trades], occurred_at=now)
+    fees = fee_account()
+    ledger.post(entries=[entry_of(trade, fees) for trade in trades], occurred_at=now)
     place_closes(trades, now=now)
     mark_settled(trades, now=now)
     return len(trades)
@@ -156,12 +156,13 @@ def _tape_trade(trade: Trade) -> TapeTrade:
     )
 
 
-def _fee_account() -> int:
+def fee_account() -> int:
+    """Give the house's account of fees."""
     key = AccountKey(None, books.usd().pk, "fees")
     return ledger.open_accounts(keys=[key])[0]
 
 
-def _entry(trade: Trade, fees: int) -> Entry:
+def entry_of(trade: Trade, fees: int) -> Entry:
     """Say a trade as a journal: shares one way, their cost the other, both fees."""
     buy, sell = trade.buy_order, trade.sell_order
     legs = [
