@@ -371,6 +371,15 @@ CHECKS = [
         WHERE t.venue <> 'house' OR t.settled_at IS NULL OR o.customer_id <> c.user_id
            OR NOT EXISTS (SELECT FROM ledger_journal j WHERE j.key = 'trade:' || t.uid)
         UNION ALL
+        SELECT format('card sale %s pays a fee of %s, which no schedule says', s.id, o.taker_rate)
+        FROM spending_cardsale s
+        JOIN trading_trade t ON t.id = s.trade_id
+        JOIN trading_order o ON o.id = t.sell_order_id
+        WHERE NOT EXISTS (
+            SELECT FROM trading_feetier f
+            WHERE f.taker_rate = o.taker_rate AND f.since <= t.executed_at::date
+        )
+        UNION ALL
         SELECT format('order %s sold for a card and has no card sale', o.uid)
         FROM trading_order o
         WHERE o.venue = 'house' AND o.client_order_id LIKE 'house:card:%'

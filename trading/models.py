@@ -184,6 +184,9 @@ class HousePolicy(models.Model):
     Distances are basis points of the reference price, one for each level, best first, and one size
     each. Quotes lean against the house's position by `skew` of the first distance at most, so no
     bid is ever above the reference and no ask below.
+
+    What the dealer buys from cards is bounded over several intervals at once: for each of them so
+    many dollars from one customer, in one instrument, and in all.
     """
 
     since = models.DateField(unique=True)
@@ -197,10 +200,25 @@ class HousePolicy(models.Model):
     jump_bp = models.PositiveSmallIntegerField()  # a price that leaps further is not believed
     jump_calm_s = models.PositiveSmallIntegerField()  # until it has held for so long
     hedge_usd = models.PositiveIntegerField()  # the dealer hedges a position worth more
+    hedge_stands_s = models.PositiveSmallIntegerField()  # then it is priced anew
+    hedge_slippage_bp = models.PositiveSmallIntegerField()  # worse than the reference, at most
+    refill_s = models.PositiveSmallIntegerField()  # until what the dealer bought is bid for anew
+    undo_s = models.PositiveSmallIntegerField()  # a purchase reversed so soon undoes its sales
+    card_intervals_s = ArrayField(models.PositiveIntegerField())
+    card_customer_usd = ArrayField(models.PositiveIntegerField())
+    card_instrument_usd = ArrayField(models.PositiveIntegerField())
+    card_total_usd = ArrayField(models.PositiveIntegerField())
 
     class Meta:
         verbose_name_plural = "house policies"
         constraints = [
+            models.CheckConstraint(
+                condition=Q(card_intervals_s__len__gt=0)
+                & Q(card_customer_usd__len=F("card_intervals_s__len"))
+                & Q(card_instrument_usd__len=F("card_intervals_s__len"))
+                & Q(card_total_usd__len=F("card_intervals_s__len")),
+                name="house_each_interval_its_limits",
+            ),
             models.CheckConstraint(
                 condition=Q(skew__gte=0, skew__lt=1), name="house_skew_within_spread"
             ),
@@ -211,7 +229,13 @@ class HousePolicy(models.Model):
                 name="house_each_level_a_size",
             ),
             models.CheckConstraint(
-                condition=Q(inventory_usd__gt=0, hedge_usd__gt=0, requote_bp__gt=0, jump_bp__gt=0),
+                condition=Q(
+                    inventory_usd__gt=0,
+                    hedge_usd__gt=0,
+                    hedge_stands_s__gt=0,
+                    requote_bp__gt=0,
+                    jump_bp__gt=0,
+                ),
                 name="house_bounds_positive",
             ),
         ]
@@ -574,6 +598,7 @@ class Trade(models.Model):
             models.Index(fields=["buy_order", "id"], name="trade_of_buy_order"),
             models.Index(fields=["sell_order", "id"], name="trade_of_sell_order"),
             BrinIndex(fields=["executed_at"], name="trade_by_time"),
+            models.Index(fields=["executed_at"], condition=Q(venue="house"), name="trade_of_house"),
         ]
 
     def __str__(self) -> str:

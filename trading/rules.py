@@ -212,6 +212,17 @@ def house_levels(
     return bids, asks
 
 
+def left_of(levels: Sequence[tuple[Decimal, int]], taken: int) -> list[tuple[Decimal, int]]:
+    """Give what is left of (price, base units) levels, best first, once so many were taken."""
+    left = []
+    for price, size in levels:
+        here = min(size, taken)
+        taken -= here
+        if size > here:
+            left.append((price, size - here))
+    return left
+
+
 class PriceGuard:
     """Believes a price that moves as prices do, and one that leapt only when it has stayed.
 

@@ -1,4 +1,8 @@
-"""Raising the money for a purchase: cash, and shares sold to the house, in one transaction."""
+"""Raising the money for a purchase: cash, and shares sold to the house, in one transaction.
+
+Each sale locks the dealer's dollars before it asks what the dealer still buys, and keeps them
+locked until it is committed: two taps at once never sell at the same level, nor beyond a limit.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +32,14 @@ class Raised:
     units: int
     trades: list[Trade] = field(default_factory=list)
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a customer's sale costs, a share of what it brings, and how much may be sold now."""
+
+    rate: Decimal
+    room: trading.queries.DealerRoom
 
 
 @transaction.atomic(savepoint=False)
@@ -107,12 +119,14 @@ def _plan(
     ids = ledger.operations.open_accounts(keys=[*roles, *theirs, *house])
     balances = ledger.operations.lock_accounts(account_ids=[*ids, cash[1]])
     available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
+    terms = Terms(rate, trading.queries.dealer_room(card.user, now=now))
     plan = rules.plan(
         amount=amount,
+        room=terms.room.overall,
         sources=[
             rules.Cash(available.get(source.asset_id, 0), source.keep_units)
             if _is_cash(source)
-            else _shares(source, available.get(source.asset_id, 0), rate, now)
+            else _shares(source, available.get(source.asset_id, 0), terms, now)
             for source in sources
         ],
     )
@@ -121,7 +135,7 @@ def _plan(
     return plan, instruments
 
 
-def _shares(source: FundingSource, available: int, rate: Decimal, now: datetime) -> rules.Shares:
+def _shares(source: FundingSource, available: int, terms: Terms, now: datetime) -> rules.Shares:
     """Describe shares as the plan needs them: what there is, and what the house pays for it."""
     instrument = source.asset.instrument
     levels: list[rules.Level] = []
@@ -129,9 +143,8 @@ def _shares(source: FundingSource, available: int, rate: Decimal, now: datetime)
     if available > source.keep_units:
         obstacle = _halted(instrument)
         if not obstacle:
-            quote = trading.queries.standing_quote(instrument, Order.Side.BUY, now=now)
-            levels = quote.levels if quote else []
-            obstacle = "" if levels else "price_stale"
+            bid = trading.queries.dealer_bid(instrument, terms.room, now=now)
+            levels, obstacle = bid or [], "price_stale" if bid is None else ""
     return rules.Shares(
         key=source.asset_id,
         available=available,
@@ -140,7 +153,8 @@ def _shares(source: FundingSource, available: int, rate: Decimal, now: datetime)
         multiplier=instrument.multiplier,
         tick=instrument.tick_size,
         obstacle=obstacle,
-        rate=rate,
+        rate=terms.rate,
+        room=terms.room.of(instrument),
     )
 
 

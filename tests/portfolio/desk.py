@@ -30,7 +30,6 @@ def trade(
         quantity=int(Decimal(shares) * 10**8),
         price=Decimal(price),
         now=at,
-        executed_at=at,
         key=f"desk:{next(numbers)}",
     )
 

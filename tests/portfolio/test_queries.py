@@ -147,7 +147,10 @@ class TestActivity:
         refund, paid, sale = self.items(alice)[:3]
         assert refund.title == "Refund from Blue Door Café"
         assert (paid.title, paid.cash) == ("Paid Blue Door Café", -60)
-        assert (sale.kind, sale.detail) == ("card_sale", "at $278.40, to pay Blue Door Café")
+        assert (sale.kind, sale.detail) == (
+            "card_sale",
+            "at $278.40, to pay Blue Door Café, fee $0.06006",
+        )
 
     def test_is_each_ones_own(self, alice):
         assert self.items(world.carol()) == []

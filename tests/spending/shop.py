@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.forms.models import model_to_dict
 
 import ledger.operations
 import ledger.queries
@@ -18,7 +20,7 @@ from market.models import ReferencePrice
 from spending import gateways
 from spending.models import Authorization, Card
 from tests import world
-from trading.models import Book, MarketRule, Order, Shard
+from trading.models import Book, HousePolicy, MarketRule, Order, Shard
 from users.models import User
 
 PRICE = "278.50"
@@ -107,6 +109,12 @@ def quote(
             "engine_state": {"levels": ticks},
         },
     )
+
+
+def limit(**changes: Any) -> None:
+    """Make a new house policy of what the dealer takes, as staff do in the admin."""
+    terms = model_to_dict(HousePolicy.objects.latest("since"), exclude=["id"])
+    HousePolicy.objects.create(**{**terms, "since": date(2026, 11, 1), **changes})
 
 
 def send(kind: str, on: Card, **facts: Any) -> dict[str, Any]:

@@ -85,6 +85,10 @@ class TestChecks:
         plant("UPDATE trading_trade SET settled_at = NULL")
         assert broken() == {"card sales are whole"}
 
+    def test_a_sale_without_the_scheduled_fee(self, day):
+        plant("UPDATE trading_order SET taker_rate = 0 WHERE venue = 'house' AND side = 'sell'")
+        assert broken() == {"card sales are whole"}
+
     def test_shares_sold_for_a_card_that_paid_nothing(self, day):
         plant("DELETE FROM spending_cardsale")
         assert broken() == {"card sales are whole"}

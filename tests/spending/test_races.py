@@ -7,12 +7,14 @@ import pytest
 from django.db import connection, transaction
 
 import ledger.queries
+import trading.queries
 from common.invariants import find_breaks
 from spending import gateways, queries
 from spending.models import Authorization
 from spending.operations.authorizations import EventIdReused
 from tests import world
 from tests.spending import shop
+from trading.models import Trade
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +68,24 @@ class TestTwoTerminals:
         # Each has 678.40 dollars' worth: two purchases of 300 and not a third.
         assert sorted(one["decision"] for one in told) == ["approved"] * 4 + ["declined"] * 4
         assert {one["reason"] for one in told} == {None, "insufficient_funds"}
+        assert true_books()
+
+
+class TestTheDealer:
+    def test_takes_one_level_once_and_no_more_than_its_limit(self):
+        shop.limit(card_instrument_usd=[1_000] * 3)
+        cards = []
+        for user in (world.alice(), world.carol()):
+            apple = shop.hold_shares(user, "AAPLx", "9")
+            cards += [shop.card(user, ("AAPLx", "0")) for _ in range(3)]
+        shop.quote(apple, ("278.40", "1.2"), ("278.00", "50"))
+        told = at_once([lambda card=card: shop.authorize(card, "300") for card in cards])
+        assert sorted(one["decision"] for one in told) == ["approved"] * 3 + ["declined"] * 3
+        sold = Trade.objects.filter(sell_order__client_order_id__startswith="house:card:")
+        prices = sorted(trade.price for trade in sold)
+        assert prices == [Decimal("278.00"), Decimal("278.04"), Decimal("278.40")]
+        checks = [check for check in trading.queries.CHECKS if check.number in {22, 23, 44}]
+        assert not list(find_breaks(checks))
         assert true_books()
 
 

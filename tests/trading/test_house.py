@@ -140,9 +140,10 @@ class TestQuotes:
 
 class TestHedges:
     @pytest.fixture(autouse=True)
-    def _lasting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _lasting(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let hedges stand: the engine's clock is not stopped, as the desk's is."""
         monkeypatch.setattr(hedging, "STANDS_FOR", timedelta(days=3650))
+        set_policy(card_customer_usd=[100_000] * 3)
 
     def sell_to_dealer(self, floor: "Floor", shares: int) -> None:
         """Let Carol's card sell shares to the dealer."""
@@ -206,7 +207,49 @@ class TestHedges:
         assert trading.operations.hedge_dealer(now=world.NOW) == 1
 
 
+class TestTheDealersBid:
+    def test_is_the_houses_less_what_the_dealer_bought_lately(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        def bid(now: datetime = world.NOW) -> tuple[Decimal, int]:
+            room = queries.dealer_room(world.alice(), now=now)
+            levels = queries.dealer_bid(floor.instrument, room, now=now)
+            assert levels
+            return levels[0]
+
+        price, size = bid()
+        carol = world.carol()
+        world.give(carol, floor.instrument, "30")
+        sell = {"customer": carol, "instrument": floor.instrument, "side": "sell"}
+        trading.operations.trade_with_house(
+            **sell, quantity=10**9, price=price, now=world.NOW, key="card:1"
+        )
+        assert bid() == (price, size - 10**9)
+        trading.operations.trade_with_house(
+            **sell, quantity=size - 10**9, price=price, now=world.NOW, key="card:2"
+        )
+        assert bid()[0] < price
+        later = world.NOW + timedelta(seconds=61)
+        refer("278.50", at=later)
+        assert bid(later) == (price, size)
+
+
 class TestRules:
+    @given(
+        sizes=st.lists(st.integers(1, 10**9), max_size=5),
+        taken=st.lists(st.integers(0, 10**9), max_size=3),
+    )
+    def test_what_is_left_of_levels_is_what_was_not_taken(
+        self, sizes: list[int], taken: list[int]
+    ) -> None:
+        levels = [(Decimal(100 - place), size) for place, size in enumerate(sizes)]
+        left = levels
+        for size in taken:
+            left = rules.left_of(left, size)
+        assert left == rules.left_of(levels, sum(taken))
+        assert sum(size for _, size in left) == max(0, sum(sizes) - sum(taken))
+        assert [price for price, _ in left] == [p for p, _ in levels][len(levels) - len(left) :]
+
     @given(
         position=st.decimals(-(10**7), 10**7, places=2),
         more=st.decimals(0, 10**6, places=2),

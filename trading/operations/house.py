@@ -36,9 +36,10 @@ def trade_with_house(
     now: datetime,
     key: str,
     rate: Decimal = Decimal(0),
-    executed_at: datetime | None = None,
 ) -> Trade:
     """Trade with the house's dealer and settle in this transaction (venue `house`, T+0).
+
+    Whether the dealer takes so much at that price is the caller's to ask (`queries.dealer_bid`).
 
     :param side: the customer's
     :param quantity: base units
@@ -55,10 +56,9 @@ def trade_with_house(
     cost = scale.cost(scale.ticks(price, field="price"), quantity)
     if cost <= 0 or quantity <= 0:
         raise NothingToTrade
-    at = executed_at or now
     fee = rules.fee(cost, rate)
     own, house = _house_orders(
-        customer, instrument, side, at, key, quantity=quantity, worst_price=price, cost=cost
+        customer, instrument, side, now, key, quantity=quantity, worst_price=price, cost=cost
     )
     own.taker_rate, own.fee = rate, fee
     Order.objects.bulk_create([own, house])
@@ -75,11 +75,11 @@ def trade_with_house(
         cost=cost,
         buy_fee=fee if buy is own else 0,
         sell_fee=fee if sell is own else 0,
-        executed_at=at,
+        executed_at=now,
     )
-    ledger.post(entries=[entry_of(trade, fee_account())], occurred_at=at)
-    mark_settled([trade], now=at)
-    trade.settled_at = at
+    ledger.post(entries=[entry_of(trade, fee_account())], occurred_at=now)
+    mark_settled([trade], now=now)
+    trade.settled_at = now
     return trade
 
 

@@ -4,7 +4,10 @@ from trading.queries.audit import CHECKS
 from trading.queries.bands import BandPolicy
 from trading.queries.fees import Fees, fee_tier, fees_of, schedule_of
 from trading.queries.house import (
+    DealerRoom,
+    dealer_bid,
     dealer_positions,
+    dealer_room,
     house_distances,
     house_policy,
     house_positions,
@@ -52,6 +55,7 @@ __all__ = [
     "CHECKS",
     "SET_ASIDE",
     "BandPolicy",
+    "DealerRoom",
     "Fees",
     "LogPurged",
     "MarketState",
@@ -66,7 +70,9 @@ __all__ = [
     "closed_orders_of",
     "collar",
     "collar_width",
+    "dealer_bid",
     "dealer_positions",
+    "dealer_room",
     "describe_order",
     "describe_trade",
     "executions_of",

@@ -98,4 +98,38 @@ TRADES = [
     ),
 ]
 
-CHECKS = [*ORDERS, *COMMANDS, *TRADES]
+HOUSE = [
+    Check(
+        44,
+        "the dealer takes from cards no more than its limits",
+        """
+        WITH bought AS (
+            SELECT t.instrument_id, o.customer_id, t.cost, w.*, date_bin(
+                       make_interval(secs => w.seconds), t.executed_at, 'epoch') AS bin
+            FROM trading_trade t
+            JOIN trading_order o ON o.id = t.sell_order_id
+            CROSS JOIN LATERAL (
+                SELECT * FROM trading_housepolicy
+                WHERE since <= (t.executed_at AT TIME ZONE 'UTC')::date
+                ORDER BY since DESC LIMIT 1
+            ) AS policy
+            CROSS JOIN LATERAL unnest(card_intervals_s, card_customer_usd, card_instrument_usd,
+                                      card_total_usd)
+                AS w(seconds, customer_usd, instrument_usd, total_usd)
+            WHERE t.venue = 'house' AND t.maker_side = 'buy'
+        )
+        SELECT format('the dealer bought for %s USD units in %s s from %s: %s, above $%s',
+                      sum(cost), seconds, bin, scope.name, max(scope.usd))
+        FROM bought
+        CROSS JOIN LATERAL (VALUES
+            ('customer ' || customer_id, customer_usd),
+            ('instrument ' || instrument_id, instrument_usd),
+            ('in all', total_usd)
+        ) AS scope(name, usd)
+        GROUP BY seconds, bin, scope.name
+        HAVING sum(cost) > max(scope.usd) * 1000000::bigint
+        """,
+    ),
+]
+
+CHECKS = [*ORDERS, *COMMANDS, *TRADES, *HOUSE]

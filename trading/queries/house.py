@@ -1,14 +1,41 @@
 """Questions about the house: its policy, and what it is left with."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import connection
 
+from common import database
+from common.money import USD
 from instruments.models import Instrument
 from market import queries as market
 from market.rules import sessions
+from trading import rules
 from trading.models import HousePolicy, Order
+from trading.queries.pricing import standing_quote
+from users.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class DealerRoom:
+    """What the dealer still buys from one customer's cards at a moment.
+
+    :param overall: USD units of everything together
+    :param rooms: USD units of an instrument, by its id; `most` where it bought nothing lately
+    :param bought: base units that its bid was not refilled with since, by instrument id
+    """
+
+    overall: int
+    rooms: dict[int, int]
+    most: int
+    bought: dict[int, int]
+
+    def of(self, instrument: Instrument) -> int:
+        """Say how many USD units of an instrument the dealer still buys."""
+        return self.rooms.get(instrument.pk, self.most)
 
 
 def house_policy(now: datetime) -> HousePolicy:
@@ -50,3 +77,68 @@ def dealer_positions(*, since: datetime) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(query, [since])
         return {instrument_id: position for instrument_id, position in cursor if position}
+
+
+BOUGHT = """
+    SELECT w.seconds, t.instrument_id, sum(t.quantity)::bigint, sum(t.cost)::bigint,
+           coalesce(sum(t.cost) FILTER (WHERE o.customer_id = %s), 0)::bigint
+    FROM unnest(%s::int[]) AS w(seconds)
+    JOIN trading_trade t ON t.executed_at > %s::timestamptz - make_interval(secs => w.seconds)
+        AND t.venue = 'house' AND t.maker_side = 'buy'
+    JOIN trading_order o ON o.id = t.sell_order_id
+    GROUP BY 1, 2
+"""
+
+
+def dealer_room(customer: User, *, now: datetime) -> DealerRoom:
+    """Say what the dealer still buys from a customer's cards, within the policy's limits.
+
+    Every sale to the dealer locks its dollars first. Who has that lock sees all of them here, and
+    none is added until the transaction ends.
+    """
+    policy = house_policy(now)
+    seconds = list({policy.refill_s, *policy.card_intervals_s})
+    bought: dict[int, int] = {}
+    totals, own = Counter[int](), Counter[int]()
+    costs: dict[int, dict[int, int]] = {}
+    for interval, instrument, base, cost, by_customer in database.prepared(
+        BOUGHT, [customer.pk, seconds, now]
+    ):
+        totals[interval] += cost
+        own[interval] += by_customer
+        costs.setdefault(instrument, {})[interval] = cost
+        if interval == policy.refill_s:
+            bought[instrument] = base
+    limits = list(
+        zip(
+            policy.card_intervals_s,
+            policy.card_customer_usd,
+            policy.card_instrument_usd,
+            policy.card_total_usd,
+            strict=True,
+        )
+    )
+    dollar = 10**USD.scale
+    return DealerRoom(
+        overall=min(
+            min(customer_usd * dollar - own[interval], total_usd * dollar - totals[interval])
+            for interval, customer_usd, _, total_usd in limits
+        ),
+        rooms={
+            instrument: min(usd * dollar - cost.get(interval, 0) for interval, _, usd, _ in limits)
+            for instrument, cost in costs.items()
+        },
+        most=min(usd for _, _, usd, _ in limits) * dollar,
+        bought=bought,
+    )
+
+
+def dealer_bid(
+    instrument: Instrument, room: DealerRoom, *, now: datetime
+) -> list[tuple[Decimal, int]] | None:
+    """Give the levels at which the dealer buys: the house's standing bid, less what it bought.
+
+    :returns: (price, base units), best first; None where the quote must not be relied upon
+    """
+    quote = standing_quote(instrument, Order.Side.BUY, now=now)
+    return rules.left_of(quote.levels, room.bought.get(instrument.pk, 0)) if quote else None

@@ -259,9 +259,8 @@ def live_past(*, user: User, now: datetime) -> None:
             side=one.side,
             quantity=Amount.parse(shares, traded[one.symbol].asset).units,
             price=price,
-            now=now,
+            now=at,
             key=f"demo:{number}",
-            executed_at=at,
         )
 
 
