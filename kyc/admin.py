@@ -16,10 +16,29 @@ import users.queries
 from common import clock
 from common.admin import ReadOnly, ask, row_form
 from kyc import operations, queries
-from kyc.forms import ApproveForm, EndForm, RejectForm, ReopenForm
+from kyc.forms import (
+    ApproveForm,
+    EndForm,
+    FreezeForm,
+    LiftForm,
+    RejectForm,
+    ReopenForm,
+    RestrictForm,
+)
 from kyc.models import AgreementAcceptance, Application, CheckResult, RestrictedPlace
 from users.models import User
 from users.operations import ProposalKind
+
+Status = Application.Status
+
+# What staff may do with an application of a status.
+OFFERED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(queries.QUEUE, ("approve", "reject")),
+    Status.REJECTED: ("reopen",),
+    Status.ACTIVE: ("restrict", "freeze"),
+    Status.RESTRICTED: ("freeze", "lift"),
+    Status.FROZEN: ("lift",),
+}
 
 
 class CheckResultInline(ReadOnly, TabularInline):
@@ -68,7 +87,7 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     search_help_text = "An e-mail address, the id, or the whole of the last names"
     ordering = ("-submitted_at",)
     actions = None
-    actions_detail = ("approve", "reject", "reopen")
+    actions_detail = ("approve", "reject", "reopen", "restrict", "freeze", "lift")
     inlines = (CheckResultInline, AgreementInline)
     fieldsets = (
         (None, {"fields": ("user", "status", "submitted_at", "version")}),
@@ -103,13 +122,14 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """Offer only what the case's state allows."""
         status = Application.objects.filter(pk=object_id).values_list("status", flat=True).first()
-        if status in queries.QUEUE:
-            offered = {"approve", "reject"}
-        else:
-            offered = {"reopen"} if status == Application.Status.REJECTED else set()
+        offered = OFFERED.get(str(status), ())
         return [
             one for one in super().get_actions_detail(request, object_id) if one.path in offered
         ]
+
+    def has_restrict_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may stop accounts."""
+        return request.user.has_perm("kyc.restrict_account")
 
     def has_review_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may prepare decisions on applications."""
@@ -130,10 +150,45 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
         """Propose to give a rejected application back."""
         return self._propose(request, object_id, ReopenForm, operations.REOPEN)
 
+    @action(description="Restrict now", url_path="restrict", permissions=["restrict"])  # type: ignore[untyped-decorator]
+    def restrict(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Let the customer only sell and withdraw, at once."""
+        return self._stop(request, object_id, RestrictForm, operations.restrict)
+
+    @action(description="Freeze now", url_path="freeze", permissions=["restrict"])  # type: ignore[untyped-decorator]
+    def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Stop everything on the account, at once."""
+        return self._stop(request, object_id, FreezeForm, operations.freeze)
+
+    @action(description="Lift", url_path="lift", permissions=["review"])  # type: ignore[untyped-decorator]
+    def lift(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose to open a restricted or frozen account again."""
+        return self._propose(request, object_id, LiftForm, operations.LIFT)
+
+    def _stop(self, request: HttpRequest, object_id: int, form: Any, verb: Any) -> HttpResponse:
+        """Ask for the words, and stop the account that was shown."""
+
+        def do(application: Application, words: dict[str, Any]) -> str:
+            assert isinstance(request.user, User)
+            words["internal_note"] = words.pop("reason")
+            verb(application=application, actor=request.user, now=clock.now(), **words)
+            return "Done, and the customer has been told."
+
+        return self._ask(request, object_id, form, do)
+
     def _propose(
         self, request: HttpRequest, object_id: int, form: Any, kind: ProposalKind
     ) -> HttpResponse:
         """Ask for the words of a decision on the version that was shown; another person decides."""
+
+        def do(application: Application, words: dict[str, Any]) -> str:
+            payload = {"application": application.uid, **words}
+            return propose(request, kind, payload, payload.pop("reason"))
+
+        return self._ask(request, object_id, form, do)
+
+    def _ask(self, request: HttpRequest, object_id: int, form: Any, do: Any) -> HttpResponse:
+        """Ask for words beside the answers."""
         application = get_object_or_404(Application, pk=object_id)
         answers = [
             f"{application}, born {application.birth_date}, {application.user.email}",
@@ -142,7 +197,6 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
             f"Pays tax in {application.tax_residence.name}, US person: {application.us_person}",
             *(f"Check “{check.name}”: {check.outcome}" for check in application.checks.all()),
         ]
-        payload = {"application": str(application.uid)}
         return ask(
             request,
             self,
@@ -150,7 +204,7 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
             title=form.title,
             facts=answers,
             back=reverse("admin:kyc_application_change", args=[object_id]),
-            do=lambda words: propose(request, kind, {**payload, **words}, words.pop("reason")),
+            do=lambda words: do(application, words),
         )
 
 

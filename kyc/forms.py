@@ -191,6 +191,24 @@ class ReopenForm(DecisionForm):
     )
 
 
+class RestrictForm(RejectForm):
+    """Words for limiting an account, at once."""
+
+    title = "Restrict this account"
+
+
+class FreezeForm(RejectForm):
+    """Words for stopping an account, at once."""
+
+    title = "Freeze this account"
+
+
+class LiftForm(RejectForm):
+    """Words for opening an account again."""
+
+    title = "Propose to open this account again"
+
+
 class EndForm(forms.Form):
     """When a restriction ends."""
 

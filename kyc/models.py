@@ -72,7 +72,7 @@ class Application(models.Model):
                 name="application_not_decided_by_applicant",
             ),
         ]
-        permissions = [("review_application", "Can approve and reject applications")]
+        permissions = [("restrict_account", "Can restrict and freeze an account at once")]
         indexes = [
             models.Index(
                 fields=["submitted_at"],

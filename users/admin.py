@@ -21,7 +21,7 @@ from unfold.decorators import action
 from common import clock
 from common.admin import ReadOnly, ask
 from users import operations, queries
-from users.forms import DeclineForm, NoteForm, StaffForm, WithdrawForm
+from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
 from users.models import AuditEntry, Notice, Proposal, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
@@ -59,12 +59,35 @@ class UserAdmin(ReadOnly, ModelAdmin):
         ("Dates", {"fields": ("date_joined", "last_login")}),
     )
     actions = None
-    actions_detail = ("change_staff",)
+    actions_detail = ("deactivate", "change_staff")
 
     @admin.display(description="see also")
     def about(self, user: User) -> SafeString:
         """Link every list that knows this person."""
         return format_html_join(" · ", '<a href="{}">{}</a>', links_about(user))
+
+    def has_deactivate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may shut others out."""
+        return request.user.has_perm("users.deactivate_user")
+
+    @action(description="Shut out now", url_path="deactivate", permissions=["deactivate"])  # type: ignore[untyped-decorator]
+    def deactivate(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Shut somebody out of every door at once; to let them in again is proposed."""
+        user = get_object_or_404(User, pk=object_id)
+
+        def do(words: dict[str, Any]) -> str:
+            operations.deactivate(user=user, actor=as_user(request), now=clock.now(), **words)
+            return "They are shut out, and their sessions have ended."
+
+        return ask(
+            request,
+            self,
+            form=DeactivateForm(request.POST or None),
+            title=DeactivateForm.title,
+            facts=[user.email],
+            back=reverse("admin:users_user_change", args=[object_id]),
+            do=do,
+        )
 
     def has_staff_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may propose what others may do."""

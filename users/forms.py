@@ -42,6 +42,15 @@ class WithdrawForm(forms.Form):
     title: ClassVar[str] = "Withdraw"
 
 
+class DeactivateForm(forms.Form):
+    """Why somebody is shut out."""
+
+    title: ClassVar[str] = "Shut this person out of every door"
+    reason = forms.CharField(
+        help_text="For the audit trail.", widget=UnfoldAdminTextareaWidget(FEW_LINES)
+    )
+
+
 class StaffForm(forms.Form):
     """What somebody of the staff may do."""
 

@@ -44,6 +44,9 @@ class User(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
+    class Meta:
+        permissions = [("deactivate_user", "Can shut somebody out at once")]
+
     def __str__(self) -> str:
         return self.email
 

@@ -68,6 +68,8 @@ SEES: dict[str, tuple[str, ...]] = {
 ALONE: dict[str, tuple[str, ...]] = {
     "spending.freeze_card": (SUPPORT, COMPLIANCE),
     "trading.halt_market": (OPERATIONS, COMPLIANCE),
+    "kyc.restrict_account": (SUPPORT, COMPLIANCE),
+    "users.deactivate_user": (COMPLIANCE,),
 }
 
 
@@ -89,6 +91,7 @@ PROPOSALS: dict[str, FourEyes] = {
     "kyc.approve_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "kyc.reject_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "kyc.reopen_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
+    "kyc.lift_account": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "kyc.restrict_place": _two((COMPLIANCE,), (COMPLIANCE,)),
     "kyc.end_restriction": _two((COMPLIANCE,), (COMPLIANCE,)),
     "trading.change_state": _two((OPERATIONS,), _ABOUT_MARKETS),

@@ -1,6 +1,7 @@
 """The verbs of verification: applications, and what two people decide about them and the policy."""
 
 from kyc.operations.applications import (
+    AccountNotOpen,
     AgreementsMissing,
     ApplicationChanged,
     ApplicationIncomplete,
@@ -9,22 +10,35 @@ from kyc.operations.applications import (
     MessageMissing,
     OwnApplication,
     approve,
+    freeze,
+    lift,
     reject,
     reopen,
+    restrict,
     rotate_keys,
     save_draft,
     submit,
 )
 from kyc.operations.policy import RestrictionEndsBefore, end_restriction
-from kyc.operations.proposals import APPROVE, END_RESTRICTION, KINDS, REJECT, REOPEN, RESTRICT_PLACE
+from kyc.operations.proposals import (
+    APPROVE,
+    END_RESTRICTION,
+    KINDS,
+    LIFT,
+    REJECT,
+    REOPEN,
+    RESTRICT_PLACE,
+)
 
 __all__ = [
     "APPROVE",
     "END_RESTRICTION",
     "KINDS",
+    "LIFT",
     "REJECT",
     "REOPEN",
     "RESTRICT_PLACE",
+    "AccountNotOpen",
     "AgreementsMissing",
     "ApplicationChanged",
     "ApplicationIncomplete",
@@ -35,8 +49,11 @@ __all__ = [
     "RestrictionEndsBefore",
     "approve",
     "end_restriction",
+    "freeze",
+    "lift",
     "reject",
     "reopen",
+    "restrict",
     "rotate_keys",
     "save_draft",
     "submit",

@@ -11,6 +11,7 @@ from users.operations import ProposalKind, policy_kind
 
 Payload = dict[str, Any]
 Status = Application.Status
+STOPPED = (Status.RESTRICTED, Status.FROZEN)
 
 
 def _application(payload: Payload) -> Application:
@@ -22,15 +23,26 @@ def _check(payload: Payload, *, states: tuple[str, ...]) -> None:
     """Refuse what is decided already, or has changed since the reviewer read it."""
     application = _application(payload)
     if application.status not in states:
+        if states == STOPPED:
+            raise applications.AccountNotOpen
         raise applications.ApplicationNotInReview
     if application.version != payload["version"]:
         raise applications.ApplicationChanged
 
 
 def _check_reject(payload: Payload, _actor: User, _now: datetime) -> None:
+    _require_message(payload)
+    _check(payload, states=queries.QUEUE)
+
+
+def _check_lift(payload: Payload, _actor: User, _now: datetime) -> None:
+    _require_message(payload)
+    _check(payload, states=STOPPED)
+
+
+def _require_message(payload: Payload) -> None:
     if not payload["message"].strip():
         raise applications.MessageMissing
-    _check(payload, states=queries.QUEUE)
 
 
 def _approve(proposal: Proposal, actor: User, now: datetime) -> str:
@@ -48,6 +60,12 @@ def _reject(proposal: Proposal, actor: User, now: datetime) -> str:
 def _reopen(proposal: Proposal, actor: User, now: datetime) -> str:
     application = _application(proposal.payload)
     applications.reopen(application=application, actor=actor, reason=proposal.reason, now=now)
+    return f"application:{application.uid}"
+
+
+def _lift(proposal: Proposal, actor: User, now: datetime) -> str:
+    application = _application(proposal.payload)
+    applications.lift(application=application, actor=actor, now=now, **_words(proposal))
     return f"application:{application.uid}"
 
 
@@ -97,6 +115,13 @@ REOPEN = _kind(
     lambda payload, _actor, _now: _check(payload, states=(Status.REJECTED,)),
     _reopen,
 )
+LIFT = _kind(
+    "kyc.lift_account",
+    "Open a restricted or frozen account again",
+    Status.ACTIVE,
+    _check_lift,
+    _lift,
+)
 
 
 def _place(payload: Payload) -> RestrictedPlace:
@@ -133,4 +158,4 @@ END_RESTRICTION = ProposalKind(
     check=_check_end,
     execute=_end_restriction,
 )
-KINDS = (APPROVE, REJECT, REOPEN, RESTRICT_PLACE, END_RESTRICTION)
+KINDS = (APPROVE, REJECT, REOPEN, LIFT, RESTRICT_PLACE, END_RESTRICTION)

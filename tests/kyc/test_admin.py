@@ -142,6 +142,26 @@ class TestTheDecision:
 
 
 @pytest.mark.django_db
+class TestAnOpenAccount:
+    WORDS = {"message": "We have a question.", "reason": "An odd deposit."}
+
+    def test_is_frozen_by_one_and_opened_again_by_two(self, client, sam):
+        alice = world.alice()
+        decide(client, queries.application_of(alice), "freeze", **self.WORDS)
+        assert queries.application_of(alice).status == Status.FROZEN
+        decide(client, queries.application_of(alice), "lift", **self.WORDS)
+        approve(client, sam)
+        assert queries.application_of(alice).status == Status.FROZEN
+        approve(client, world.olivia())
+        assert queries.standing(alice).can["trade"]
+
+    def test_is_offered_what_its_state_allows(self, client, sam):
+        shown = client.get(page(world.alice().application)).content.decode()
+        assert "Freeze now" in shown
+        assert "Lift" not in shown
+
+
+@pytest.mark.django_db
 class TestThePolicy:
     TYPED = {
         "country": "JP",

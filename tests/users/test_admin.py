@@ -1,7 +1,9 @@
 import pytest
 
+from common import clock
 from tests import world
 from users import operations
+from users.models import Proposal
 
 
 @pytest.fixture
@@ -99,6 +101,21 @@ class TestNobody:
         sam.refresh_from_db()
         assert not sam.is_superuser
         assert sam.check_password(world.PASSWORD)
+
+    def test_is_let_in_again_by_one(self, client):
+        sam = world.sam()
+        client.post(f"/admin/users/user/{sam.pk}/deactivate/", {"reason": "He left."})
+        sam.refresh_from_db()
+        assert not sam.is_active
+        typed = {"is_active": "on", "is_staff": "on", "roles": ["Support"], "reason": "Back."}
+        client.post(f"/admin/users/user/{sam.pk}/staff/", typed)
+        made = Proposal.objects.get()
+        client.post(f"/admin/users/proposal/{made.pk}/approve/")
+        sam.refresh_from_db()
+        assert not sam.is_active
+        operations.approve(proposal=made, actor=world.olivia(), now=clock.now())
+        sam.refresh_from_db()
+        assert sam.is_active
 
     def test_changes_an_address(self, client):
         address = world.sam().emailaddress_set.get()

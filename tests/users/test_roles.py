@@ -13,6 +13,7 @@ TWO = """
                              Support  Compliance  Operations  Treasury  Auditor
 kyc.approve_application         P         B           -          -         -
 kyc.end_restriction             -         B           -          -         -
+kyc.lift_account                P         B           -          -         -
 kyc.reject_application          P         B           -          -         -
 kyc.reopen_application          P         B           -          -         -
 kyc.restrict_place              -         B           -          -         -
@@ -25,8 +26,13 @@ trading.set_market_rule         -         A           B          -         -
 users.change_staff              -         B           -          -         -
 """
 ALONE = {
-    "Support": {"spending.freeze_card"},
-    "Compliance": {"spending.freeze_card", "trading.halt_market"},
+    "Support": {"spending.freeze_card", "kyc.restrict_account"},
+    "Compliance": {
+        "spending.freeze_card",
+        "trading.halt_market",
+        "kyc.restrict_account",
+        "users.deactivate_user",
+    },
     "Operations": {"trading.halt_market"},
     "Treasury": set(),
     "Auditor": set(),

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from common.errors import DomainError
 from users import rules
 from users.models import Proposal, User
-from users.operations.people import record
+from users.operations.people import deactivate, reactivate, record
 from users.operations.proposals import Change, Payload, ProposalKind
 
 NOBODY = "none"
@@ -87,11 +87,12 @@ def _version(payload: Payload) -> str:
 def _execute(proposal: Proposal, actor: User, now: datetime) -> str:
     payload = proposal.payload
     user = _person(payload)
-    user.is_active = payload["is_active"]
     user.is_staff = payload["is_staff"]
     user.is_superuser = payload["is_superuser"]
-    user.save(update_fields=["is_active", "is_staff", "is_superuser"])
+    user.save(update_fields=["is_staff", "is_superuser"])
     user.groups.set(Group.objects.filter(name__in=payload["roles"]))
+    access = reactivate if payload["is_active"] else deactivate
+    access(user=user, actor=actor, reason=proposal.reason, now=now)
     record(
         action="user.rights_changed",
         actor=actor,
