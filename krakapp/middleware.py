@@ -8,7 +8,7 @@ from collections.abc import Callable
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import sync_only_middleware
@@ -27,6 +27,11 @@ RELAXED = {
     "/admin/": {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]},
     "/api/docs/": {"style-src": [SELF, UNSAFE_INLINE]},
 }
+
+
+# Where allauth does what is asked of an account, in several statements.
+ACCOUNT = ("/accounts/", "/_allauth/", "/settings/")
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 @sync_only_middleware
@@ -101,6 +106,22 @@ def keep_session(get_response: View) -> View:
                 request.session.touch()  # type: ignore[attr-defined]
             except DatabaseError as failure:
                 logger.warning("the use of a session is not written down: %s", failure)
+        return response
+
+    return middleware
+
+
+@sync_only_middleware
+def whole_acts(get_response: View) -> View:
+    """Do what is asked of an account together with its audit entry and its mail, or not at all."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method in READING or not request.path_info.startswith(ACCOUNT):
+            return get_response(request)
+        with transaction.atomic():
+            response = get_response(request)
+            if response.status_code >= 500:
+                transaction.set_rollback(True)
         return response
 
     return middleware

@@ -8,6 +8,7 @@ import os
 import re
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
+    "krakapp.middleware.whole_acts",
 ]
 
 ROOT_URLCONF = "krakapp.urls"
@@ -333,6 +335,11 @@ MFA_TOTP_ISSUER = "KrakApp"
 MFA_ADAPTER = "users.adapters.MFAAdapter"
 USERSESSIONS_ADAPTER = "users.adapters.UserSessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = True
+# After a change to how an account is entered: how long nothing leaves it, what its cards pay
+# meanwhile, in all, and how long the link in the mail undoes it.
+SECURITY_HOLD = timedelta(hours=24)
+SECURITY_HOLD_CARDS_USD = Decimal(200)
+SECURITY_UNDO = timedelta(days=7)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "portfolio:home"
 LOGOUT_REDIRECT_URL = "landing"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+import users.queries
 from common import clock, database
 from common.encryption import BlindIndex
 from common.errors import DomainError
@@ -44,6 +45,7 @@ NEXT = {
     Status.CLOSED: "Your account is closed.",
 }
 DEACTIVATED = "Your access is turned off; write to support."
+LOCKED = "Your account is locked: choose a new password to open it again."
 WAITING = "We are checking your details; you will be told here as soon as that is done."
 
 
@@ -76,6 +78,10 @@ class AccessOff(VerificationRequired):
     """Your access is turned off; write to support."""
 
 
+class AccountLocked(VerificationRequired):
+    """Your account is locked: choose a new password to open it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a customer may do now; `because` says in sentences why something is not allowed."""
@@ -98,6 +104,8 @@ def standing(user: User) -> Standing:
     status = application.status if application else "none"
     if not user.is_active:
         return Standing(status, "none", dict.fromkeys(ACTIONS, False), [DEACTIVATED])
+    if user.locked_at is not None:
+        return Standing(status, "none", dict.fromkeys(ACTIONS, False), [LOCKED])
     if application is None or status not in {Status.ACTIVE, Status.RESTRICTED}:
         because = NEXT.get(status, WAITING)
         return Standing(status, "none", dict.fromkeys(ACTIONS, False), [because])
@@ -106,6 +114,9 @@ def standing(user: User) -> Standing:
     finding = rules.jurisdiction(ties, policy(clock.now().date(), ties))
     reasons += [finding.reason] if finding.outcome == "fail" else []
     can = {action: not reasons or action in LEAVING for action in ACTIONS}
+    if until := users.queries.value_held_until(user, now=clock.now()):
+        can["withdraw"] = False
+        reasons.append(users.queries.held_words(until))
     return Standing(status, "standard", can, reasons)
 
 
@@ -118,12 +129,18 @@ def require(user: User, action: str) -> Standing:
     :raises AccountRestricted: if the account may only be wound down
     :raises AccountFrozen: if it is frozen
     :raises AccessOff: if staff have turned the customer's access off
+    :raises AccountLocked: if the owner undid an act and has not chosen a new password yet
+    :raises users.queries.ValueHeld: for a withdrawal soon after how the account is entered changed
     """
     now = standing(user)
     if now.can[action]:
         return now
     if not user.is_active:
         raise AccessOff
+    if user.locked_at is not None:
+        raise AccountLocked
+    if action == "withdraw":
+        users.queries.require_value_free(user, now=clock.now())
     refused = {
         Status.ACTIVE: NotEligible,
         Status.RESTRICTED: AccountRestricted,

@@ -31,6 +31,7 @@ REASONS = {
     "card_expired": "The card has expired.",
     "insufficient_funds": "What pays for this card did not cover it.",
     "kyc_restricted": "Your account may not spend just now.",
+    "security_hold": "How you sign in was just changed: for a day cards pay small amounts only.",
     "price_stale": "There was no fresh price to sell your shares at.",
     "asset_halted": "Trading in your shares was halted.",
     "sale_limit": "No more of your shares could be sold by card just now. Try again later, add"

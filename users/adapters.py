@@ -6,14 +6,17 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.core.internal.httpkit import headed_redirect_response
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.contrib import messages
 
-from users import queries
+from common import clock
+from users import operations, queries
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -26,6 +29,13 @@ class AccountAdapter(DefaultAccountAdapter):
             user=self.request.user,
             within_s=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT,
         )
+
+    def pre_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
+        """Let nobody into an account that its owner locked, not even by passkey."""
+        if user.locked_at is not None:
+            self.add_message(request, messages.WARNING, "users/messages/locked.txt")
+            return headed_redirect_response("account_reset_password")
+        return super().pre_login(request, user, **kwargs)
 
     def post_login(self, request: Any, user: Any, *, signup: bool, **kwargs: Any) -> Any:
         """Take a sign-up for a proof: its password was chosen just now."""
@@ -42,9 +52,17 @@ class UserSessionsAdapter(DefaultUserSessionsAdapter):
 
         :raises allauth.core.exceptions.ReauthenticationRequired: for others, after a while
         """
-        if not all(session.is_current() for session in sessions):
+        others = [session for session in sessions if not session.is_current()]
+        if others:
             raise_if_reauthentication_required(self.request, app="allauth.usersessions")
         super().end_sessions(sessions)
+        if others:
+            operations.note_security_act(
+                user=self.request.user,
+                kind="sessions.ended",
+                origin=operations.origin_of(self.request),
+                now=clock.now(),
+            )
 
 
 class MFAAdapter(DefaultMFAAdapter):

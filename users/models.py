@@ -39,6 +39,10 @@ class User(AbstractUser):
     last_name = None  # type: ignore[assignment]
     uid = models.UUIDField(default=uuid7, unique=True, editable=False)
     email = models.EmailField("e-mail", unique=True)
+    # Nothing leaves the account before this: somebody changed how it is entered.
+    value_held_until = models.DateTimeField(null=True, editable=False)
+    # The owner took an act back; nobody signs in until the password is reset.
+    locked_at = models.DateTimeField(null=True, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -97,6 +101,35 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class SecurityEvent(models.Model):
+    """Something done to how an account is entered, told to its owner, who may undo it once.
+
+    `before` keeps what undoing needs: the address that was replaced, the second factor that was
+    removed (its secret as encrypted as it was), the one that was added.
+    """
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="security_events")
+    kind = models.CharField(max_length=64)  # of users.rules.SECURITY_ACTS
+    at = models.DateTimeField()
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(default=dict)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(undone_at=None) | Q(undone_at__gte=F("at")),
+                name="security_event_undone_afterwards",
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-id"], name="security_event_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.kind}"
 
 
 class Proposal(models.Model):

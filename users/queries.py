@@ -1,6 +1,7 @@
 """What is known about people."""
 
 import time
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from common.errors import DomainError
 from common.invariants import Check
 from common.realtime import private_snapshot
 from users import rules
-from users.models import AuditEntry, Notice, Proposal, User
+from users.models import AuditEntry, Notice, Proposal, SecurityEvent, User
 
 SNAPSHOT_NOTICES = 20
 
@@ -64,6 +65,49 @@ def require_fresh(request: Request) -> None:
     within_s = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
     if not is_fresh(session=session, user=request.user, within_s=within_s):
         raise ReauthenticationRequired
+
+
+class ValueHeld(DomainError):
+    """For a day after a change to how you sign in, nothing leaves your account."""
+
+    status = 403
+
+
+def value_held_until(user: User, *, now: datetime) -> datetime | None:
+    """Say until when nothing leaves an account because how it is entered was changed, or None."""
+    until = user.value_held_until
+    return until if until is not None and until > now else None
+
+
+def require_value_free(user: User, *, now: datetime) -> None:
+    """Let value leave an account, or a new way for it to leave be made.
+
+    :raises ValueHeld: for a day after an act of `users.rules.SECURITY_ACTS`
+    """
+    if until := value_held_until(user, now=now):
+        raise ValueHeld(held_words(until))
+
+
+def held_words(until: datetime) -> str:
+    """Say in words until when value is held, and why."""
+    return (
+        "How you sign in was changed, so nothing leaves your account until "
+        f"{until:%d %B, %H:%M} UTC."
+    )
+
+
+def addresses_to_tell(user: User, *, now: datetime) -> list[str]:
+    """Give the address of an account, and those it was changed from while that can be undone."""
+    changes = SecurityEvent.objects.filter(
+        user=user, kind="email.changed", undone_at=None, at__gt=now - settings.SECURITY_UNDO
+    )
+    replaced = [str(change.before["email"]) for change in changes.order_by("-id")]
+    return list(dict.fromkeys([user.email, *replaced]))
+
+
+def security_events_of(user: User) -> QuerySet[SecurityEvent]:
+    """Give what was done to how an account is entered, newest first."""
+    return SecurityEvent.objects.filter(user=user).order_by("-id")
 
 
 def roles_of(user: User | AnonymousUser) -> frozenset[str]:

@@ -2,17 +2,21 @@
 
 from typing import Any
 
-from allauth.account.signals import password_changed, password_reset
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_changed, password_changed, password_reset, password_set
+from allauth.core import context
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_reset
 from allauth.usersessions.models import UserSession
 from django.apps import AppConfig
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.signals import user_logged_out
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from common import realtime
-from users import rules
+from common import clock, realtime
+from users import operations, rules
 from users.models import User
 
 
@@ -46,3 +50,58 @@ def hang_up_others(user: User | None, **_kwargs: Any) -> None:
     """Let no socket outlive a sign-out, or a password that other sessions began with."""
     if user is not None:
         realtime.recheck_sockets(user.pk)
+
+
+@receiver(email_changed)
+def note_email(
+    user: User,
+    from_email_address: EmailAddress | None,
+    **_kwargs: Any,
+) -> None:
+    """Note that a proven address was replaced; the first one only took its place."""
+    if from_email_address is not None and from_email_address.verified:
+        note(user, "email.changed", email=from_email_address.email)
+
+
+@receiver([password_changed, password_set])
+def note_password(user: User, **_kwargs: Any) -> None:
+    """Note a new password."""
+    note(user, "password.changed")
+
+
+@receiver(password_reset)
+def note_reset(user: User, **_kwargs: Any) -> None:
+    """Open an account that was locked, and note the new password."""
+    operations.unlock(user=user, now=clock.now())
+    note(user, "password.reset")
+
+
+@receiver(post_save, sender=Authenticator)
+def note_factor(instance: Authenticator, created: bool, **_kwargs: Any) -> None:  # noqa: FBT001
+    """Note a second factor; its recovery codes come along."""
+    if created and instance.type != Authenticator.Type.RECOVERY_CODES:
+        note(instance.user, "factor.added", factor=instance.pk)
+
+
+@receiver(post_delete, sender=Authenticator)
+def note_factor_gone(instance: Authenticator, **_kwargs: Any) -> None:
+    """Note that a second factor went, with what brings it back; its codes go without a word."""
+    tell = instance.type != Authenticator.Type.RECOVERY_CODES
+    kept = {"type": instance.type, "data": instance.data}
+    note(instance.user, "factor.removed", tell=tell, **kept)
+
+
+@receiver(authenticator_reset)
+def note_codes(user: User, **_kwargs: Any) -> None:
+    """Note new recovery codes."""
+    note(user, "recovery_codes.made")
+
+
+def note(user: User, kind: str, *, tell: bool = True, **before: Any) -> None:
+    """Note an act that was asked for at a door; a command or an undoing is none."""
+    if context.request is None or user.locked_at is not None:
+        return
+    origin = operations.origin_of(context.request)
+    operations.note_security_act(
+        user=user, kind=kind, origin=origin, before=before, tell=tell, now=clock.now()
+    )

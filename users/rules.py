@@ -111,3 +111,24 @@ def permissions_of(role: str) -> frozenset[str]:
         if role == AUDITOR or role in roles
     }
     return frozenset(seen | {name for name, roles in ALONE.items() if role in roles})
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityAct:
+    """Something done to how an account is entered or left: in words, and what it brings about."""
+
+    title: str
+    holds_value: bool = True  # whether nothing leaves the account for a while after it
+
+
+# What its owner is told of by mail and can undo. An app adds a line, and names it where it is done:
+# `users.operations.note_security_act`.
+SECURITY_ACTS: dict[str, SecurityAct] = {
+    "email.changed": SecurityAct("Your email address was changed"),
+    "password.changed": SecurityAct("Your password was changed"),
+    "password.reset": SecurityAct("Your password was reset by email"),
+    "factor.added": SecurityAct("A second step was added to your sign-in"),
+    "factor.removed": SecurityAct("A second step was removed from your sign-in"),
+    "recovery_codes.made": SecurityAct("New recovery codes were made"),
+    "sessions.ended": SecurityAct("Devices were signed out", holds_value=False),
+}

@@ -9,10 +9,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from common import clock
-from users import operations, queries
+from common.errors import DomainError
+from users import operations, queries, rules
 
 if TYPE_CHECKING:
     from users.models import User
@@ -52,3 +54,20 @@ def device_end(request: HttpRequest, pk: int) -> HttpResponse:
     end_sessions(request, [session])
     messages.success(request, "That device is signed out.")
     return redirect("usersessions_list")
+
+
+@never_cache
+def security_undo(request: HttpRequest, token: str) -> HttpResponse:
+    """Show what a mail was about, and undo it when its reader says so: a mail scanner only reads.
+
+    Nobody has to be signed in: who did it may be, and the owner may not.
+    """
+    try:
+        if request.method == "POST":
+            event = operations.undo_security_act(token=token, now=clock.now())
+        else:
+            event = operations.event_of(token)
+    except DomainError as error:
+        return render(request, "users/security_undo.html", {"error": error}, status=error.status)
+    page = {"event": event, "act": rules.SECURITY_ACTS[event.kind]}
+    return render(request, "users/security_undo.html", page)

@@ -6,18 +6,23 @@ from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.db.models import Q, Sum
 
 import kyc.queries
 import ledger.operations
 import users.operations
+import users.queries
 from common import database
 from common.errors import DomainError
+from common.money import USD, Amount
 from ledger.operations import HoldRequest
 from spending import gateways, queries, rules
 from spending.models import Authorization, Card, CardSale
 from spending.operations.funding import Raised, raise_money
 from trading.models import Trade
+from users.models import User
 
 LATE_STATES = {"55P03", "40P01"}  # a lock not had in time, a deadlock
 
@@ -114,19 +119,41 @@ def answer(decision: str, *, reason: str = "", units: int = 0, uid: UUID | None)
     )
 
 
-def refusal(card: Card, now: datetime) -> str:
-    """Say why the card may not pay now, or nothing."""
+def refusal(card: Card, units: int, now: datetime) -> str:
+    """Say why the card may not pay so much now, or nothing.
+
+    :param units: of dollars
+    """
     if card.status != Card.Status.ACTIVE:
         return queries.REASON_OF_STATUS[card.status]
     if card.expires_on <= now.date():
         return "card_expired"
-    return "" if kyc.queries.standing(card.user).can["spend"] else "kyc_restricted"
+    if not kyc.queries.standing(card.user).can["spend"]:
+        return "kyc_restricted"
+    return "security_hold" if _beyond_everyday(card.user, units, now) else ""
+
+
+def _beyond_everyday(user: User, units: int, now: datetime) -> bool:
+    """Say whether a purchase is too much soon after how the account is entered was changed.
+
+    Cards that exist go on paying small amounts then. They are counted over all cards, with what is
+    still pending from before (it may be increased), and with the customer's row locked.
+    """
+    if (until := users.queries.value_held_until(user, now=now)) is None:
+        return False
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    began = until - settings.SECURITY_HOLD
+    counted = Authorization.objects.filter(
+        Q(requested_at__gte=began) | Q(status=Authorization.Status.PENDING), card__user=user
+    )
+    paid = counted.aggregate(units=Sum("authorized_units"))["units"] or 0
+    return paid + units > Amount.parse(settings.SECURITY_HOLD_CARDS_USD, USD).units
 
 
 def _decide(card: Card, event: gateways.Event, now: datetime, deadline: float) -> str:
     asked = _request(card, event, now)
     advised = event.kind == gateways.ADVISED
-    reason, trades = "" if advised else refusal(card, now), []
+    reason, trades = "" if advised else refusal(card, asked.requested_units, now), []
     if not reason:
         raised = raise_money(
             card=card,

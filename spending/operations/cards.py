@@ -10,6 +10,7 @@ from django.db import transaction
 import kyc.queries
 import ledger.queries
 import users.operations
+import users.queries
 from common.errors import DomainError
 from common.money import EXACT, Amount, parse_decimal
 from instruments.models import Instrument
@@ -63,9 +64,11 @@ def issue_card(*, user: User, now: datetime) -> Card:
     """Issue a virtual card, ready to pay from the customer's cash.
 
     :raises kyc.queries.VerificationRequired: before the customer may spend
+    :raises users.queries.ValueHeld: soon after how the account is entered was changed
     :raises TooManyCards: beyond five that are not cancelled
     """
     kyc.queries.require(user, "spend")
+    users.queries.require_value_free(user, now=now)
     issued = gateways.processor().issue(today=now.date())
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)

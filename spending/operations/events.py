@@ -172,7 +172,7 @@ def _increment(
     """Set more aside for a merchant who asks for more: all of it or none."""
     authorization = _pending(given)
     amount = event.amount or 0
-    if reason := refusal(card, now):
+    if reason := refusal(card, event.amount or 0, now):
         return Outcome(0, reason)
     key = f"card:{authorization.uid}:{authorization.sales.count()}"
     raised = raise_money(card=card, amount=amount, partial=False, key=key, now=now)

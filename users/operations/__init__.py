@@ -1,4 +1,4 @@
-"""The verbs about people: the audit trail, notices, and proposals, which two people decide."""
+"""The verbs about people: audit trail, notices, security acts, and proposals of two people."""
 
 from users.operations.people import (
     OwnAccess,
@@ -30,6 +30,17 @@ from users.operations.proposals import (
     register_kind,
     withdraw,
 )
+from users.operations.security import (
+    Origin,
+    UndoInvalid,
+    UndoneAlready,
+    event_of,
+    note_security_act,
+    origin_of,
+    undo_security_act,
+    undoes,
+    unlock,
+)
 from users.operations.staff import CHANGE_STAFF, StaffRefused, staff_payload
 
 __all__ = [
@@ -37,6 +48,7 @@ __all__ = [
     "AboutYourself",
     "MayNotApprove",
     "MayNotPropose",
+    "Origin",
     "OwnAccess",
     "OwnProposal",
     "PolicyInThePast",
@@ -48,20 +60,28 @@ __all__ = [
     "ProposalOpenAlready",
     "ReasonMissing",
     "StaffRefused",
+    "UndoInvalid",
+    "UndoneAlready",
     "approve",
     "create_person",
     "deactivate",
     "decline",
+    "event_of",
     "expire_proposals",
     "kind_of",
     "kinds",
     "mark_read",
+    "note_security_act",
     "notify",
+    "origin_of",
     "policy_kind",
     "propose",
     "reactivate",
     "record",
     "register_kind",
     "staff_payload",
+    "undo_security_act",
+    "undoes",
+    "unlock",
     "withdraw",
 ]
