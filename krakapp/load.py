@@ -247,38 +247,45 @@ def deposit(cursor: Any, *, now: datetime) -> None:
         for user, account, spent in cursor.fetchall()
     ]
     for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        announced = DepositInstruction.objects.bulk_create(
-            DepositInstruction(
-                user_id=user,
-                asset=cash,
-                amount_units=amount,
-                reference=payments.operations.new_reference(),
-                status=DepositInstruction.Status.COMPLETED,
-                created_at=now,
-                completed_at=now,
-            )
-            for user, _, amount in batch
+        deposit_batch(rows[start : start + BATCH], cash=cash, outside=outside, now=now)
+
+
+@transaction.atomic
+def deposit_batch(
+    batch: list[tuple[int, int, int]], *, cash: Any, outside: int, now: datetime
+) -> None:
+    """Announce and post the deposits of some customers, (user, account, units) each."""
+    announced = DepositInstruction.objects.bulk_create(
+        DepositInstruction(
+            user_id=user,
+            asset=cash,
+            amount_units=amount,
+            reference=payments.operations.new_reference(),
+            status=DepositInstruction.Status.COMPLETED,
+            created_at=now,
+            completed_at=now,
         )
-        journals = ledger.operations.post(
-            entries=[
-                Entry(f"deposit:load-{user}", "deposit", [Leg(outside, account, amount)])
-                for user, account, amount in batch
-            ],
-            occurred_at=now,
+        for user, _, amount in batch
+    )
+    journals = ledger.operations.post(
+        entries=[
+            Entry(f"deposit:load-{user}", "deposit", [Leg(outside, account, amount)])
+            for user, account, amount in batch
+        ],
+        occurred_at=now,
+    )
+    BankCredit.objects.bulk_create(
+        BankCredit(
+            external_id=f"load-{one.user_id}",
+            reference=one.reference,
+            amount_units=one.amount_units,
+            asset=cash,
+            instruction=one,
+            journal_id=journal,
+            received_at=now,
         )
-        BankCredit.objects.bulk_create(
-            BankCredit(
-                external_id=f"load-{one.user_id}",
-                reference=one.reference,
-                amount_units=one.amount_units,
-                asset=cash,
-                instruction=one,
-                journal_id=journal,
-                received_at=now,
-            )
-            for one, journal in zip(announced, journals, strict=True)
-        )
+        for one, journal in zip(announced, journals, strict=True)
+    )
 
 
 JOURNALS = """
@@ -301,9 +308,9 @@ TRANSFERS = """
 """
 
 # Twenty foreign keys a trade would be looked up one by one. Who may say so, as the embedded
-# servers' owner may, trusts its own ids; the books above were written with everything in force.
+# servers' owner may, trusts its own ids; the books are written with everything in force.
 TRUST = """
-    SELECT set_config('session_replication_role', 'replica', true)
+    SELECT set_config('session_replication_role', %s, true)
     FROM pg_roles WHERE rolname = current_user AND rolsuper
 """
 
@@ -313,11 +320,12 @@ BUYING = "CASE r.side WHEN 'buy' THEN {} ELSE {} END"
 def write(cursor: Any, first: int, last: int) -> None:
     """Write some of the trades with all that belongs to them."""
     rows = f"load_row r WHERE r.n BETWEEN {first} AND {last}"
-    write_journals(cursor, rows)
-    cursor.execute(TRUST)
+    cursor.execute(TRUST, ["replica"])
     write_orders(cursor, rows)
     write_trades(cursor, rows)
     write_lots(cursor, rows)
+    cursor.execute(TRUST, ["origin"])
+    write_journals(cursor, rows)
 
 
 def write_orders(cursor: Any, rows: str) -> None:

@@ -3,7 +3,8 @@
 An *asset* is anything that can be counted: a dollar, a tokenized share. An *account* holds one
 asset for one owner in one role. A *transfer* moves an amount from one account (debited) to another
 (credited), so over all accounts every asset always sums to zero. A *journal* groups the transfers
-of one event under a unique key, which makes posting safe to repeat. A *hold* sets a part of an
+of one event under a unique key, which makes posting safe to repeat; its *kind* is of a closed list,
+and says which business rows explain it, to the unit. A *hold* sets a part of an
 account aside for one purpose; it is captured (with a journal) or released, entry by entry.
 
 The app may only insert here. `posted`, `held` and `remaining` are kept by statement-level triggers
@@ -94,8 +95,25 @@ class Account(models.Model):
         return self.posted - self.held
 
 
+class JournalKind(models.Model):
+    """One kind of event in the books; only a migration of the app that writes it adds one.
+
+    `guard` names the trigger that refuses a journal of this kind unless business rows explain it.
+    """
+
+    name = models.CharField(max_length=32, primary_key=True)
+    guard = models.CharField(max_length=63)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Journal(models.Model):
-    """One event in the books. Its key says which, so that it is posted once."""
+    """One event in the books. Its key says which, so that it is posted once.
+
+    The foreign key `journal_kind_listed` holds `kind` to the list; see migration 0004. Its
+    transfers are written with it, in one transaction, and none is added later.
+    """
 
     uid = models.UUIDField(default=uuid7, unique=True, editable=False)
     key = models.CharField(max_length=200, unique=True)

@@ -288,9 +288,11 @@ def release(*, releases: Sequence[tuple[int, int]]) -> list[int]:
 
 @transaction.atomic
 def reverse(
-    *, journal_id: int, key: str, occurred_at: datetime, actor: AbstractBaseUser | None
+    *, journal_id: int, key: str, kind: str, occurred_at: datetime, actor: AbstractBaseUser | None
 ) -> int:
     """Correct a journal by its mirror image; holds stay as they are.
+
+    :param kind: the reversal's own: the caller's rows have to explain it like any other journal
 
     :returns: the reversing journal's id; the same key again gives the same one
     :raises AlreadyReversed: if another journal reversed it before
@@ -301,7 +303,7 @@ def reverse(
         Leg(debit=transfer.credit_id, credit=transfer.debit_id, amount=transfer.amount)
         for transfer in Transfer.objects.filter(journal=original).order_by("id")
     ]
-    entry = Entry(key=key, kind=f"{original.kind}_reversal"[:32], legs=legs, reverses=original.pk)
+    entry = Entry(key=key, kind=kind, legs=legs, reverses=original.pk)
     return post(entries=[entry], occurred_at=occurred_at, actor=actor)[0]
 
 

@@ -161,6 +161,34 @@ def balance_event(account: Account, *, as_of: datetime) -> dict[str, Any]:
     }
 
 
+def explained(*, by: str, kinds: Sequence[str]) -> Check:
+    """Check that journals of some kinds move what business rows say, each row once, and no more.
+
+    The app that writes the kinds makes the view, and its `CHECKS` hold this beside the trigger that
+    refuses a journal without its row: the trigger watches, the audit looks again.
+
+    :param by: a view of what the rows explain: (journal_id, kind, debit_id, credit_id, amount) of
+        each leg
+    """
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    query = f"""
+        SELECT format('journal %s (%s) is not what its row says', coalesce(j.key, '?'), d.kind)
+        FROM (
+            (SELECT t.journal_id, j.kind, t.debit_id, t.credit_id, t.amount
+             FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id
+             WHERE j.kind IN ({listed})
+             EXCEPT ALL SELECT journal_id, kind, debit_id, credit_id, amount FROM {by})
+            UNION ALL
+            (SELECT journal_id, kind, debit_id, credit_id, amount FROM {by}
+             EXCEPT ALL SELECT t.journal_id, j.kind, t.debit_id, t.credit_id, t.amount
+             FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id
+             WHERE j.kind IN ({listed}))
+        ) AS d LEFT JOIN ledger_journal j ON j.id = d.journal_id
+        GROUP BY d.journal_id, j.key, d.kind ORDER BY d.journal_id
+    """  # noqa: S608 - names of our own
+    return Check(39, f"journals are explained by {by}", query)
+
+
 # The invariants' numbers are those of docs/invariants.md.
 CHECKS = [
     Check(
@@ -302,7 +330,9 @@ CHECKS = [
         """
         SELECT 'trigger ' || wanted.name || ' is missing or disabled'
         FROM (VALUES ('ledger_transfers_move', 'ledger_transfer'),
-                     ('ledger_hold_entries_hold', 'ledger_holdentry')) AS wanted(name, table_name)
+                     ('ledger_hold_entries_hold', 'ledger_holdentry'),
+                     ('ledger_journals_at_once', 'ledger_transfer'),
+                     ('ledger_reversals_mirror', 'ledger_journal')) AS wanted(name, table_name)
         WHERE NOT EXISTS (
             SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
             WHERE t.tgname = wanted.name AND c.relname = wanted.table_name AND t.tgenabled = 'O'
@@ -315,7 +345,8 @@ CHECKS = [
         UNION ALL
         SELECT format('function %s does not run as the owner, in its own search path', wanted.name)
         FROM unnest(ARRAY['ledger_lock_accounts', 'ledger_apply_transfers',
-            'ledger_apply_hold_entries']) AS wanted(name)
+            'ledger_apply_hold_entries', 'ledger_write_journals_at_once',
+            'ledger_mirror_reversals', 'ledger_require_explained']) AS wanted(name)
         WHERE NOT EXISTS (
             SELECT FROM pg_proc p JOIN pg_class c ON c.relowner = p.proowner
             WHERE p.proname = wanted.name AND c.relname = 'ledger_account' AND p.prosecdef
@@ -332,7 +363,8 @@ CHECKS = [
             'transfer_amount_positive', 'transfer_two_accounts', 'transfer_debit_holds_asset',
             'transfer_credit_holds_asset', 'hold_not_negative', 'hold_entry_moves',
             'hold_entry_of_its_account', 'hold_entry_capture_takes',
-            'ledger_journal_key_key', 'ledger_journal_reverses_id_key']) AS wanted(name)
+            'ledger_journal_key_key', 'ledger_journal_reverses_id_key',
+            'journal_kind_listed']) AS wanted(name)
         WHERE NOT EXISTS (
             SELECT FROM pg_constraint c WHERE c.conname = wanted.name AND c.convalidated
         )
@@ -356,8 +388,13 @@ CHECKS = [
         SELECT format('krakapp_app may write %s.%s', kept.table_name, kept.column_name)
         FROM (VALUES ('ledger_account', 'posted'), ('ledger_account', 'held'),
                      ('ledger_hold', 'remaining'), ('ledger_journal', 'recorded_at'),
+                     ('ledger_journal', 'written_in'),
                      ('ledger_holdentry', 'recorded_at')) AS kept(table_name, column_name)
         WHERE has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'INSERT')
+        UNION ALL
+        SELECT 'krakapp_app may ' || privilege || ' kinds of journals'
+        FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege
+        WHERE has_table_privilege('krakapp_app', 'ledger_journalkind', privilege)
         UNION ALL
         SELECT 'krakapp_app owns ' || c.relname
         FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'krakapp_app'
@@ -375,6 +412,23 @@ CHECKS = [
         FROM ledger_account a JOIN ledger_asset s ON s.id = a.asset_id
         WHERE a.role IN ('external', 'issuer')
         GROUP BY s.code HAVING sum(a.posted) > 0
+        """,
+    ),
+    Check(
+        39,
+        "each kind of journal has a guard",
+        """
+        SELECT format('journals of kind %s are guarded by no trigger', k.name)
+        FROM ledger_journalkind k
+        WHERE NOT EXISTS (
+            SELECT FROM pg_trigger t
+            WHERE t.tgname = k.guard AND t.tgenabled = 'O' AND t.tgrelid IN (
+                'ledger_journal'::regclass, 'ledger_transfer'::regclass)
+        )
+        UNION ALL
+        SELECT format('journal %s is of no listed kind: %s', j.key, j.kind)
+        FROM ledger_journal j
+        WHERE NOT EXISTS (SELECT FROM ledger_journalkind k WHERE k.name = j.kind)
         """,
     ),
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import QuerySet
 
+import ledger.queries
 from common.invariants import Check
 from common.money import Amount
 from payments.models import BankCredit, DepositInstruction
@@ -66,6 +67,7 @@ def is_known_credit(external_id: str) -> bool:
 
 
 CHECKS = [
+    ledger.queries.explained(by="payments_explained", kinds=["deposit"]),
     Check(
         36,
         "bank credit has its journal",

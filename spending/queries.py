@@ -311,6 +311,7 @@ def may_pay_too(card: Card, user: User) -> list[tuple[str, str]]:
 
 # The invariants' numbers are those of docs/invariants.md.
 CHECKS = [
+    ledger.queries.explained(by="spending_explained", kinds=["card_clearing", "card_refund"]),
     Check(
         13,
         "every live hold has one living owner",

@@ -148,7 +148,7 @@ class Books(RuleBasedStateMachine):
         owner = User.objects.create_user("first@demo.test").pk
         customers = self.open_one("customer", owner)
         for debit, credit in zip(outside, customers, strict=True):
-            self.post([Entry(self.fresh_key(), "deposit", [Leg(debit, credit, amount)])])
+            self.post([Entry(self.fresh_key(), "test", [Leg(debit, credit, amount)])])
         return multiple(*outside, *customers)
 
     @rule(target=accounts, role=st.sampled_from(["customer", "liquidity", "rewards"]))
@@ -187,7 +187,7 @@ class Books(RuleBasedStateMachine):
     @rule(target=journals, data=st.data(), debit=accounts, amount=AMOUNTS)
     def transfer(self, data: Any, debit: int, amount: int) -> Any:
         leg = Leg(debit, self.another(data, debit), amount)
-        return multiple(*self.post([Entry(self.fresh_key(), "move", [leg])]))
+        return multiple(*self.post([Entry(self.fresh_key(), "test", [leg])]))
 
     @rule(
         target=journals,
@@ -204,7 +204,7 @@ class Books(RuleBasedStateMachine):
         entries = []
         for size in sizes:
             if legs:
-                entries.append(Entry(self.fresh_key(), "batch", legs[:size]))
+                entries.append(Entry(self.fresh_key(), "test", legs[:size]))
                 legs = legs[size:]
         return multiple(*self.post(entries + entries[:1] * repeat))
 
@@ -212,7 +212,7 @@ class Books(RuleBasedStateMachine):
     @rule(data=st.data(), debit=accounts)
     def post_a_known_key_again(self, data: Any, debit: int) -> None:
         key = data.draw(st.sampled_from(sorted(self.model.journals)))
-        self.post([Entry(key, "again", [Leg(debit, self.another(data, debit), 10**15)])])
+        self.post([Entry(key, "test", [Leg(debit, self.another(data, debit), 10**15)])])
 
     # Holds
 
@@ -260,12 +260,12 @@ class Books(RuleBasedStateMachine):
         amount = data.draw(st.integers(1, remaining)) if remaining else 1
         amount = remaining + 1 if too_much else amount
         legs = [Leg(account, self.another(data, account), amount + more)]
-        entry = Entry(self.fresh_key(), "capture", legs, [Capture(hold, amount)])
+        entry = Entry(self.fresh_key(), "test", legs, [Capture(hold, amount)])
         return multiple(*self.post([entry]))
 
     @rule(hold=holds, debit=accounts, credit=accounts, amount=st.integers(-(10**12), 0))
     def ask_for_what_is_not_positive(self, hold: int, debit: int, credit: int, amount: int) -> None:
-        entry = Entry("never", "never", [Leg(debit, credit, amount)])
+        entry = Entry("never", "test", [Leg(debit, credit, amount)])
         for act in (
             lambda: operations.post(entries=[entry], occurred_at=NOW),
             lambda: operations.hold(requests=[HoldRequest(debit, amount, "never")]),
@@ -294,10 +294,12 @@ class Books(RuleBasedStateMachine):
         def expect() -> None:
             if self.model.reversed.get(journal, key) != key:
                 raise Refused("AlreadyReversed")
-            self.model.post([Entry(key, "reversal", mirrored)])
+            self.model.post([Entry(key, "test", mirrored)])
 
         number, _ = self.agree(
-            lambda: operations.reverse(journal_id=journal, key=key, occurred_at=NOW, actor=None),
+            lambda: operations.reverse(
+                journal_id=journal, key=key, kind="test", occurred_at=NOW, actor=None
+            ),
             expect,
         )
         if number is None:

@@ -178,7 +178,9 @@ class TestPost:
         self, outside: int, alice: int, django_assert_num_queries: Any
     ) -> None:
         def post(prefix: str, count: int) -> None:
-            entries = [Entry(f"{prefix}{n}", "t", [Leg(outside, alice, 1)]) for n in range(count)]
+            entries = [
+                Entry(f"{prefix}{n}", "test", [Leg(outside, alice, 1)]) for n in range(count)
+            ]
             operations.post(entries=entries, occurred_at=NOW)
 
         with django_assert_num_queries(5):  # savepoint, lock, journals, transfers, savepoint
@@ -239,18 +241,26 @@ class TestHold:
 class TestReverse:
     def test_mirrors_the_journal_once(self, outside: int, alice: int) -> None:
         journal = move(outside, alice, 10)
-        reversal = operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+        reversal = operations.reverse(
+            journal_id=journal, key="r", kind="test", occurred_at=NOW, actor=None
+        )
         assert state(alice) == (0, 0)
-        again = operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+        again = operations.reverse(
+            journal_id=journal, key="r", kind="test", occurred_at=NOW, actor=None
+        )
         assert again == reversal
         with pytest.raises(operations.AlreadyReversed):
-            operations.reverse(journal_id=journal, key="other", occurred_at=NOW, actor=None)
+            operations.reverse(
+                journal_id=journal, key="other", kind="test", occurred_at=NOW, actor=None
+            )
 
     def test_refuses_when_the_money_is_gone(self, outside: int, alice: int, bob: int) -> None:
         journal = move(outside, alice, 10)
         move(alice, bob, 1, key="spent")
         with pytest.raises(operations.InsufficientFunds):
-            operations.reverse(journal_id=journal, key="r", occurred_at=NOW, actor=None)
+            operations.reverse(
+                journal_id=journal, key="r", kind="test", occurred_at=NOW, actor=None
+            )
 
 
 class TestTheExampleOfTheDocs:
@@ -275,7 +285,7 @@ class TestTheExampleOfTheDocs:
         assert Account.objects.get(pk=bob).available == 74_764_813
         legs = [Leg(alices, bobs, 8_976_660), Leg(bob, alice, 24_999_998), Leg(bob, fees, 99_999)]
         captures = [Capture(buy, 25_099_997), Capture(sell, 8_976_660)]
-        operations.post(entries=[Entry("trade", "trade", legs, captures)], occurred_at=NOW)
+        operations.post(entries=[Entry("trade", "test", legs, captures)], occurred_at=NOW)
         operations.release(releases=[(buy, 135_190)])
         assert (state(bob), state(bobs)) == ((74_900_003, 0), (8_976_660, 0))
         assert (state(alice), state(alices)) == ((24_999_998, 0), (0, 0))

@@ -34,7 +34,7 @@ class Books:
         self.trade = self.post("trade", legs, [Capture(self.hold, 30)])
         self.wrong = self.post("wrong", [Leg(self.alice, self.bob, 5)])
         self.reversal = operations.reverse(
-            journal_id=self.wrong, key="right", occurred_at=NOW, actor=None
+            journal_id=self.wrong, key="right", kind="test", occurred_at=NOW, actor=None
         )
 
     def asset(self, code: str, kind: str) -> Asset:
@@ -251,8 +251,23 @@ BREAKS: list[tuple[str, Callable[[Books], str]]] = [
         lambda b: f"UPDATE ledger_holdentry SET journal_id = {b.reversal} WHERE delta < 0",
     ),
     ("customers' money is owed from outside", lambda b: f"{ACCOUNT} posted = -posted"),
+    (
+        "each kind of journal has a guard",
+        lambda _: "INSERT INTO ledger_journalkind (name, guard) VALUES ('promotion', '')",
+    ),
+    (
+        "each kind of journal has a guard",
+        lambda _: "ALTER TABLE ledger_transfer DISABLE TRIGGER ledger_journals_at_once",
+    ),
+    (
+        "each kind of journal has a guard",
+        lambda b: f"UPDATE ledger_journal SET kind = 'promotion' WHERE id = {b.trade}",
+    ),
 ]
 TRIGGERS = [
+    "DROP TRIGGER ledger_journals_at_once ON ledger_transfer",
+    "DROP TRIGGER ledger_reversals_mirror ON ledger_journal",
+    "ALTER FUNCTION ledger_mirror_reversals() SECURITY INVOKER",
     "ALTER TABLE ledger_transfer DISABLE TRIGGER ledger_transfers_move",
     "ALTER TABLE ledger_transfer ENABLE REPLICA TRIGGER ledger_transfers_move",
     "ALTER TABLE ledger_holdentry DISABLE TRIGGER USER",
@@ -284,8 +299,10 @@ CONSTRAINTS = [
     "ALTER TABLE ledger_holdentry DROP CONSTRAINT hold_entry_capture_takes",
     "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_key_key",
     "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_reverses_id_key",
+    "ALTER TABLE ledger_journal DROP CONSTRAINT journal_kind_listed",
 ]
 GRANTS = [
+    "GRANT INSERT ON ledger_journalkind TO krakapp_app",
     "GRANT UPDATE ON ledger_account TO krakapp_app",
     "GRANT UPDATE (kind) ON ledger_journal TO krakapp_app",
     "GRANT DELETE ON ledger_transfer TO krakapp_app",
@@ -336,7 +353,7 @@ class TestAudit:
 
     @pytest.mark.parametrize("statement", TRIGGERS)
     def test_finds_a_trigger_set_aside(self, audit: Any, statement: str) -> None:
-        assert audit(statement).keys() == {"the books' triggers are enabled"}
+        assert "the books' triggers are enabled" in audit(statement)
 
     @pytest.mark.parametrize("statement", CONSTRAINTS)
     def test_finds_a_constraint_set_aside(self, audit: Any, statement: str) -> None:

@@ -65,7 +65,7 @@ def spend_rest(user: User, cost: int) -> None:
             keys=[AccountKey(user.pk, usd.pk, "customer"), AccountKey(None, usd.pk, "external")]
         )
         leg = ledger.operations.Leg(cash, outside, int(left * 10**6))
-        entry = ledger.operations.Entry(f"test:change:{next(numbers)}", "withdrawal", [leg])
+        entry = ledger.operations.Entry(f"test:change:{next(numbers)}", "test", [leg])
         ledger.operations.post(entries=[entry], occurred_at=world.NOW)
 
 

@@ -116,9 +116,10 @@ BREAKS = {
     "a trade's cost and fees follow from its price": (
         "UPDATE trading_trade SET sell_fee = sell_fee + 1"
     ),
-    "a settled trade has one journal, of its legs and nothing else": (
+    "a settled trade has its journal, and no other trade has one": (
         "UPDATE trading_trade SET settled_at = NULL"
     ),
+    "journals are explained by trading_explained": "UPDATE trading_trade SET buy_fee = buy_fee + 1",
     "a release is consumed by one hold entry of its amount": (
         "UPDATE trading_release SET amount = amount + 1 WHERE consumed_by_id IS NOT NULL"
     ),
