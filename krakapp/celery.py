@@ -47,6 +47,16 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "send the mail that is due": {
+        "task": "users.tasks.send_mail",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "let mail go": {
+        "task": "users.tasks.let_mail_go",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "forget first answers": {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,

@@ -1,6 +1,7 @@
-"""Allauth's hooks."""
+"""Hooks of allauth, and of Django's mail."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -14,9 +15,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib import messages
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
 
 from common import clock
 from users import operations, queries
+
+
+class Outbox(BaseEmailBackend):
+    """Django's mail backend: whatever sends mail queues it, in the transaction it is in."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Queue them; a worker sends them."""
+        return operations.queue_mail(messages=email_messages, now=clock.now())
 
 
 class AccountAdapter(DefaultAccountAdapter):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,9 +20,10 @@ from unfold.decorators import action
 
 from common import clock
 from common.admin import ReadOnly, ask
+from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
-from users.models import AuditEntry, Notice, Proposal, User
+from users.models import AuditEntry, Mail, Notice, Proposal, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
 ABOUT = (
@@ -36,6 +37,7 @@ ABOUT = (
     ("Cards", "spending_card"),
     ("Audit trail", "users_auditentry"),
     ("Notices", "users_notice"),
+    ("Mail", "users_mail"),
 )
 
 
@@ -161,6 +163,34 @@ class EmailAddressAdmin(ReadOnly, ModelAdmin):
     search_fields = ("email", "user__email")
     actions = None
     show_full_result_count = False
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnly, ModelAdmin):
+    """The queue of mail. Nobody reads one here: it may carry a code."""
+
+    ordering = ("-id",)
+    list_display = ("created_at", "recipients", "subject", "status", "attempts", "last_error")
+    list_filter = ("status",)
+    search_fields = ("recipients", "=uid")
+    search_help_text = "An e-mail address"
+    exclude = ("content",)
+    actions = ("send_again",)
+    show_full_result_count = False
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        """Say whether somebody may send a mail again."""
+        return as_user(request).has_perm("users.resend_mail")
+
+    @admin.action(description="Send again", permissions=["resend"])
+    def send_again(self, request: HttpRequest, mails: QuerySet[Mail]) -> None:
+        """Queue what failed once more."""
+        for mail in mails:
+            try:
+                operations.send_again(mail=mail, actor=as_user(request), now=clock.now())
+                self.message_user(request, f"{mail} is queued.")
+            except DomainError as error:
+                self.message_user(request, f"{mail}: {error}", messages.ERROR)
 
 
 class WaitingFilter(admin.SimpleListFilter):

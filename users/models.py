@@ -15,6 +15,8 @@ from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
+from common.encryption import EncryptedText
+
 
 class UserManager(BaseUserManager["User"]):
     """Makes users by e-mail."""
@@ -130,6 +132,56 @@ class SecurityEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.kind}"
+
+
+class Mail(models.Model):
+    """A mail on its way, or gone.
+
+    It is written in the transaction that has something to say, and a worker sends it. `content` is
+    what is sent: it may carry a code or a link, so it is encrypted, no page shows it, and it is
+    dropped as soon as it is sent or too late to be. `due_at` is when a worker may take it next.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        FAILED = "failed"  # refused for good, or not sent in time
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    recipients = models.TextField()  # separated by ", "
+    subject = models.CharField(max_length=255)
+    content = EncryptedText(bound_to="uid")
+    status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "mail"
+        permissions = [("resend_mail", "Can send a mail again")]
+        constraints = [
+            models.CheckConstraint(
+                name="mail_sent_is_dropped",
+                condition=~models.Q(status="sent") | models.Q(content=None, sent_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="mail_queued_has_content",
+                condition=~models.Q(status="queued") | models.Q(content__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="mail_due", condition=models.Q(status="queued")),
+            models.Index(
+                fields=["expires_at"], name="mail_kept", condition=~models.Q(content=None)
+            ),
+            models.Index(fields=["created_at"], name="mail_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {self.recipients}"
 
 
 class Proposal(models.Model):

@@ -7,6 +7,7 @@ has every role, and is bound by the second person like everybody else.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 SUPPORT = "Support"  # helps customers
 COMPLIANCE = "Compliance"  # decides who may be a customer, and approves what others propose
@@ -27,6 +28,7 @@ SEES: dict[str, tuple[str, ...]] = {
     "account.emailaddress": _ABOUT_PEOPLE,
     "users.user": _ABOUT_MONEY,
     "users.notice": _ABOUT_PEOPLE,
+    "users.mail": (SUPPORT, COMPLIANCE, OPERATIONS),
     "users.auditentry": (COMPLIANCE,),
     "users.proposal": _ALL,
     "kyc.application": _ABOUT_PEOPLE,
@@ -67,6 +69,7 @@ SEES: dict[str, tuple[str, ...]] = {
 # What one person does alone, because it protects: it stops something, and gives nothing away.
 ALONE: dict[str, tuple[str, ...]] = {
     "spending.freeze_card": (SUPPORT, COMPLIANCE),
+    "users.resend_mail": (SUPPORT, OPERATIONS),
     "trading.halt_market": (OPERATIONS, COMPLIANCE),
     "kyc.restrict_account": (SUPPORT, COMPLIANCE),
     "users.deactivate_user": (COMPLIANCE,),
@@ -101,6 +104,11 @@ PROPOSALS: dict[str, FourEyes] = {
     "trading.set_house_policy": _two((OPERATIONS,), (COMPLIANCE, TREASURY)),
     "trading.set_market_rule": _two((OPERATIONS,), _ABOUT_MARKETS),
 }
+
+
+def mail_pause(attempts: int) -> timedelta:
+    """Say how long a mail waits after so many attempts: 10 s, 30 s, 90 s and so on to an hour."""
+    return min(timedelta(seconds=10 * 3 ** min(attempts - 1, 9)), timedelta(hours=1))
 
 
 def permissions_of(role: str) -> frozenset[str]:

@@ -5,8 +5,25 @@ from celery import shared_task
 from common import clock
 from users import operations
 
+MAILS_A_RUN = 100  # then others get the worker, and the next look goes on
+
 
 @shared_task(name="users.tasks.expire_proposals")
 def expire_proposals() -> int:
     """End the proposals that nobody decided on in time."""
     return operations.expire_proposals(now=clock.now())
+
+
+@shared_task(name="users.tasks.send_mail")
+def send_mail() -> int:
+    """Send the mail that is due; say how much there was."""
+    for number in range(MAILS_A_RUN):
+        if not operations.send_next_mail(now=clock.now()):
+            return number
+    return MAILS_A_RUN
+
+
+@shared_task(name="users.tasks.let_mail_go")
+def let_mail_go() -> int:
+    """Drop mail that is too late, and forget what was sent long ago."""
+    return operations.let_mail_go(now=clock.now())

@@ -26,14 +26,14 @@ trading.set_market_rule         -         A           B          -         -
 users.change_staff              -         B           -          -         -
 """
 ALONE = {
-    "Support": {"spending.freeze_card", "kyc.restrict_account"},
+    "Support": {"spending.freeze_card", "kyc.restrict_account", "users.resend_mail"},
     "Compliance": {
         "spending.freeze_card",
         "trading.halt_market",
         "kyc.restrict_account",
         "users.deactivate_user",
     },
-    "Operations": {"trading.halt_market"},
+    "Operations": {"trading.halt_market", "users.resend_mail"},
     "Treasury": set(),
     "Auditor": set(),
 }

@@ -1,5 +1,12 @@
 """The verbs about people: audit trail, notices, security acts, and proposals of two people."""
 
+from users.operations.mail import (
+    MailGone,
+    let_mail_go,
+    queue_mail,
+    send_again,
+    send_next_mail,
+)
 from users.operations.people import (
     OwnAccess,
     create_person,
@@ -46,6 +53,7 @@ from users.operations.staff import CHANGE_STAFF, StaffRefused, staff_payload
 __all__ = [
     "CHANGE_STAFF",
     "AboutYourself",
+    "MailGone",
     "MayNotApprove",
     "MayNotPropose",
     "Origin",
@@ -70,15 +78,19 @@ __all__ = [
     "expire_proposals",
     "kind_of",
     "kinds",
+    "let_mail_go",
     "mark_read",
     "note_security_act",
     "notify",
     "origin_of",
     "policy_kind",
     "propose",
+    "queue_mail",
     "reactivate",
     "record",
     "register_kind",
+    "send_again",
+    "send_next_mail",
     "staff_payload",
     "undo_security_act",
     "undoes",
