@@ -6,7 +6,9 @@ the database as well, on its own clock.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -15,21 +17,77 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from common import patience
 
 logger = logging.getLogger(__name__)
 
 MARKET_CHANNEL = "market"
 ALIVE_S = 15
 SOON_S = 5
+ANSWER_S = 1.0  # Redis answers in far less, or hangs
+REST_S = 1.0
 
 Snapshot = Callable[[Any], list[dict[str, Any]]]
 private_snapshots: dict[str, Snapshot] = {}
 
 
+class BoundedPool(redis.ConnectionPool):
+    """Connections to a Redis that may hang: who waited in vain spares everybody else the wait.
+
+    It tries again a moment later, so a Redis that is back is found by whoever asks next.
+    """
+
+    rests_until = 0.0  # of all pools of this process, on the monotonic clock
+
+    def __init__(self, connection_class: Any = redis.Connection, **options: Any) -> None:
+        """Bound every wait of the connections, and repeat none."""
+        bounds = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
+        once = Retry(NoBackoff(), 0)
+        super().__init__(_impatient(connection_class), **{**options, **bounds, "retry": once})
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Give a connection, unless Redis has just failed to answer.
+
+        :raises redis.RedisError: if it has, or does
+        """
+        if time.monotonic() < BoundedPool.rests_until:
+            raise redis.ConnectionError("Redis did not answer a moment ago")
+        return super().get_connection(*args, **options)
+
+
+@cache
+def _impatient(connection_class: type[Any]) -> type[Any]:
+    """Make a class of connections that tells the pools where Redis does not answer."""
+
+    class Impatient(connection_class):  # type: ignore[misc]
+        def connect(self, *args: Any, **options: Any) -> Any:
+            with _noticing():
+                return super().connect(*args, **options)
+
+        def read_response(self, *args: Any, **options: Any) -> Any:
+            with _noticing():
+                return super().read_response(*args, **options)
+
+    return Impatient
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    try:
+        with patience.waiting():
+            yield
+    except redis.TimeoutError:
+        BoundedPool.rests_until = time.monotonic() + REST_S
+        raise
+
+
 @cache
 def connection() -> redis.Redis:
     """Give this process' Redis client (thread-safe, reconnects by itself)."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+    return redis.Redis(connection_pool=BoundedPool.from_url(settings.REDIS_URL))
 
 
 def nudge(topic: str) -> None:

@@ -13,7 +13,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path
 
+from common import patience
 from market.consumers import PrivateConsumer, PublicConsumer
+
+patience.bound_every_wait(settings.WAIT_S)  # of sockets and of the pool's own threads
 
 
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -8,7 +8,10 @@ holding up the others.
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from psycopg import sql
+
+from krakapp.postgres.bounded import BoundedConnection
 
 APP_ROLE = "krakapp_app"
 
@@ -37,12 +40,13 @@ def connect(config: dict[str, Any], *, name: str | None = None) -> psycopg.Conne
     :param config: one of `settings.DATABASES`
     :param name: another database of the same server
     """
-    return psycopg.connect(
+    return BoundedConnection.connect(
         host=config["HOST"] or None,
         port=config["PORT"] or None,
         user=config["USER"] or None,
         password=config["PASSWORD"] or None,
         dbname=name or config["NAME"],
+        connect_timeout=settings.CONNECT_S,
         autocommit=True,
     )
 

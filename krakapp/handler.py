@@ -7,6 +7,7 @@ for the middleware, for the view, for the end. That costs more than the request 
 
 import asyncio
 import contextvars
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +23,19 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import FileResponse, HttpResponse
 from django.urls import set_script_prefix
 
+from common import patience
+from krakapp.middleware import APART
 from krakapp.problems import for_programs, say
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 THREADS = 16  # twice the Procfile's DATABASE_POOL_SIZE: not everything asks the database
+BUSY = "Too much waits here already; nothing was done. Ask again in a moment."
 
 
 class Refused(Exception):
-    """A body that nobody works for."""
+    """A request that nobody works for."""
 
     def __init__(self, status: int, detail: str) -> None:
         """Take the status and the words of the answer."""
@@ -45,6 +49,8 @@ class Refused(Exception):
         else:
             response = HttpResponse(self.detail, status=self.status, content_type="text/plain")
         response["Connection"] = "close"
+        if self.status == 503:
+            response["Retry-After"] = "1"
         return response
 
 
@@ -55,6 +61,8 @@ class ThreadHandler(ASGIHandler):
         """Load the middleware, and make the threads as they are needed."""
         super().__init__()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._apart = ThreadPoolExecutor(len(APART), thread_name_prefix="apart")
+        self._taken = 0  # threads, and places in the queue for them
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002
         """Load it as for WSGI: a chain of plain calls."""
@@ -75,10 +83,43 @@ class ThreadHandler(ASGIHandler):
             await self.send_response(response, send)
             return
         with body:
-            response = await asyncio.get_running_loop().run_in_executor(
-                self._threads, contextvars.copy_context().run, self._answer, scope, body
-            )
+            response = await self._in_a_thread(scope, body)
         await self.send_response(response, send)
+
+    async def _in_a_thread(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
+        """Answer in a thread, unless too many requests wait for one already.
+
+        What tells how the platform is has threads of its own: it answers whatever hangs.
+        """
+        loop, path = asyncio.get_running_loop(), scope["path"]
+        if path in APART:
+            return await loop.run_in_executor(
+                self._apart, contextvars.copy_context().run, self._answer, scope, body
+            )
+        if self._taken >= THREADS + settings.QUEUE:
+            return Refused(503, BUSY).answer(path)
+        self._taken += 1
+        try:
+            return await loop.run_in_executor(
+                self._threads,
+                contextvars.copy_context().run,
+                self._answer_in_time,
+                time.monotonic(),
+                scope,
+                body,
+            )
+        finally:
+            self._taken -= 1
+
+    def _answer_in_time(self, since: float, scope: dict[str, Any], body: IO[bytes]) -> Any:
+        """Answer with the patience that is left after the wait for this thread."""
+        path: str = scope["path"]
+        waits = (seconds for start, seconds in settings.WAITS.items() if path.startswith(start))
+        seconds = next(waits, settings.WAIT_S) - (time.monotonic() - since)
+        if seconds <= 0:
+            return Refused(503, BUSY).answer(path)
+        with patience.within(seconds):
+            return self._answer(scope, body)
 
     async def _read(self, scope: Mapping[str, Any], receive: Receive) -> IO[bytes]:
         """Read a body within its bounds of size and time.

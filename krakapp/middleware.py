@@ -11,10 +11,15 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
+from django.template.response import SimpleTemplateResponse
+from django.urls import resolve
 from django.utils.decorators import sync_only_middleware
 from django_htmx.http import HttpResponseClientRefresh
 
 from krakapp.problems import for_programs, say, translate
+
+# What tells how the platform is: it has threads of its own and asks for nobody's session.
+APART = ("/healthz", "/api/v1/status")
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -55,6 +60,20 @@ def problems(get_response: View) -> View:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return translate(request, get_response(request))
+
+    return middleware
+
+
+@sync_only_middleware
+def apart(get_response: View) -> View:
+    """Answer what tells how the platform is before a session, and with it the database, is read."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info not in APART:
+            return get_response(request)
+        request.resolver_match = match = resolve(request.path_info)
+        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
     return middleware
 

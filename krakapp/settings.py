@@ -19,6 +19,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from krakapp import home
+from krakapp.postgres.bounded import BoundedConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -195,6 +196,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "krakapp.middleware.maintenance",
+    "krakapp.middleware.apart",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -228,6 +230,16 @@ TEMPLATES = [
     }
 ]
 
+# How long a request may wait for the database and for Redis, all its waits together, in seconds
+
+WAIT_S = float(os.environ.get("WAIT_S", "2"))
+WAITS = {  # where another bound holds, by the beginning of the path
+    "/webhooks/card": min(WAIT_S, 1.0),  # the network waits for 2 s
+    "/admin/": 5 * WAIT_S,
+}
+QUEUE = env_int("QUEUE", 32)  # requests of a process that wait for a thread; more are refused
+CONNECT_S = 2  # the least that PostgreSQL's library takes
+
 # Database and Redis: the embedded servers under HOME unless the environment names others
 
 # A socket's path has at most 107 characters, so a deep home keeps its sockets elsewhere.
@@ -247,8 +259,17 @@ def database(url: str) -> dict[str, object]:
     options = dict(config.get("OPTIONS") or {})  # type: ignore[call-overload]
     if pool := env_int("DATABASE_POOL_SIZE", 0):
         # It gives up soon, so that the next who asks tries at once: its own pauses grow long.
-        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 2}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": pool,
+            "timeout": WAIT_S,
+            "reconnect_timeout": 2,
+            "connection_class": BoundedConnection,
+        }
     options["prepare_threshold"] = 0  # common.database prepares at once; Django never does
+    # A host that is gone is noticed by these. One that hangs is not: whoever waits counts.
+    options |= {"connect_timeout": CONNECT_S, "keepalives_idle": 5, "keepalives_interval": 2}
+    options |= {"keepalives_count": 3, "tcp_user_timeout": 10_000}
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0 if pool else 60}
 
 
@@ -266,13 +287,16 @@ CACHES = {
     "default": {
         "BACKEND": "krakapp.cache.ForgetfulCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+        "OPTIONS": {"pool_class": "common.realtime.BoundedPool"},
     }
 }
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "krakapp"},
+        "CONFIG": {
+            "hosts": [{"address": REDIS_URL, "socket_timeout": 2, "socket_connect_timeout": 2}],
+            "prefix": "krakapp",
+        },
     }
 }
 
@@ -284,7 +308,15 @@ CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    # Who sends a task gives up soon: the rows say what is due, and beat sends it too.
+    "socket_timeout": 2,
+    "socket_connect_timeout": 2,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+}
 CELERY_VISIBILITY_TIMEOUT = 600
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

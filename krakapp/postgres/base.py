@@ -4,28 +4,42 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from psycopg_pool import ConnectionPool
+
+from common import patience
+from krakapp.postgres.bounded import BoundedConnection, OutOfPatience
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's own, which hands out no connection that broke while nobody used it.
+    """Django's own, with bounded waits, which hands out no connection that broke while idle.
 
     Its `CONN_HEALTH_CHECKS` does the same one connection at a time, and pauses longer and longer
     in between: after a restart of the server it would find them all broken, one after the other.
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Take one from the pool; where it is broken, look through all the others too.
+        """Connect, or take one from the pool; where it is broken, look through all the others too.
 
-        :raises psycopg.OperationalError: if the server is away
+        :raises psycopg.OperationalError: if the server is away or does not answer
         """
-        connection = super().get_new_connection(conn_params)
+        self.isolation_level = IsolationLevel.READ_COMMITTED
         if not self.pool:
-            return connection
+            with patience.waiting():
+                return BoundedConnection.connect(**conn_params)
+        self.pool.open()
+        connection = self._take()
         try:
             ConnectionPool.check_connection(connection)
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as failure:
             self.pool.putconn(connection)
+            if isinstance(failure, OutOfPatience):
+                raise
             self.pool.check()
-            connection = super().get_new_connection(conn_params)
+            connection = self._take()
         return connection
+
+    def _take(self) -> Any:
+        """Wait for a free connection of the pool."""
+        with patience.waiting():
+            return self.pool.getconn(timeout=patience.left())
