@@ -41,7 +41,10 @@ class CardAnswer(serializers.Serializer[Card]):
 
 
 class SoldAnswer(serializers.Serializer[Any]):
-    """Shares sold to pay; quantity in shares, money in dollars; proceeds are less the fee."""
+    """Shares sold to pay; quantity in shares, money in dollars; proceeds are less the fee.
+
+    A purchase that is reversed at once gives them back, at the same price and without the fee.
+    """
 
     trade = serializers.UUIDField()
     asset = serializers.CharField()
@@ -49,6 +52,7 @@ class SoldAnswer(serializers.Serializer[Any]):
     price = serializers.CharField()
     fee = serializers.CharField()
     proceeds = serializers.CharField()
+    given_back = serializers.BooleanField()
 
 
 class TransactionAnswer(serializers.Serializer[Authorization]):

@@ -166,10 +166,18 @@ class Authorization(models.Model):
 
 
 class CardSale(models.Model):
-    """Shares that were sold to the house dealer to pay for an authorization."""
+    """Shares that were sold to the house dealer to pay for an authorization.
+
+    A purchase that is reversed at once undoes them: the dealer sells them back at the same price
+    and the fee comes back, unless the price has risen above the `reference` of the sale.
+    """
 
     authorization = models.ForeignKey(Authorization, on_delete=models.PROTECT, related_name="sales")
     trade = models.OneToOneField(Trade, on_delete=models.PROTECT, related_name="card_sale")
+    reference = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # null in old rows
+    undone_by = models.OneToOneField(
+        Trade, null=True, on_delete=models.PROTECT, related_name="undone_card_sale"
+    )
 
     def __str__(self) -> str:
         return f"sale for {self.authorization_id}"

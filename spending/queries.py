@@ -129,6 +129,19 @@ def sold_words(trades: Sequence[Trade]) -> str:
     return f"Sold {' and '.join(parts)} to pay for it.{said}"
 
 
+def undone_words(undone: Sequence[Trade], *, of: Authorization) -> str:
+    """Say in words what came back of a reversed purchase: shares, or cash for those sold."""
+    if undone:
+        parts = [
+            f"{plain(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
+            for trade in undone
+        ]
+        return f"{' and '.join(parts)} came back at the price sold for, and the fee with it."
+    if of.sales.exists():
+        return "The shares sold for it stay sold; what they brought is in your cash."
+    return "The money is back in your cash."
+
+
 def describe_card(card: Card) -> dict[str, Any]:
     """Say a card as the API does."""
     return {
@@ -165,13 +178,14 @@ def describe_authorization(authorization: Authorization) -> dict[str, Any]:
         "pending_amount": dollars(authorization.pending_units),
         "captured_amount": dollars(moved[CardMovement.Kind.CLEARING]),
         "refunded_amount": dollars(moved[CardMovement.Kind.REFUND]),
-        "sold": [describe_sale(sale.trade) for sale in authorization.sales.all()],
+        "sold": [describe_sale(sale) for sale in authorization.sales.all()],
         "requested_at": authorization.requested_at.isoformat(),
     }
 
 
-def describe_sale(trade: Trade) -> dict[str, str]:
+def describe_sale(sale: CardSale) -> dict[str, Any]:
     """Say what was sold to pay, as the API does."""
+    trade = sale.trade
     return {
         "trade": str(trade.uid),
         "asset": trade.instrument.symbol,
@@ -179,6 +193,7 @@ def describe_sale(trade: Trade) -> dict[str, str]:
         "price": f"{trade.price:f}",
         "fee": str(Amount(trade.sell_fee, USD)),
         "proceeds": str(Amount(trade.cost - trade.sell_fee, USD)),
+        "given_back": sale.undone_by_id is not None,
     }
 
 
@@ -221,7 +236,10 @@ def _tap(asked: Authorization) -> Tap:
         Authorization.Status.REVERSED: "Reversed, the money is back",
         Authorization.Status.EXPIRED: "Never taken, the money is back",
     }
+    sales = asked.sales.all()
     said = REASONS.get(asked.reason, "") if declined else words.get(asked.status, "")
+    if asked.status == Authorization.Status.REVERSED and any(s.undone_by_id for s in sales):
+        said = "Reversed, your shares are back"
     if returned:
         state, said = "refunded", f"${dollars(returned)} refunded"
     return Tap(
@@ -239,7 +257,7 @@ def _tap(asked: Authorization) -> Tap:
                 "price": sale.trade.price,
                 "fee": Amount(sale.trade.sell_fee, USD).decimal,
             }
-            for sale in asked.sales.all()
+            for sale in sales
         ],
     )
 
@@ -381,6 +399,26 @@ CHECKS = [
             SELECT FROM trading_feetier f
             WHERE f.taker_rate = o.taker_rate AND f.since <= t.executed_at::date
         )
+        UNION ALL
+        SELECT format('card sale %s was undone at other terms, or for no reversal', s.id)
+        FROM spending_cardsale s
+        JOIN spending_authorization a ON a.id = s.authorization_id
+        JOIN trading_trade t ON t.id = s.trade_id
+        JOIN trading_order sold ON sold.id = t.sell_order_id
+        JOIN trading_trade u ON u.id = s.undone_by_id
+        JOIN trading_order back ON back.id = u.buy_order_id
+        WHERE (u.venue, u.instrument_id, u.quantity, u.price, u.cost, u.buy_fee, back.customer_id)
+               IS DISTINCT FROM
+              (t.venue, t.instrument_id, t.quantity, t.price, t.cost, -t.sell_fee, sold.customer_id)
+           OR a.reversed_units <> a.authorized_units
+        UNION ALL
+        SELECT format('order %s undoes no card sale', o.uid)
+        FROM trading_order o
+        WHERE o.venue = 'house' AND o.client_order_id LIKE 'house:undo:%'
+          AND NOT EXISTS (
+              SELECT FROM spending_cardsale s JOIN trading_trade t ON t.id = s.undone_by_id
+              WHERE t.buy_order_id = o.id
+          )
         UNION ALL
         SELECT format('order %s sold for a card and has no card sale', o.uid)
         FROM trading_order o

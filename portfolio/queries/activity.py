@@ -20,11 +20,14 @@ from users.models import User
 
 CENT = Decimal("0.01")
 # What an item says of a trade; orders are wide, and the rest of them is not needed.
-SIDES = ("instrument", "buy_order", "sell_order", "card_sale__authorization")
+SIDES = (
+    *("instrument", "buy_order", "sell_order"),
+    *("card_sale__authorization", "undone_card_sale__authorization"),
+)
 SAID = (
     *("uid", "price", "quantity", "multiplier", "executed_at", "buy_fee", "sell_fee"),
     *("instrument__symbol", "buy_order__uid", "buy_order__customer_id", "sell_order__uid"),
-    "card_sale__authorization__merchant",
+    *("card_sale__authorization__merchant", "undone_card_sale__authorization__merchant"),
 )
 GLANCE = Decimal("0.0001")  # what a title says of a quantity; the amounts say all
 
@@ -149,6 +152,12 @@ _WORDS = {
     "withdrawal": ("Withdrawal", "arrow-up-from-line"),
     "issue": ("Received", "arrow-down-left"),
 }
+_TRADED = {
+    "buy": ("Bought", "plus"),
+    "sell": ("Sold", "minus"),
+    "card_sale": ("Sold", "credit-card"),
+    "card_sale_undone": ("Got back", "rotate-ccw"),
+}
 _DETAIL = {"deposit": "Bank transfer"}
 
 
@@ -167,12 +176,15 @@ def _trade(
     exact = rules.shares(trade.quantity, trade.multiplier)
     quantity = exact.quantize(GLANCE, ROUND_DOWN) or exact
     symbol = trade.instrument.symbol
-    sale = getattr(trade, "card_sale", None)
-    kind = "buy" if buying else "card_sale" if sale else "sell"
+    sale, undone = (getattr(trade, name, None) for name in ("card_sale", "undone_card_sale"))
+    kind = "buy" if buying else "sell"
     detail = f"at ${trade.price.quantize(CENT)}"
     if sale:
-        merchant = sale.authorization.merchant
+        kind, merchant = "card_sale", sale.authorization.merchant
         detail += f", to pay {merchant}" if merchant else ", to pay by card"
+    elif undone:
+        kind, merchant = "card_sale_undone", undone.authorization.merchant
+        detail += f", as {merchant or 'the merchant'} reversed the payment"
     if fee > 0:
         detail += f", fee ${Amount(fee, USD).decimal.normalize(EXACT):f}"
     elif fee < 0:
@@ -181,9 +193,9 @@ def _trade(
     return Item(
         id=journal.uid,
         kind=kind,
-        title=f"{'Bought' if buying else 'Sold'} {quantity.normalize(EXACT):f} {symbol}",
+        title=f"{_TRADED[kind][0]} {quantity.normalize(EXACT):f} {symbol}",
         detail=detail,
-        icon={"buy": "plus", "sell": "minus", "card_sale": "credit-card"}[kind],
+        icon=_TRADED[kind][1],
         at=trade.executed_at,
         amounts=amounts,
         symbol=symbol,

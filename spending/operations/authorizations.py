@@ -19,8 +19,8 @@ from common.errors import DomainError
 from common.money import USD, Amount
 from ledger.operations import HoldRequest
 from spending import gateways, queries, rules
-from spending.models import Authorization, Card, CardSale
-from spending.operations.funding import Raised, raise_money
+from spending.models import Authorization, Card
+from spending.operations.funding import Raised, raise_money, record_sales
 from trading.models import Trade
 from users.models import User
 
@@ -169,7 +169,7 @@ def _decide(card: Card, event: gateways.Event, now: datetime, deadline: float) -
         asked.reason = reason
     _settle_answer(asked)
     asked.save(force_insert=True)
-    CardSale.objects.bulk_create([CardSale(authorization=asked, trade=trade) for trade in trades])
+    record_sales(authorization=asked, trades=trades, now=now)
     _tell(asked, trades, now)
     if monotonic() > deadline:
         raise TooLate

@@ -1,7 +1,7 @@
 """What the network says after an authorization: more, less, done, given back. Each once."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -14,7 +14,7 @@ import users.operations
 from common.errors import DomainError
 from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import gateways, queries
-from spending.models import Authorization, Card, CardEvent, CardMovement, CardSale
+from spending.models import Authorization, Card, CardEvent, CardMovement
 from spending.operations.authorizations import (
     EventIdReused,
     UnknownCard,
@@ -25,7 +25,8 @@ from spending.operations.authorizations import (
     refusal,
     take_in_line,
 )
-from spending.operations.funding import raise_money
+from spending.operations.funding import lock_undoable, raise_money, record_sales, undo_sales
+from trading.models import Trade
 
 logger = logging.getLogger(__name__)
 
@@ -180,9 +181,7 @@ def _increment(
         return Outcome(0, raised.reason)
     assert authorization.hold_id, "a pending authorization has a hold"
     ledger.operations.increase(increases=[(authorization.hold_id, amount)])
-    CardSale.objects.bulk_create(
-        [CardSale(authorization=authorization, trade=trade) for trade in raised.trades]
-    )
+    record_sales(authorization=authorization, trades=raised.trades, now=now)
     authorization.authorized_units += amount
     authorization.save(update_fields=["authorized_units"])
     return Outcome(amount)
@@ -191,11 +190,33 @@ def _increment(
 def _reverse(
     card: Card, given: Authorization | None, event: gateways.Event, now: datetime
 ) -> Outcome:
-    """Give back what the merchant does not want: cash, also where shares were sold for it."""
+    """Give back what the merchant does not want: cash, or soon enough the shares sold for it."""
     authorization = _pending(given)
-    amount = min(event.amount or authorization.pending_units, authorization.pending_units)
+    pending = authorization.pending_units
+    amount = min(event.amount or pending, pending)
+    undoable = lock_undoable(authorization=authorization, now=now) if amount == pending else []
     _give_back(authorization, amount, now)
+    undone = undo_sales(sales=undoable, now=now)
+    _tell_of_reversal(card, authorization, amount, undone, now)
     return Outcome(amount)
+
+
+def _tell_of_reversal(
+    card: Card,
+    authorization: Authorization,
+    amount: int,
+    undone: Sequence[Trade],
+    now: datetime,
+) -> None:
+    where = f" at {authorization.merchant}" if authorization.merchant else ""
+    users.operations.notify(
+        user=card.user,
+        kind="card.reversed",
+        title=f"${queries.dollars(amount)}{where} was reversed"[:140],
+        body=queries.undone_words(undone, of=authorization),
+        url="/cards/",
+        now=now,
+    )
 
 
 def _expire(

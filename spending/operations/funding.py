@@ -4,8 +4,9 @@ Each sale locks the dealer's dollars before it asks what the dealer still buys, 
 locked until it is committed: two taps at once never sell at the same level, nor beyond a limit.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
@@ -17,7 +18,7 @@ import trading.queries
 from instruments.models import Instrument
 from ledger.operations import AccountKey
 from spending import rules
-from spending.models import Card, FundingSource
+from spending.models import Authorization, Card, CardSale, FundingSource
 from trading.models import Book, Order, Trade
 
 
@@ -50,15 +51,14 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
     locked before the plan is made, ids ascending: the cash alone where it is enough.
     """
     sources = list(card.sources.select_related("asset__instrument__book").order_by("position"))
-    usd = ledger.queries.usd().pk
-    key_of_cash = AccountKey(card.user_id, usd, "customer")
+    key_of_cash = AccountKey(card.user_id, ledger.queries.usd().pk, "customer")
     (cash_account,) = ledger.operations.open_accounts(keys=[key_of_cash])
     if sources and _is_cash(sources[0]):
         cash = _lock_cash(cash_account, sources[0], amount)
         if cash >= amount:
             return Raised(cash_account, amount)
     rate = trading.queries.fee_tier(card.user, now).taker_rate
-    plan, instruments = _plan(card, sources, (usd, cash_account), amount, rate, now)
+    plan, instruments = _plan(card, sources, amount, rate, now)
     short = plan.covered < amount
     if plan.covered <= 0 or (short and not partial):
         return Raised(cash_account, 0, reason=plan.obstacle or "insufficient_funds")
@@ -77,6 +77,75 @@ def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: dateti
     ]
     reason = "insufficient_funds" if short else ""
     return Raised(cash_account, plan.covered, trades, reason)
+
+
+def record_sales(*, authorization: Authorization, trades: Sequence[Trade], now: datetime) -> None:
+    """Write down what was sold for an authorization, and what the shares were worth then."""
+    if not trades:
+        return
+    prices = trading.queries.prices_of([t.instrument for t in trades], now=now, lasts={})
+    CardSale.objects.bulk_create(
+        [
+            CardSale(
+                authorization=authorization,
+                trade=trade,
+                reference=prices.references.get(trade.instrument.symbol),
+            )
+            for trade in trades
+        ]
+    )
+
+
+def lock_undoable(*, authorization: Authorization, now: datetime) -> list[CardSale]:
+    """Find the sales that go with a purchase which is reversed as a whole, and lock their accounts.
+
+    None are undone later than the policy says, nor where a share is worth more than it was at the
+    sale, has another multiplier, or has no fresh price: who could choose between the cash and the
+    shares, knowing what became of the price, would have an option that the house gave away.
+    """
+    whole = authorization.pending_units == authorization.authorized_units
+    soon = timedelta(seconds=trading.queries.house_policy(now).undo_s)
+    sales = list(authorization.sales.select_related("trade__instrument", "trade__sell_order"))
+    if not whole or not sales or any(now - sale.trade.executed_at > soon for sale in sales):
+        return []
+    instruments = {sale.trade.instrument.asset_id: sale.trade.instrument for sale in sales}
+    _lock(authorization.card, instruments)
+    prices = trading.queries.prices_of(list(instruments.values()), now=now, lasts={}).references
+    return sales if all(_is_worth_no_more(sale, prices) for sale in sales) else []
+
+
+def undo_sales(*, sales: Sequence[CardSale], now: datetime) -> list[Trade]:
+    """Let the dealer sell back what cards sold, at the price and the fee of the sale: all or none.
+
+    The caller has released the money and holds the locks of `lock_undoable`.
+
+    :returns: the trades that undo the sales; none where the dealer has not the shares any more, or
+        the customer not the cash
+    """
+    try:
+        with transaction.atomic():
+            for sale in sales:
+                sale.undone_by = trading.operations.trade_with_house(
+                    customer=sale.authorization.card.user,
+                    instrument=sale.trade.instrument,
+                    side=Order.Side.BUY,
+                    quantity=sale.trade.quantity,
+                    price=sale.trade.price,
+                    now=now,
+                    key=f"undo:{sale.trade.uid}",
+                    rate=-sale.trade.sell_order.taker_rate,
+                )
+            CardSale.objects.bulk_update(sales, ["undone_by"])
+    except ledger.operations.InsufficientFunds:
+        return []
+    return [sale.undone_by for sale in sales if sale.undone_by]
+
+
+def _is_worth_no_more(sale: CardSale, prices: dict[str, Decimal]) -> bool:
+    instrument, price = sale.trade.instrument, prices.get(sale.trade.instrument.symbol)
+    if price is None or sale.reference is None:
+        return False
+    return price <= sale.reference and sale.trade.multiplier == instrument.multiplier
 
 
 def _is_cash(source: FundingSource) -> bool:
@@ -100,7 +169,6 @@ def _lock_cash(account: int, source: FundingSource, amount: int) -> int:
 def _plan(
     card: Card,
     sources: list[FundingSource],
-    cash: tuple[int, int],
     amount: int,
     rate: Decimal,
     now: datetime,
@@ -109,15 +177,10 @@ def _plan(
 
     Where the house has not the cash to buy it, nothing is.
 
-    :param cash: the dollar's id, and the customer's account of it
     :param rate: the customer's fee, a share of what a sale brings
     """
     instruments = {s.asset_id: s.asset.instrument for s in sources if not _is_cash(s)}
-    theirs = [AccountKey(card.user_id, asset_id, "customer") for asset_id in instruments]
-    house = [AccountKey(None, asset_id, "dealer") for asset_id in instruments]
-    roles = [AccountKey(None, cash[0], role) for role in ("dealer", "fees")]
-    ids = ledger.operations.open_accounts(keys=[*roles, *theirs, *house])
-    balances = ledger.operations.lock_accounts(account_ids=[*ids, cash[1]])
+    dealer, balances = _lock(card, instruments)
     available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
     terms = Terms(rate, trading.queries.dealer_room(card.user, now=now))
     plan = rules.plan(
@@ -130,9 +193,24 @@ def _plan(
             for source in sources
         ],
     )
-    if sum(sale.proceeds for sale in plan.sales) > balances[ids[0]].available:
+    if sum(sale.proceeds for sale in plan.sales) > balances[dealer].available:
         plan = rules.Plan(amount, 0, (), "asset_halted")
     return plan, instruments
+
+
+def _lock(card: Card, asset_ids: Iterable[int]) -> tuple[int, dict[int, ledger.queries.Balance]]:
+    """Lock everything that selling assets for a card, or undoing that, may touch.
+
+    :returns: the dealer's account of dollars, and all balances by account
+    """
+    assets = [ledger.queries.usd().pk, *asset_ids]
+    keys = [
+        AccountKey(owner, asset, role)
+        for owner, role in ((None, "dealer"), (card.user_id, "customer"))
+        for asset in assets
+    ]
+    ids = ledger.operations.open_accounts(keys=[*keys, AccountKey(None, assets[0], "fees")])
+    return ids[0], ledger.operations.lock_accounts(account_ids=ids)
 
 
 def _shares(source: FundingSource, available: int, terms: Terms, now: datetime) -> rules.Shares:

@@ -36,6 +36,8 @@ def day():
     shop.send(gateways.CLEARED, card, authorization=sold.external_id)
     shop.send(gateways.REFUNDED, card, authorization=sold.external_id, amount="10")
     shop.authorize(card, "9000")
+    undone = shop.pending(card, "30")
+    shop.send(gateways.REVERSED, card, authorization=undone.external_id)
     assert broken() == set()
     return card
 
@@ -91,6 +93,21 @@ class TestChecks:
     def test_a_sale_without_the_scheduled_fee(self, day):
         plant("UPDATE trading_order SET taker_rate = 0 WHERE venue = 'house' AND side = 'sell'")
         assert broken() == {"card sales are whole"}
+
+    @pytest.mark.parametrize(
+        "broken_so",
+        [
+            "UPDATE trading_trade SET buy_fee = 0 WHERE buy_fee < 0",
+            (
+                "UPDATE spending_authorization SET reversed_units = 0,"
+                " expired_units = authorized_units WHERE status = 'reversed'"
+            ),
+            "UPDATE spending_cardsale SET undone_by_id = NULL",
+        ],
+    )
+    def test_a_sale_undone_at_other_terms(self, day, broken_so):
+        plant(broken_so)
+        assert "card sales are whole" in broken()
 
     def test_shares_sold_for_a_card_that_paid_nothing(self, day):
         plant("DELETE FROM spending_cardsale")

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 import ledger.queries
+import trading.operations
 import trading.queries
 from common.invariants import find_breaks
 from ledger.models import Account
@@ -118,3 +119,110 @@ class TestFees:
         assert trade.cost - trade.sell_fee >= 60 * 10**6
         fees = Account.objects.get(owner=None, asset__code="USD", role="fees")
         assert fees.posted == trade.sell_fee
+
+
+class TestReversal:
+    def test_at_once_undoes_the_sale_at_its_price_and_fee(self, alice, card):
+        before = (world.balance(alice), world.balance(alice, "AAPLx"))
+        asked = shop.pending(card, "60")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert (world.balance(alice), world.balance(alice, "AAPLx")) == before
+        undone = asked.sales.get().undone_by
+        assert (undone.price, undone.buy_fee) == (Decimal("278.27"), -sold_for(asked).sell_fee)
+        assert "came back at the price sold for" in alice.notices.latest("id").body
+
+    def test_returns_cash_once_the_price_has_risen(self, alice, card):
+        asked = shop.pending(card, "60")
+        shop.quote(world.instrument(), *LEVELS, price="278.51")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert 60 <= world.available(alice) < Decimal("60.00001")
+        assert "stay sold" in alice.notices.latest("id").body
+
+    def test_returns_cash_while_there_is_no_fresh_price(self, alice, card):
+        asked = shop.pending(card, "60")
+        shop.quote(world.instrument(), *LEVELS, at=world.NOW - timedelta(hours=1))
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert world.available(alice) >= 60
+
+    def test_returns_cash_later_than_the_policy_says(self, alice, card, monkeypatch):
+        asked = shop.pending(card, "60")
+        monkeypatch.setattr(world, "NOW", world.NOW + timedelta(seconds=31))
+        shop.quote(world.instrument(), *LEVELS, at=world.NOW)
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert world.available(alice) >= 60
+
+    def test_of_a_part_returns_cash(self, alice, card):
+        asked = shop.pending(card, "60")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id, amount="20")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert world.available(alice) >= 60
+
+    def test_returns_cash_where_the_dealer_has_sold_the_shares_on(self, alice, card):
+        asked = shop.pending(card, "60")
+        apple = world.instrument()
+        left = Account.objects.get(owner=None, asset=apple.asset_id, role="dealer").available
+        world.fund(world.carol(), "30000")
+        trading.operations.trade_with_house(
+            customer=world.carol(),
+            instrument=apple,
+            side="buy",
+            quantity=left,
+            price=Decimal("278.50"),
+            now=world.NOW,
+            key="all of it",
+        )
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        asked.refresh_from_db()
+        assert asked.status == "reversed"
+        assert world.available(alice) >= 60
+
+    def test_undoes_the_sales_of_increments_too(self, alice, card):
+        before = (world.balance(alice), world.balance(alice, "AAPLx"))
+        asked = shop.pending(card, "60")
+        shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="40")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        assert (world.balance(alice), world.balance(alice, "AAPLx")) == before
+
+
+class TestTapAndReverse:
+    """Who pays and has it reversed never has more than who did nothing."""
+
+    def wealth(self, user, price):
+        return world.balance(user) + world.balance(user, "AAPLx") * Decimal(price)
+
+    @pytest.mark.parametrize(
+        "moves",
+        [
+            ["277.00", "275.00", "270.00", "265.00"],
+            ["279.50", "281.00", "284.00", "290.00"],
+            ["276.00", "283.00", "274.00", "288.00"],
+        ],
+    )
+    @pytest.mark.parametrize("after_s", [0, 10, 45])
+    def test_never_gains_whichever_way_the_price_goes(
+        self, alice, card, moves, after_s, monkeypatch
+    ):
+        shop.limit(card_customer_usd=[100_000] * 3)
+        apple, price = world.instrument(), Decimal(shop.PRICE)
+        for moved in [Decimal(text) for text in moves]:
+            untouched = self.wealth(alice, moved)
+            before = self.wealth(alice, price)
+            asked = shop.pending(card, "4900")
+            monkeypatch.setattr(world, "NOW", world.NOW + timedelta(seconds=after_s))
+            levels = ((f"{moved * (10_000 - bp) / 10_000:.2f}", "100") for bp in (8, 12))
+            shop.quote(apple, *levels, at=world.NOW, price=f"{moved}")
+            shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+            price, after = moved, self.wealth(alice, moved)
+            sold = sold_for(asked)
+            if asked.sales.get().undone_by:
+                assert after == untouched
+            elif after_s < 30:  # the shares rose: what the sale kept from them is gone
+                assert after < untouched
+            else:  # a sale like any other: below the price of its time, and its fee is paid
+                kept = Decimal(sold.cost - sold.sell_fee).scaleb(-6)
+                assert kept < Decimal(sold.quantity).scaleb(-8) * asked.sales.get().reference
+                assert after <= max(before, untouched)
+            monkeypatch.setattr(world, "NOW", world.NOW + timedelta(seconds=120))
+            shop.quote(
+                apple, *((f"{moved * 9_992 / 10_000:.2f}", "100"),), at=world.NOW, price=f"{moved}"
+            )
