@@ -3,24 +3,26 @@
 import hashlib
 import json
 import logging
+import re
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
-from django.db.models import JSONField, Value
+from django.db.models import Field, JSONField, Value
 from django.http import Http404, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from common import clock
+from common import clock, payloads
 from common.errors import PROBLEM, DomainError, problem
 from common.models import FirstAnswer
 
@@ -30,6 +32,8 @@ else:
     View = object  # REST's settings name this module, so views import it and not the reverse
 
 logger = logging.getLogger(__name__)
+
+LIMIT = re.compile("[0-9]{1,3}")
 
 # What the database refuses for no fault of the request: it is away or full, somebody else's lock
 # came first, time ran out. The same request may well succeed in a moment.
@@ -48,6 +52,34 @@ class ExactRenderer(JSONRenderer):
     """Answers whose decimals keep every digit, whichever view wrote them."""
 
     encoder_class = ExactEncoder
+
+
+class StrictParser(JSONParser):
+    """Reads bodies as every door reads JSON."""
+
+    def parse(self, stream: Any, *_: Any, **__: Any) -> Any:
+        """Read the document.
+
+        :raises common.payloads.Unreadable: if it isn't one, or one that others read differently
+        """
+        return payloads.read(stream.read())
+
+
+class DecimalText(serializers.CharField):
+    """An amount as the customer wrote it; what it means is read where the asset is known.
+
+    Whole JSON numbers pass, since they are exact; a fraction of JSON may have lost digits already.
+    """
+
+    default_error_messages = {
+        "NotAString": 'Write it as a string, like "12.50": a JSON number may lose digits.',
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        """Take a string, or a whole number."""
+        if isinstance(data, float):
+            self.fail("NotAString")
+        return super().to_internal_value(data)
 
 
 class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[misc]
@@ -94,13 +126,56 @@ class Unavailable(DomainError):
     status = 503
 
 
+class CursorInvalid(DomainError):
+    """This cursor is not of this list; follow `next` and `previous` as they were given."""
+
+    status = 400
+    field = "cursor"
+
+
+class LimitInvalid(DomainError):
+    """Give a limit from 1 to 500."""
+
+    status = 400
+    field = "limit"
+
+
 class NewestFirst(CursorPagination):
-    """Cursor pages, newest first, `limit` up to 500."""
+    """Cursor pages, newest first, `limit` up to 500.
+
+    :raises CursorInvalid: for a cursor that names no place in the list
+    :raises LimitInvalid: for a limit that is no number, or beyond the bound
+    """
 
     ordering = "-id"
     page_size = 50
     max_page_size = 500
     page_size_query_param = "limit"
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """Know what a cursor's place must be: a value of the column that orders the list."""
+        ordering = self.get_ordering(request, queryset, view)[0].removeprefix("-")
+        self._place: Field[Any, Any] = queryset.model._meta.get_field(ordering)  # noqa: SLF001
+        return super().paginate_queryset(queryset, request, view)
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Read where the page begins."""
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is not None and cursor.position is not None:
+                self._place.clean(payloads.text(str(cursor.position)), None)
+        except (exceptions.NotFound, ValidationError, payloads.Unreadable) as error:
+            raise CursorInvalid from error
+        return cursor
+
+    def get_page_size(self, request: Request) -> int | None:
+        """Read how many are wanted."""
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is None:
+            return self.page_size
+        if not LIMIT.fullmatch(asked) or not 1 <= int(asked) <= self.max_page_size:
+            raise LimitInvalid
+        return int(asked)
 
 
 def problem_of(error: DomainError, *, request_id: str = "") -> dict[str, Any]:

@@ -6,6 +6,7 @@ every place where a fraction is dropped names its rounding.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from typing import Protocol
@@ -14,6 +15,7 @@ from common.errors import DomainError
 
 EXACT = Context(prec=60)
 MAX_UNITS = 2**63 - 1
+PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
 class Countable(Protocol):
@@ -54,10 +56,10 @@ USD = Unit("USD", 6)
 def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:
     """Read a finite decimal of at most 40 digits.
 
-    :raises AmountInvalid: for NaN, Infinity, words, floats in disguise, absurd lengths, and what
-        only Python takes for a number (1_000, other scripts' digits)
+    :raises AmountInvalid: for NaN, Infinity, words, exponents, absurd lengths, and what only
+        Python takes for a number (1_000, other scripts' digits)
     """
-    if isinstance(text, str) and (len(text) > 60 or not text.isascii() or "_" in text):
+    if isinstance(text, str) and (len(text) > 60 or not PLAIN.fullmatch(text)):
         raise AmountInvalid(field=field)
     try:
         value = Decimal(text)

@@ -15,8 +15,8 @@ MAX_DEPTH = 32
 UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-class JsonMalformed(DomainError):
-    """The body is not valid JSON."""
+class Unreadable(DomainError):
+    """This cannot be read."""
 
     status = 400
 
@@ -24,29 +24,39 @@ class JsonMalformed(DomainError):
 def read(document: bytes | str) -> Any:
     """Read a JSON document, in UTF-8 where it is given as bytes.
 
-    :raises JsonMalformed: if it isn't one, has a key twice in an object, is nested more than 32
+    :raises Unreadable: if it isn't one, has a key twice in an object, is nested more than 32
         deep, or has text that cannot be kept: NUL, or half of a surrogate pair
     """
     try:
-        text = document if isinstance(document, str) else document.decode()
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        decoded = document if isinstance(document, str) else document.decode()
+        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_no_constant)
     except RecursionError as error:
-        raise JsonMalformed(f"Nest objects and lists at most {MAX_DEPTH} deep.") from error
+        raise Unreadable(f"Nest objects and lists at most {MAX_DEPTH} deep.") from error
     except ValueError as error:  # of the decoder, of UTF-8, of a number with thousands of digits
-        raise JsonMalformed(f"The body is not valid JSON in UTF-8: {error}"[:200]) from error
+        raise Unreadable(f"The body is not valid JSON in UTF-8: {error}"[:200]) from error
     _check(value)
     return value
+
+
+def text(given: str) -> str:
+    """Give a text that a column can keep.
+
+    :raises Unreadable: if it has NUL, or half of a surrogate pair
+    """
+    if UNKEEPABLE.search(given):
+        raise Unreadable("Texts cannot have NUL characters or half of a surrogate pair.")
+    return given
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) < len(pairs):
-        raise JsonMalformed("A key comes twice in one object; send each once.")
+        raise Unreadable("A key comes twice in one object; send each once.")
     return read
 
 
 def _no_constant(name: str) -> Any:
-    raise JsonMalformed(f"{name} is not a number of JSON.")
+    raise Unreadable(f"{name} is not a number of JSON.")
 
 
 def _check(value: Any) -> None:
@@ -57,7 +67,7 @@ def _check(value: Any) -> None:
         is_deeper = False
         for item in level:
             if isinstance(item, str):
-                _check_text(item)
+                text(item)
             elif isinstance(item, list):
                 is_deeper = True
                 inner += item
@@ -67,9 +77,4 @@ def _check(value: Any) -> None:
         if not is_deeper:
             return
         level = inner
-    raise JsonMalformed(f"Nest objects and lists at most {MAX_DEPTH} deep.")
-
-
-def _check_text(text: str) -> None:
-    if UNKEEPABLE.search(text):
-        raise JsonMalformed("Texts cannot have NUL characters or half of a surrogate pair.")
+    raise Unreadable(f"Nest objects and lists at most {MAX_DEPTH} deep.")

@@ -3,11 +3,11 @@
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
-from django.core.exceptions import MiddlewareNotUsed
+from django.core.exceptions import BadRequest, MiddlewareNotUsed
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
@@ -16,6 +16,8 @@ from django.urls import resolve
 from django.utils.decorators import sync_only_middleware
 from django_htmx.http import HttpResponseClientRefresh
 
+from common import payloads
+from common.payloads import Unreadable
 from krakapp.problems import for_programs, say, translate
 
 # What tells how the platform is: it has threads of its own and asks for nobody's session.
@@ -76,6 +78,39 @@ def apart(get_response: View) -> View:
         return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
     return middleware
+
+
+@sync_only_middleware
+def readable(get_response: View) -> View:
+    """Refuse NUL, which no column keeps, and JSON that allauth would read less strictly.
+
+    Bodies of REST and of webhooks are read strictly by their own doors.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        try:
+            for text in _texts(request):
+                payloads.text(text)
+            if request.path_info.startswith("/_allauth/") and request.body:
+                payloads.read(request.body)
+        except Unreadable as error:
+            if not for_programs(request.path_info):
+                raise BadRequest(error.detail) from error
+            name = request.request_id  # type: ignore[attr-defined]
+            return say(error.status, code=error.code, detail=error.detail, request_id=name)
+        return get_response(request)
+
+    return middleware
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    """Give every text of an address, of cookies and of the form of a page."""
+    yield request.path_info
+    yield from request.COOKIES.values()
+    forms = [request.GET] if for_programs(request.path_info) else [request.GET, request.POST]
+    for form in forms:
+        for name, values in form.lists():
+            yield from (name, *values)
 
 
 @sync_only_middleware

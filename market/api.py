@@ -133,6 +133,13 @@ class CandleQuery(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, max_value=queries.MAX_CANDLES, default=500)
 
 
+class InstrumentQuery(serializers.Serializer[dict[str, Any]]):
+    """Which instruments are wanted: part of a name or symbol, or an ISIN; of a type."""
+
+    search = serializers.CharField(max_length=100, default="", allow_blank=True)
+    type = serializers.ChoiceField(Instrument.Type.choices, default="", allow_blank=True)
+
+
 class BookQuery(serializers.Serializer[dict[str, Any]]):
     """How deep a book is wanted."""
 
@@ -166,8 +173,7 @@ class InstrumentList(PublicView):
     @extend_schema(
         operation_id="instruments_list",
         parameters=[
-            OpenApiParameter("search", str, description="Part of a name or symbol, or an ISIN"),
-            OpenApiParameter("type", str, enum=Instrument.Type.values),
+            InstrumentQuery,
             OpenApiParameter("cursor", str),
             OpenApiParameter("limit", int),
         ],
@@ -175,8 +181,9 @@ class InstrumentList(PublicView):
     )
     def get(self, request: Request) -> Response:
         """List instruments by symbol, with their markets just now."""
+        asked = self.asked(InstrumentQuery, request)
         found: QuerySet[Instrument] = instruments.queries.search(
-            text=request.query_params.get("search", ""), kind=request.query_params.get("type", "")
+            text=asked["search"], kind=asked["type"]
         )
         pages = BySymbol()
         page = pages.paginate_queryset(found, request, view=self) or []

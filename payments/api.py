@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import clock
-from common.api import IdempotentPost
+from common.api import DecimalText, IdempotentPost
 from common.money import USD, Amount
 from payments import operations, queries
 from payments.models import DepositInstruction
@@ -23,7 +23,7 @@ class DepositRequest(serializers.Serializer[Any]):
     """How much a customer means to send."""
 
     asset = serializers.ChoiceField(choices=["USD"], default="USD")
-    amount = serializers.CharField(max_length=40)
+    amount = DecimalText(max_length=40)
 
     def validate_amount(self, text: str) -> Amount:
         """Read the decimal string."""

@@ -4,13 +4,14 @@ from decimal import Decimal
 
 from django import forms
 
+from common.forms import PlainDecimalField
 from common.money import USD, Amount
 
 
 class DepositForm(forms.Form):
     """How many dollars."""
 
-    amount = forms.DecimalField(
+    amount = PlainDecimalField(
         label="How much do you want to add?",
         min_value=Decimal(1),
         max_value=Decimal(1_000_000),

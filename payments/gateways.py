@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from django.conf import settings
 
-from common import signatures
+from common import payloads, signatures
 from common.errors import DomainError
 from common.money import USD, Amount
 
@@ -85,8 +85,8 @@ class WebhookBank:
         """Read a webhook that the bank has signed."""
         signatures.verify(payload, signature, secret=self.secret, now=now)
         try:
-            news = msgspec.json.decode(payload, type=News)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            news = msgspec.convert(payloads.read(payload), News)
+        except (payloads.Unreadable, msgspec.ValidationError) as error:
             raise WebhookMalformed(f"The webhook's body is not what was agreed: {error}") from error
         amount = Amount.parse(news.amount, USD, field="amount")
         if not amount:

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 import users.queries
 from common import clock
-from common.api import IdempotentPost
+from common.api import DecimalText, IdempotentPost
 from spending import operations, queries
 from spending.models import Authorization, Card
 from spending.operations import FundingChoice
@@ -81,7 +81,7 @@ class SourceField(serializers.Serializer[Any]):
     """An asset that pays, and how much of it (dollars or shares) is kept."""
 
     asset = serializers.CharField(max_length=16)
-    keep = serializers.CharField(max_length=60, default="0")
+    keep = DecimalText(max_length=60, default="0")
 
 
 class FundingBody(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from common.forms import PlainDecimalField
 from spending.operations import PURCHASES
 
 
@@ -12,7 +13,7 @@ class SourceForm(forms.Form):
     """Add an asset to what pays, keeping some of it."""
 
     asset = forms.ChoiceField(label="Sell")
-    keep = forms.DecimalField(
+    keep = PlainDecimalField(
         label="but always keep",
         min_value=0,
         max_digits=20,

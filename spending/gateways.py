@@ -16,6 +16,7 @@ import httpx
 from django.conf import settings
 from django.urls import reverse
 
+from common import payloads
 from common.errors import DomainError
 from common.money import USD, Amount
 from common.signatures import sign, verify
@@ -133,7 +134,9 @@ class SimulatedProcessor:
         """Check the shared secret's signature and read the JSON."""
         verify(payload, signature, secret=settings.CARD_WEBHOOK_SECRET, now=now)
         try:
-            return _event(json.loads(payload))
+            return _event(payloads.read(payload))
+        except payloads.Unreadable as error:
+            raise EventMalformed(error.detail) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EventMalformed from error
 
@@ -201,12 +204,12 @@ def _event(body: dict[str, Any]) -> Event:
 
 
 def _words(value: Any) -> str:
-    """Read what people wrote, without what a database cannot keep."""
-    return str(value or "").replace("\0", "").encode(errors="ignore").decode()
+    """Read what people wrote."""
+    return str(value or "")
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 64 or _words(value) != value:
+    if not isinstance(value, str) or len(value) > 64:
         raise ValueError
     return value
 

@@ -1,11 +1,12 @@
 """The language of the sockets: Kraken's WebSocket v2, its shapes and its words."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from common import clock
+from common import clock, payloads
+from common.payloads import Unreadable
 
 MAX_REQUEST_CHARACTERS = 65_536
 
@@ -33,10 +34,7 @@ class Request(msgspec.Struct):
 
     method: str
     params: Params = msgspec.field(default_factory=Params)
-    req_id: int | None = None
-
-
-_decoder = msgspec.json.Decoder(Request)
+    req_id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
 
 def read(text: str) -> Request:
@@ -47,8 +45,8 @@ def read(text: str) -> Request:
     if len(text) > MAX_REQUEST_CHARACTERS:
         raise Refused("Message too large")
     try:
-        return _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
+        return msgspec.convert(payloads.read(text), Request)
+    except (Unreadable, msgspec.ValidationError) as error:
         raise Refused("Malformed request") from error
 
 

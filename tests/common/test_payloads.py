@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import payloads
-from common.payloads import JsonMalformed
+from common.payloads import Unreadable
 
 
 def nested(depth: int) -> bytes:
@@ -59,9 +59,9 @@ class TestRead:
         ids=lambda value: repr(value[:24]),
     )
     def test_refuses(self, document: bytes, words: str) -> None:
-        with pytest.raises(JsonMalformed, match=words):
+        with pytest.raises(Unreadable, match=words):
             payloads.read(document)
 
     def test_refuses_a_lone_surrogate_that_a_socket_passed_on(self) -> None:
-        with pytest.raises(JsonMalformed, match="surrogate"):
+        with pytest.raises(Unreadable, match="surrogate"):
             payloads.read('{"method": "\ud800"}')

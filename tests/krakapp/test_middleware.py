@@ -126,3 +126,56 @@ class TestProblems:
     def test_leave_pages_as_they_are(self, client):
         answer = client.get("/nowhere/")
         assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.django_db
+class TestReadable:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "/markets/?search=%00",
+            "/accounts/login/?next=%00",
+        ],
+    )
+    def test_refuses_nul_in_the_query_of_a_page(self, client, address):
+        answer = client.get(address)
+        assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+
+    def test_refuses_nul_in_a_form_of_a_page(self, client):
+        assert client.post("/accounts/login/", {"login": "a\0@b.test"}).status_code == 400
+
+    def test_refuses_nul_in_a_search_of_staff(self, admin_client):
+        assert admin_client.get("/admin/users/user/?q=%00").status_code == 400
+
+    def test_refuses_nul_in_a_cookie(self, client):
+        client.cookies["sessionid"] = "\0" + "a" * 31  # sent as "\000aaa…"
+        assert client.get("/home/").status_code == 400
+
+    def test_refuses_nul_in_the_query_of_a_program_as_a_problem(self, client):
+        answer = client.get("/api/v1/instruments?search=%00")
+        assert (answer.status_code, answer.json()["code"]) == (400, "Unreadable")
+
+    @pytest.mark.parametrize("path", ["/api/v1/instruments/A%00", "/markets/%00/", "/%00"])
+    def test_finds_nothing_at_an_address_with_nul(self, client, path):
+        assert client.get(path).status_code == 404
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "[" * 50_000,
+            '{"email": "a@b.test", "email": "c@b.test", "password": "x"}',
+            '{"email": "a\\u0000@b.test", "password": "x"}',
+            '{"email": "a@b.test", "password": "\\ud800"}',
+            "{",
+        ],
+        ids=["deep", "twice", "NUL", "surrogate", "torn"],
+    )
+    def test_reads_what_allauth_reads_strictly(self, client, body):
+        answer = client.post("/_allauth/app/v1/auth/login", body, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "Unreadable")
+        assert answer["Content-Type"] == "application/problem+json"
+
+    def test_lets_a_good_sign_in_through(self, client):
+        body = {"email": "nobody@demo.test", "password": "x"}
+        answer = client.post("/_allauth/app/v1/auth/login", body, content_type="application/json")
+        assert answer.json()["errors"][0]["code"] == "email_password_mismatch"

@@ -133,7 +133,24 @@ class TestRequests:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "null", "[]", "{nonsense", '{"method": 7}', '{"params": {}}', "\N{GRINNING FACE}"],
+        [
+            *(
+                "",
+                "null",
+                "[]",
+                "{nonsense",
+                '{"method": 7}',
+                '{"params": {}}',
+                "\N{GRINNING FACE}",
+            ),
+            '{"method": "ping", "method": "subscribe"}',
+            '{"method": "ping", "req_id": 1' + "0" * 30 + "}",
+            '{"method": "ping", "req_id": 1.5}',
+            '{"method": "ping", "params": {"token": "\\u0000"}}',
+            '{"method": "ping", "params": {"token": "\\ud800"}}',
+            '{"method": "ping", "more": ' + "[" * 32_000 + "]" * 32_000 + "}",
+        ],
+        ids=lambda text: text[:24],
     )
     def test_nonsense_is_refused_and_the_socket_lives_on(self, client, text):
         client.say(text)
