@@ -198,7 +198,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> HttpResponse |
         return unavailable(error, context["request"])
     request_id = request_id_of(context["request"])
     if isinstance(error, DomainError):
-        return _respond(problem_of(error, request_id=request_id))
+        return _respond(problem_of(error, request_id=request_id), headers=error.headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):

@@ -10,6 +10,7 @@ class DomainError(Exception):
 
     status = 422
     field: str | None = None
+    retry_after: int | None = None  # seconds until the same may succeed
 
     def __init__(self, detail: str = "", *, field: str | None = None, **facts: Any) -> None:
         """Say what happened; without a detail, the class's docstring says it.
@@ -21,6 +22,11 @@ class DomainError(Exception):
         self.field = field or self.field
         self.facts = facts
         super().__init__(self.detail)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Give what else the answer says, in its headers."""
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
     @property
     def code(self) -> str:

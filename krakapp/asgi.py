@@ -14,7 +14,7 @@ from django.conf import settings
 from django.urls import path
 
 from common import patience
-from market.consumers import PrivateConsumer, PublicConsumer
+from market.consumers import Crowd, PrivateConsumer, PublicConsumer
 
 patience.bound_every_wait(settings.WAIT_S)  # of sockets and of the pool's own threads
 
@@ -37,7 +37,7 @@ async def closed(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 public: Any = PublicConsumer.as_asgi()
 private: Any = AuthMiddlewareStack(PrivateConsumer.as_asgi())
 routes: list[Any] = [path("ws/v2", public), path("ws/v2/private", private)]
-sockets: Any = closed if settings.MAINTENANCE else URLRouter(routes)
+sockets: Any = closed if settings.MAINTENANCE else Crowd(URLRouter(routes))
 application = ProtocolTypeRouter(
     {"http": django_application, "websocket": sockets, "lifespan": lifespan}
 )

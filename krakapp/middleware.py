@@ -4,21 +4,25 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import BadRequest, MiddlewareNotUsed
 from django.db import DatabaseError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 from django.utils.decorators import sync_only_middleware
 from django_htmx.http import HttpResponseClientRefresh
 
-from common import payloads
+from common import clock, limits, payloads
+from common.limits import TooManyCalls
 from common.payloads import Unreadable
 from krakapp.problems import for_programs, say, translate
+from users.models import CallLimit, User
+from users.operations import charge
 
 # What tells how the platform is: it has threads of its own and asks for nobody's session.
 APART = ("/healthz", "/api/v1/status")
@@ -88,6 +92,8 @@ def readable(get_response: View) -> View:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
         try:
             for text in _texts(request):
                 payloads.text(text)
@@ -104,8 +110,7 @@ def readable(get_response: View) -> View:
 
 
 def _texts(request: HttpRequest) -> Iterator[str]:
-    """Give every text of an address, of cookies and of the form of a page."""
-    yield request.path_info
+    """Give every text of a query, of cookies and of the form of a page."""
     yield from request.COOKIES.values()
     forms = [request.GET] if for_programs(request.path_info) else [request.GET, request.POST]
     for form in forms:
@@ -179,6 +184,77 @@ def whole_acts(get_response: View) -> View:
         return response
 
     return middleware
+
+
+@sync_only_middleware
+def limited(get_response: View) -> View:
+    """Count the calls of each address, and of each customer on pages; REST counts its own.
+
+    It stands before sessions and the database, so that a flood costs neither. The health check is
+    never refused.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.limit_levels = []  # type: ignore[attr-defined]
+        if request.path_info == "/healthz":
+            return get_response(request)
+        address = request.META.get("REMOTE_ADDR", "")
+        try:
+            _charge(request, address=address)
+            response = get_response(request)
+        except TooManyCalls as error:
+            response = too_many(request, error)
+        for name, value in limits.headers(request.limit_levels).items():  # type: ignore[attr-defined]
+            response.headers.setdefault(name, value)  # a refusal has said which limit it was
+        return response
+
+    return middleware
+
+
+@sync_only_middleware
+def limited_customer(get_response: View) -> View:
+    """Count the calls of whoever is signed in on pages; it stands after the session is known."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if settings.RATE_LIMITS and signed_in and not for_programs(request.path_info):
+            user = request.user
+            if isinstance(user, User):
+                try:
+                    _charge(request, user=user)
+                except TooManyCalls as error:
+                    return too_many(request, error)
+        return get_response(request)
+
+    return middleware
+
+
+def _charge(request: HttpRequest, **whose: Any) -> None:
+    levels = charge(kind=_kind_of(request), now=clock.now(), **whose)
+    request.limit_levels += levels  # type: ignore[attr-defined]
+
+
+def _kind_of(request: HttpRequest) -> str:
+    if request.path_info.startswith("/webhooks/"):
+        return CallLimit.Kind.WEBHOOKS
+    if request.path_info in settings.UPLOADS:
+        return CallLimit.Kind.UPLOADS
+    reads = request.method in {"GET", "HEAD", "OPTIONS"}
+    return CallLimit.Kind.READS if reads else CallLimit.Kind.WRITES
+
+
+def too_many(request: HttpRequest, error: TooManyCalls) -> HttpResponse:
+    """Say how long to wait: as a problem to a program, as a page to a person."""
+    if for_programs(request.path_info):
+        name = request.request_id  # type: ignore[attr-defined]
+        said = {"code": error.code, "detail": error.detail, **error.facts}
+        response = say(error.status, request_id=name, **said)
+    else:
+        response = render(None, "429.html", {"detail": error.detail}, status=429)
+    for name, value in error.headers.items():
+        response[name] = value
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @sync_only_middleware

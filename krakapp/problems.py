@@ -1,5 +1,7 @@
 """How a refusal of Django or of the server is said to a program: as a problem."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from common.errors import PROBLEM, problem
@@ -29,7 +31,9 @@ def for_programs(path: str) -> bool:
     return path.startswith(PROGRAMS)
 
 
-def say(status: int, *, request_id: str, code: str = "", detail: str = "") -> HttpResponse:
+def say(
+    status: int, *, request_id: str, code: str = "", detail: str = "", **facts: Any
+) -> HttpResponse:
     """Write a problem; without a code and words, those of the status."""
     general = WORDS.get(status, WORDS[500 if status >= 500 else 400])
     body = problem(
@@ -37,6 +41,7 @@ def say(status: int, *, request_id: str, code: str = "", detail: str = "") -> Ht
         code=code or general[0],
         detail=detail or general[1],
         request_id=request_id,
+        **facts,
     )
     return JsonResponse(body, status=status, content_type=PROBLEM)
 

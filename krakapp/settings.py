@@ -127,6 +127,11 @@ DEMO = is_demo()
 DEBUG = False
 PORT = env_int("PORT", 8000)
 SITE_URL = os.environ.get("SITE_URL", f"http://127.0.0.1:{PORT}")
+RATE_LIMITS = env_bool("RATE_LIMITS", default=True)  # the limits themselves: users.CallLimit
+if not RATE_LIMITS and not DEMO:
+    raise ImproperlyConfigured(
+        "RATE_LIMITS=0 is for load tests in demo mode; take it out of the environment."
+    )
 SECRET_KEY = env_secret("SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
     ["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else []
@@ -197,11 +202,13 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "krakapp.middleware.maintenance",
     "krakapp.middleware.apart",
+    "krakapp.middleware.limited",
     "krakapp.middleware.readable",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "krakapp.middleware.limited_customer",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -402,6 +409,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["common.api.ExactRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["users.api.CustomerThrottle"],
     "DEFAULT_PARSER_CLASSES": ["common.api.StrictParser"],
     "DEFAULT_PAGINATION_CLASS": "common.api.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

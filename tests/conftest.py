@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
 os.environ["KRAKAPP_DEMO"] = "1"
 os.environ["ACCOUNT_RATE_LIMITS"] = "0"
+os.environ["RATE_LIMITS"] = "0"
 os.environ["SECRET_KEY"] = "only for tests"
 os.environ["no_proxy"] = "*"  # what a test reaches is on this machine
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # tests side by side share no server

@@ -256,3 +256,19 @@ class PriceGuard:
         self._doubted.pop(key, None)
         self._believed[key] = price
         return True
+
+
+# What an order adds to its customer's counter: (younger than so many seconds, cost), as Kraken has
+# it. An older one costs nothing to cancel, and 1 to amend, as each command does.
+CANCEL_COSTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
+AMEND_COSTS = ((5, 4), (10, 3), (15, 2))
+
+
+def cancel_cost(age_s: float) -> int:
+    """Give what it costs to cancel an order of this age: dear while young, nothing once old."""
+    return next((cost for younger, cost in CANCEL_COSTS if age_s < younger), 0)
+
+
+def amend_cost(age_s: float) -> int:
+    """Give what it costs to amend an order of this age."""
+    return next((cost for younger, cost in AMEND_COSTS if age_s < younger), 1)

@@ -23,7 +23,7 @@ from common.admin import ReadOnly, ask
 from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
-from users.models import AuditEntry, Mail, Notice, Proposal, User
+from users.models import AuditEntry, CallLimit, Mail, Notice, Proposal, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
 ABOUT = (
@@ -309,6 +309,23 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
     search_fields = ("subject__email", "actor__email", "action")
     search_help_text = "The e-mail address of who did it or whom it was about, or the action"
     show_full_result_count = False
+
+
+@admin.register(CallLimit)
+class CallLimitAdmin(ModelAdmin):
+    """How often who may ask: a new row with a later date takes over, and the old ones stay."""
+
+    ordering = ("kind", "scope", "-since")
+    list_display = ("kind", "scope", "since", "capacity", "per_second")
+    list_filter = ("kind", "scope")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Keep what was in force as it was."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Keep what was in force as it was."""
+        return False
 
 
 @admin.register(Notice)

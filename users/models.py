@@ -261,3 +261,46 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"
+
+
+class CallLimit(models.Model):
+    """How often one address, or one customer, may do a kind of thing, from a date on.
+
+    A bucket holds `capacity` calls and leaks `per_second` of them. Where nothing leaks, capacity
+    bounds what there may be at one time: open sockets, and work that waits for the engine.
+    """
+
+    class Kind(models.TextChoices):
+        READS = "reads"
+        WRITES = "writes"
+        ORDERS = "orders"  # placed, amended and cancelled, by what they cost: trading.rules
+        UPLOADS = "uploads"
+        WEBHOOKS = "webhooks"
+        SOCKETS = "sockets"  # opened
+        OPEN_SOCKETS = "open_sockets"  # at one time, in each web process
+        MESSAGES = "messages"  # of one socket
+        WAITING = "waiting"  # commands that the engine has not sequenced
+
+    class Scope(models.TextChoices):
+        ADDRESS = "address"
+        CUSTOMER = "customer"
+
+    kind = models.CharField(max_length=12, choices=Kind)
+    scope = models.CharField(max_length=8, choices=Scope)
+    since = models.DateField()
+    capacity = models.PositiveIntegerField()
+    per_second = models.DecimalField(max_digits=9, decimal_places=3, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "scope", "since"], name="call_limit_once"),
+            models.CheckConstraint(condition=Q(capacity__gt=0), name="call_limit_lets_some_in"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["open_sockets", "waiting"], per_second=0)
+                | (~Q(kind__in=["open_sockets", "waiting"]) & Q(per_second__gt=0)),
+                name="call_limit_leaks_unless_of_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.scope} from {self.since}"

@@ -1,7 +1,7 @@
 """What is known about people."""
 
 import time
-from datetime import datetime
+from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,14 @@ from common.errors import DomainError
 from common.invariants import Check
 from common.realtime import private_snapshot
 from users import rules
-from users.models import AuditEntry, Notice, Proposal, SecurityEvent, User
+from users.models import (
+    AuditEntry,
+    CallLimit,
+    Notice,
+    Proposal,
+    SecurityEvent,
+    User,
+)
 
 SNAPSHOT_NOTICES = 20
 
@@ -171,6 +178,12 @@ def notice_data(notice: Notice) -> dict[str, Any]:
         "url": notice.url,
         "time": notice.created_at.isoformat(),
     }
+
+
+def call_limits(today: date) -> dict[tuple[str, str], CallLimit]:
+    """Give the limits in force on a day, by kind and scope."""
+    rows = CallLimit.objects.filter(since__lte=today).order_by("kind", "scope", "-since")
+    return {(row.kind, row.scope): row for row in rows.distinct("kind", "scope")}
 
 
 @private_snapshot("notifications")

@@ -19,7 +19,7 @@ def rows_of(name: str, *, anew: bool = False) -> list[dict[str, Any]]:
     home = HOMES / name
     if anew:
         shutil.rmtree(home, ignore_errors=True)
-    env = {**os.environ, "KRAKAPP_HOME": str(home), "KRAKAPP_DEMO": "1"}
+    env = {**os.environ, "KRAKAPP_HOME": str(home), "KRAKAPP_DEMO": "1", "RATE_LIMITS": "0"}
     env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
     command = [sys.executable, "-m", f"bench.{name}", "rows"]
     child = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours

@@ -18,6 +18,7 @@ from redis import RedisError
 from common import realtime
 from common.realtime import private_snapshots, user_group
 from market.consumers import protocol
+from market.consumers.crowd import customers
 from market.consumers.protocol import Refused, Request
 from market.consumers.socket import Socket
 
@@ -39,6 +40,7 @@ class PrivateConsumer(Socket):
         self._numbers: dict[str, int] = {}  # of the last event passed on, by channel
         self._early: dict[str, list[tuple[int, str]]] = {}  # what came during a snapshot
         self._tasks: set[asyncio.Task[None]] = set()
+        self._counted = False  # among the customer's sockets
         user: Any = self.scope.get("user")
         if user is not None and user.is_authenticated and user.is_active and self._same_origin():
             self._user = user
@@ -50,6 +52,8 @@ class PrivateConsumer(Socket):
         for task in (self._watch, *self._tasks):
             task.cancel()
         Checker.here().leave(self)
+        if self._counted:
+            customers.leave(self._user.pk)
         if self._user is not None:
             await self.channel_layer.group_discard(user_group(self._user.pk), self.channel_name)
 
@@ -57,6 +61,10 @@ class PrivateConsumer(Socket):
         """Answer, then send the present state, then what happens from now on."""
         channel = self._channel(request)
         await self._sign_in(request.params.token)
+        if not self._counted:
+            scope: Any = self.scope
+            customers.enter(self._user.pk, scope.get("limits", {}).get("open_sockets"))
+            self._counted = True
         if channel in self._numbers or channel in self._early:
             raise Refused("Already subscribed")
         self._early[channel] = []

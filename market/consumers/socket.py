@@ -36,7 +36,11 @@ class Socket(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Take the socket in and greet it."""
-        self._allowance = REQUESTS_AT_ONCE
+        scope: Any = self.scope
+        bound = scope.get("limits", {}).get("messages")  # the policy, unless switched off
+        self._at_once = float(bound.capacity) if bound else REQUESTS_AT_ONCE
+        self._a_second = float(bound.per_second) if bound else REQUESTS_A_SECOND
+        self._allowance = self._at_once
         self._asked_at = asyncio.get_running_loop().time()
         self._connection_id = secrets.randbits(53)
         self.outbox = Outbox(drop=self.give_up)
@@ -95,8 +99,8 @@ class Socket(AsyncWebsocketConsumer):
         :raises Refused: if it asks too much
         """
         now = asyncio.get_running_loop().time()
-        refilled = self._allowance + (now - self._asked_at) * REQUESTS_A_SECOND
-        self._allowance, self._asked_at = min(refilled, REQUESTS_AT_ONCE), now
+        refilled = self._allowance + (now - self._asked_at) * self._a_second
+        self._allowance, self._asked_at = min(refilled, self._at_once), now
         if self._allowance < 1:
             raise Refused("Exceeded msg rate")
         self._allowance -= 1

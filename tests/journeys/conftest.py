@@ -47,6 +47,7 @@ class Platform:
             "KRAKAPP_HOME": str(home),
             "PORT": str(self.port),
             "ACCOUNT_RATE_LIMITS": "0",
+            "RATE_LIMITS": "0",
         }
 
     def start(self) -> None:

@@ -16,17 +16,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from common import realtime
-from market.consumers import PrivateConsumer, PublicConsumer
+from market.consumers import Crowd, PrivateConsumer, PublicConsumer
 
 PATIENCE_S = 20
 
 application = ProtocolTypeRouter(
     {
-        "websocket": URLRouter(
-            [
-                path("ws/v2", PublicConsumer.as_asgi()),
-                path("ws/v2/private", AuthMiddlewareStack(PrivateConsumer.as_asgi())),
-            ]
+        "websocket": Crowd(
+            URLRouter(
+                [
+                    path("ws/v2", PublicConsumer.as_asgi()),
+                    path("ws/v2/private", AuthMiddlewareStack(PrivateConsumer.as_asgi())),
+                ]
+            )
         )
     }
 )

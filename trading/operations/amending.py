@@ -18,6 +18,7 @@ from ledger import operations as ledger
 from trading import queries, rules
 from trading.engine.commands import MOST_TIPS
 from trading.models import LIMITED, STOPPING, Command, Order
+from trading.operations import counter
 from trading.operations.acceptance import DisplayOutOfBounds, check_triggers
 from trading.operations.drafts import NotPositive, OrderDraft, TermNotTaken, TermsContradict
 from trading.operations.sending import OrderAlreadyDone, send
@@ -72,6 +73,7 @@ def amend_order(
     """
     if not order.is_live:
         raise OrderAlreadyDone
+    counter.amending(order=order, now=now)
     change = Change(quantity, limit_price, trigger_price)
     place = claim_place(order)
     if place is not None:

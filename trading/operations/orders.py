@@ -16,7 +16,7 @@ from instruments.models import Instrument
 from ledger import operations as ledger
 from trading import queries
 from trading.models import Order, Shard
-from trading.operations import inbox, placing, sending
+from trading.operations import counter, inbox, placing, sending
 from trading.operations.acceptance import (
     Conditions,
     Terms,
@@ -59,7 +59,10 @@ def place_orders(
     """Accept orders, each for itself: what is wrong with one does not touch the others.
 
     :returns: an order or its refusal for each draft, in order
+    :raises common.limits.TooManyCalls: if the customer's counter has no room for all of them
+    :raises TooMuchWaiting: if too much of the customer's waits for the engine
     """
+    counter.placing(customer=customer, count=len(drafts), now=now)
     conditions = conditions_for(drafts, customer, now)
     results: list[Terms | Order | DomainError] = [
         refusal_or(lambda draft=draft: terms_of(draft, conditions)) for draft in drafts
@@ -86,6 +89,7 @@ def cancel_order(*, order: Order, now: datetime) -> Order:
     """
     if not order.is_live:
         raise OrderAlreadyDone
+    counter.cancelling(orders=[order], now=now)
     sending.cancel([order], now=now)
     return order
 
@@ -101,6 +105,7 @@ def cancel_each(
     found = {order.uid: order for order in queries.orders_of(customer).filter(uid__in=uids)}
     results = [_cancellable(found.get(uid)) for uid in uids]
     live = {r.pk: r for r in results if isinstance(r, Order)}
+    counter.cancelling(orders=list(live.values()), now=now)
     sending.cancel(list(live.values()), now=now)
     return results
 
@@ -121,6 +126,7 @@ def cancel_orders(*, customer: User, instrument: Instrument | None = None, now: 
     if instrument:
         orders = orders.filter(instrument=instrument)
     live = list(orders)
+    counter.cancelling(orders=live, now=now)
     sending.cancel(live, now=now)
     return len(live)
 
@@ -134,6 +140,7 @@ def cancel_orders_after(*, customer: User, timeout_s: int, now: datetime) -> dat
     """
     if not 0 <= timeout_s <= LONGEST_TIMEOUT_S:
         raise TermsContradict(f"Choose 0 to {LONGEST_TIMEOUT_S} seconds.", field="timeout_s")
+    counter.placing(customer=customer, count=1, now=now)
     payload = {"owner": customer.pk, "timeout_us": timeout_s * 1_000_000}
     shards = Shard.objects.values_list("pk", flat=True)
     inbox.insert_commands(

@@ -24,6 +24,7 @@ from trading.queries.orders import (
     orders_of,
     places_taken,
     trades_of,
+    waiting_commands,
 )
 from trading.queries.pricing import (
     Preview,
@@ -97,5 +98,6 @@ __all__ = [
     "standing_quote",
     "state_of",
     "trades_of",
+    "waiting_commands",
     "worst_price",
 ]

@@ -42,6 +42,22 @@ def places_taken(user: User, names: Iterable[str]) -> tuple[int, set[str]]:
     return live, set(taken)
 
 
+def waiting_commands(customer_id: int, most: int) -> int:
+    """Count a customer's commands that no engine has sequenced, up to so many."""
+    [(count,)] = database.prepared(
+        """
+            SELECT count(*) FROM (
+                SELECT FROM trading_command c LEFT JOIN trading_order o ON o.id = c.order_id
+                WHERE c.sequence IS NULL AND c.result = ''
+                  AND (o.customer_id = %(customer)s OR c.kind = 'cancel_all_after'
+                       AND (c.payload->>'owner')::bigint = %(customer)s)
+                LIMIT %(most)s) waiting
+            """,
+        {"customer": customer_id, "most": most},
+    )
+    return int(count)
+
+
 def closed_orders_of(user: User) -> QuerySet[Order]:
     """List a customer's orders that are done, newest first."""
     return orders_of(user).exclude(status__in=Order.LIVE)

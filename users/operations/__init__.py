@@ -1,5 +1,6 @@
 """The verbs about people: audit trail, notices, security acts, and proposals of two people."""
 
+from users.operations.limits import charge, limit, neighborhood
 from users.operations.mail import (
     MailGone,
     let_mail_go,
@@ -71,6 +72,7 @@ __all__ = [
     "UndoInvalid",
     "UndoneAlready",
     "approve",
+    "charge",
     "create_person",
     "deactivate",
     "decline",
@@ -79,7 +81,9 @@ __all__ = [
     "kind_of",
     "kinds",
     "let_mail_go",
+    "limit",
     "mark_read",
+    "neighborhood",
     "note_security_act",
     "notify",
     "origin_of",
