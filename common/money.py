@@ -59,7 +59,7 @@ def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:
     :raises AmountInvalid: for NaN, Infinity, words, exponents, absurd lengths, and what only
         Python takes for a number (1_000, other scripts' digits)
     """
-    if isinstance(text, str) and (len(text) > 60 or not PLAIN.fullmatch(text)):
+    if isinstance(text, str) and (len(text) > 60 or not PLAIN.fullmatch(text.strip())):
         raise AmountInvalid(field=field)
     try:
         value = Decimal(text)

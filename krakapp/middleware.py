@@ -31,6 +31,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 logger = logging.getLogger(__name__)
 
+FORM = "application/x-www-form-urlencoded"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 # unfold's Alpine evaluates its attributes; both write styles inline. Nobody else may.
@@ -110,9 +111,11 @@ def readable(get_response: View) -> View:
 
 
 def _texts(request: HttpRequest) -> Iterator[str]:
-    """Give every text of a query, of cookies and of the form of a page."""
+    """Give every text of a query, of cookies and of the form of a page, uploads aside."""
     yield from request.COOKIES.values()
-    forms = [request.GET] if for_programs(request.path_info) else [request.GET, request.POST]
+    forms = [request.GET]
+    if request.content_type == FORM and not for_programs(request.path_info):
+        forms.append(request.POST)
     for form in forms:
         for name, values in form.lists():
             yield from (name, *values)

@@ -119,7 +119,7 @@ class TestParseDecimal:
         with pytest.raises(AmountInvalid):
             parse_decimal(value)
 
-    @pytest.mark.parametrize("text", ["12.50", "0", "-0.1", "+3", "1E-7", " 4.50 ", ".5", "5."])
+    @pytest.mark.parametrize("text", ["12.50", "0", "-0.1", "+3", " 4.50 ", ".5", "5."])
     def test_reads(self, text: str) -> None:
         assert parse_decimal(text) == Decimal(text)
 
