@@ -23,6 +23,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from common import patience
 from common.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,8 @@ def fill(buckets: Sequence[Bucket], *, forced: bool = False) -> list[Level]:
     for bucket in buckets:
         arguments += [bucket.capacity, round(1_000_000 / bucket.per_second), bucket.cost]
     try:
-        told = _script()(keys=[f"limit:{b.name}:{b.key}" for b in buckets], args=arguments)
+        with patience.waiting():
+            told = _script()(keys=[f"limit:{b.name}:{b.key}" for b in buckets], args=arguments)
     except redis.RedisError as trouble:
         _outage.begin(trouble)
         return []
