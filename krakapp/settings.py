@@ -217,6 +217,7 @@ MIDDLEWARE = [
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
     "krakapp.middleware.whole_acts",
+    "krakapp.staff.staff_door",
 ]
 
 ROOT_URLCONF = "krakapp.urls"
@@ -370,11 +371,11 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO  # plain HTTP; browsers allow it on localhost alone
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
 MFA_TOTP_ISSUER = "KrakApp"
 MFA_ADAPTER = "users.adapters.MFAAdapter"
 USERSESSIONS_ADAPTER = "users.adapters.UserSessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = True
+STAFF_PROOF_S = 600  # how old a password or second factor may be for what staff change
 # After a change to how an account is entered: how long nothing leaves it, what its cards pay
 # meanwhile, in all, and how long the link in the mail undoes it.
 SECURITY_HOLD = timedelta(hours=24)

@@ -9,16 +9,20 @@ from allauth.account.internal.flows.login import (
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY as PROOFS
 from django.test import Client
 
+import users.operations
 from krakapp import sessions
 from users.models import User
 
 PLAIN = Client.force_login
+KEY = "JBSWY3DPEHPK3PXP"  # of an app's codes, in base 32
 
 
 def force_login(client: Client, user: User, backend: str | None = None) -> None:
-    """Sign in without a password, as if it had been given just now."""
+    """Sign in without a password, as if it had been given just now; staff with a second factor."""
     PLAIN(client, user, backend)
-    proven(client, user, "password")
+    if user.is_staff:
+        users.operations.enroll_app(user=user, key=KEY)
+    proven(client, user, "password", *(["mfa"] if user.is_staff else []))
 
 
 def proven(client: Client, user: User, *methods: str, ago: timedelta = timedelta(0)) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, password_changed, password_reset, password_set
 from allauth.core import context
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_reset
+from allauth.mfa.signals import authenticator_added, authenticator_reset
 from allauth.usersessions.models import UserSession
 from django.apps import AppConfig
 from django.contrib.auth.management import create_permissions
@@ -14,6 +15,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.signals import user_logged_out
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from common import clock, realtime
 from users import operations, rules
@@ -81,6 +83,15 @@ def note_factor(instance: Authenticator, created: bool, **_kwargs: Any) -> None:
     """Note a second factor; its recovery codes come along."""
     if created and instance.type != Authenticator.Type.RECOVERY_CODES:
         note(instance.user, "factor.added", factor=instance.pk)
+
+
+@receiver(authenticator_added)
+def prove_factor(
+    request: HttpRequest, user: User, authenticator: Authenticator, **_kwargs: Any
+) -> None:
+    """Take an enrolment for a proof: the code or the passkey was given just now."""
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
 @receiver(post_delete, sender=Authenticator)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from playwright.sync_api import Page, expect
 
+from tests.journeys.conftest import Platform
 from tests.journeys.mobile import tell_as_the_bank
 from tests.journeys.people import Customer, Opener, Staff, step
 
@@ -34,7 +35,7 @@ def test_a_customers_day_in_the_browser(platform, new_page):
         holds_what_the_trades_say(page)
     with step("card", page):
         pays_by_card(bob)
-    is_found_by_support(new_page)
+    is_found_by_support(platform, new_page)
     assert platform.manage("audit_books")
 
 
@@ -52,8 +53,8 @@ def is_verified(bob: Customer, new_page: Opener) -> None:
     with step("apply", bob.page):
         bob.apply()
     with step("approve", staff, bob.page):
-        Staff(staff).propose_approval(EMAIL)
-        Staff(new_page(), "olivia@demo.test").approve_next()
+        Staff(bob.platform, staff).propose_approval(EMAIL)
+        Staff(bob.platform, new_page(), "olivia@demo.test").approve_next()
         expect(bob.page.get_by_text("Your account is open").first).to_be_visible()  # not reloaded
     staff.context.close()
 
@@ -186,10 +187,10 @@ def authorize(bob: Customer, card: str, amount: str, merchant: str) -> str:
     return str(answer["authorization"])
 
 
-def is_found_by_support(new_page: Opener) -> None:
+def is_found_by_support(platform: Platform, new_page: Opener) -> None:
     page = new_page()
     with step("support", page):
-        sam = Staff(page)
+        sam = Staff(platform, page)
         found = sam.find(EMAIL)
         for words in ("Application", "Accounts", "Journals", "Holds", "Orders", "Trades", "Cards"):
             assert found.get(words), (words, found)

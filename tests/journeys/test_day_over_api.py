@@ -53,8 +53,8 @@ def is_verified(bob: Phone, new_page: Opener) -> None:
     with bob.listening("notifications") as notices:
         page = new_page()
         with step("approve", page):
-            Staff(page).propose_approval(EMAIL)
-            Staff(new_page(), "olivia@demo.test").approve_next()
+            Staff(bob.platform, page).propose_approval(EMAIL)
+            Staff(bob.platform, new_page(), "olivia@demo.test").approve_next()
         notices.until(lambda notice: "open" in json.dumps(notice).lower())
     assert bob.get("me")["can"]["trade"]
 

@@ -145,10 +145,10 @@ def test_a_stop_fires_when_the_price_has_come(platform, window, carol):
         expect(page.locator(".order-receipt")).to_contain_text("You sold 0.5 KOx")
 
 
-def test_a_market_is_halted_and_says_so(new_page, window):
+def test_a_market_is_halted_and_says_so(platform, new_page, window):
     page, desk = window(), new_page()
     with step("halt", page, desk):
-        oscar = Staff(desk, "oscar@demo.test")
+        oscar = Staff(platform, desk, "oscar@demo.test")
         page.goto("/markets/TSLAx/")
         page.get_by_label("Amount", exact=True).fill("25")
         button = page.get_by_role("button", name="Buy $25 of Tesla")
@@ -159,7 +159,7 @@ def test_a_market_is_halted_and_says_so(new_page, window):
         expect(button).to_be_disabled()
         expect(page.locator("#ticket-answer")).to_contain_text("Nothing trades")
         oscar.propose_state("TSLAx", "Online")
-        Staff(new_page(), "olivia@demo.test").approve_next()
+        Staff(platform, new_page(), "olivia@demo.test").approve_next()
         expect(standing).to_contain_text("Market open")
         expect(button).to_be_enabled()
 

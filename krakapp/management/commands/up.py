@@ -18,7 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from krakapp import embedded, home
+from krakapp import embedded, home, staff
 from krakapp.embedded import CannotStart
 from krakapp.home import HomeMistaken
 from krakapp.supervisor import Program, StopAsked, Supervisor
@@ -183,6 +183,13 @@ def greeting(failing: list[str]) -> str:
         width = max(map(len, DEMO_PEOPLE))
         lines += ["", f"Sign in with the password {settings.DEMO_PASSWORD} as"]
         lines += [f"  {email:<{width}}  {who}" for email, who in DEMO_PEOPLE.items()]
+        lines += [
+            "",
+            "The staff's second step is a code: manage.py demo_code sam@demo.test says it,",
+        ]
+        lines += ["and so does an authenticator app that was given the key:"]
+        behind = [email for email, who in DEMO_PEOPLE.items() if who.endswith("/admin/")]
+        lines += [f"  {email:<{width}}  {staff.setup_key(email)}" for email in behind]
         lines += ["", "Look behind the counter from a second terminal:", *second_terminal()]
     return "\n".join(["", *lines, "", "Ctrl-C stops everything.", ""])
 
