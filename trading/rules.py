@@ -212,6 +212,20 @@ def house_levels(
     return bids, asks
 
 
+def hedge_ticks(
+    reference: Decimal, *, tick: Decimal, position_usd: Decimal, full_usd: int, slippage_bp: int
+) -> int:
+    """Give the price at which a position is to be traded away, in ticks.
+
+    The larger the position, the more of the slippage it concedes, all of it at `full_usd`. Rounded
+    in our favor.
+    """
+    share = max(min(position_usd / full_usd, Decimal(1)), Decimal(-1))
+    price = reference * (1 - share * slippage_bp * BP)
+    rounding = ROUND_CEILING if position_usd > 0 else ROUND_FLOOR
+    return max(1, int((price / tick).to_integral_value(rounding)))
+
+
 def left_of(levels: Sequence[tuple[Decimal, int]], taken: int) -> list[tuple[Decimal, int]]:
     """Give what is left of (price, base units) levels, best first, once so many were taken."""
     left = []

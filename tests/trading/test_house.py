@@ -14,7 +14,6 @@ from market.models import ReferencePrice
 from tests import world
 from trading import queries, rules
 from trading.models import HousePolicy, Order, Trade
-from trading.operations import hedging
 
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
@@ -139,11 +138,21 @@ class TestQuotes:
 
 
 class TestHedges:
+    clock: list[datetime]
+
     @pytest.fixture(autouse=True)
-    def _lasting(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let hedges stand: the engine's clock is not stopped, as the desk's is."""
-        monkeypatch.setattr(hedging, "STANDS_FOR", timedelta(days=3650))
+    def _stopped(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stop the engine's clock as well as the desk's."""
+        self.clock = [world.NOW]
+        told = lambda _engine: int(self.clock[0].timestamp() * 1_000_000)  # noqa: E731
+        monkeypatch.setattr(trading.operations.Engine, "_now_us", told)
         set_policy(card_customer_usd=[100_000] * 3)
+
+    def wait(self, floor: "Floor", seconds: int) -> datetime:
+        """Let time pass for the engine, and give the new now."""
+        self.clock[0] += timedelta(seconds=seconds)
+        floor.run()
+        return self.clock[0]
 
     def sell_to_dealer(self, floor: "Floor", shares: int) -> None:
         """Let Carol's card sell shares to the dealer."""
@@ -186,6 +195,56 @@ class TestHedges:
         trading.operations.cancel_order(order=hedge, now=world.NOW)
         floor.run()
         assert trading.operations.hedge_dealer(now=world.NOW) == 1
+
+    def test_stand_for_seconds_and_follow_the_price(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 40)
+        told = []
+        for price in ("278.50", "278.40", "278.60"):
+            now = self.wait(floor, 6)
+            refer(price, at=now)
+            assert trading.operations.hedge_dealer(now=now) == 1
+            floor.run()
+            told.append(Order.objects.latest("id"))
+        assert [order.limit_price for order in told] == [
+            Decimal("278.50"),
+            Decimal("278.40"),
+            Decimal("278.60"),
+        ]
+        self.wait(floor, 6)
+        told[-1].refresh_from_db()
+        assert told[-1].status == "expired"
+
+    def test_are_not_placed_by_an_engine_that_was_away(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 40)
+        trading.operations.hedge_dealer(now=world.NOW)
+        self.clock[0] += timedelta(minutes=1)
+        floor.run()
+        assert Order.objects.latest("id").reason == "expired"
+
+    def test_bring_the_position_down_whatever_the_price_does(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        self.sell_to_dealer(floor, 60)
+        alice = world.alice()
+        world.fund(alice, "100000")
+        left = []
+        for price in ("278.50", "277.90", "279.20"):
+            now = self.wait(floor, 6)
+            refer(price, at=now)
+            desk.step(now=now)
+            floor.run()
+            trading.operations.hedge_dealer(now=now)
+            floor.run()
+            draft = floor.draft("buy", "market", quantity="15")
+            trading.operations.place_order(draft=draft, customer=alice, now=now)
+            floor.run()
+            now = self.wait(floor, 6)
+            left.append(queries.dealer_positions(since=world.NOW)[floor.instrument.pk])
+        assert left == [45 * 10**8, 30 * 10**8, 15 * 10**8]
 
     def test_never_meet_the_houses_own_quotes(
         self, floor: "Floor", desk: trading.operations.Desk
@@ -235,6 +294,24 @@ class TestTheDealersBid:
 
 
 class TestRules:
+    @given(
+        position=st.decimals(-(10**6), 10**6, places=2).filter(bool),
+        reference=st.decimals(Decimal("0.5"), 5000, places=2),
+        slippage=st.integers(0, 50),
+    )
+    def test_a_hedge_concedes_no_more_than_the_slippage(
+        self, position: Decimal, reference: Decimal, slippage: int
+    ) -> None:
+        ticks = rules.hedge_ticks(
+            reference,
+            tick=Decimal("0.01"),
+            position_usd=position,
+            full_usd=500_000,
+            slippage_bp=slippage,
+        )
+        conceded = (reference - ticks * Decimal("0.01")) * (1 if position > 0 else -1)
+        assert conceded <= reference * slippage / 10_000
+
     @given(
         sizes=st.lists(st.integers(1, 10**9), max_size=5),
         taken=st.lists(st.integers(0, 10**9), max_size=3),

@@ -1,7 +1,9 @@
 """The dealer's hedges: what card sales left it with is offered to the market afterwards.
 
-A hedge is a limit order on the book at the reference price, so inside the house's own spread: a
-customer meets it before the house's quotes. It belongs to the same owner as those, and self-trade
+A hedge is a limit order on the book near the reference price, so inside the house's own spread: a
+customer meets it before the house's quotes. It stands for seconds and is then priced anew, so that
+nobody picks it off once the price has moved. The larger the position, the more the hedge concedes,
+within the slippage of the policy. It belongs to the same owner as the quotes, and self-trade
 prevention keeps the house from trading with itself on the public tape.
 """
 
@@ -9,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from django.db import transaction
 
@@ -18,7 +19,7 @@ from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey, HoldRequest
 from market import queries as market
-from trading import queries
+from trading import queries, rules
 from trading.models import Book, Order
 from trading.operations import inbox
 
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 HOUSE = 0  # the owner of quotes and hedges in the engine
 LOOKS_BACK = timedelta(days=1)  # an older position is the treasury's
-STANDS_FOR = timedelta(minutes=2)  # then the price is looked at anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Hedge:
     ticks: int
     cash: int
     token: int
+    expires_at: datetime
 
     @property
     def account(self) -> int:
@@ -83,34 +84,39 @@ def _due(now: datetime) -> list[Hedge]:
     instruments = list(
         Instrument.objects.filter(pk__in=positions, listed=True, book__state=Book.State.ONLINE)
     )
-    references = market.references(instruments)
-    oldest = queries.market_rule(now).reference_max_age_s
+    references = queries.prices_of(instruments, now=now).references
     wanted = []
     for one in instruments:
-        reference = references.get(one.symbol)
-        if reference is None or not reference.is_fresh(now=now, max_age_s=oldest):
+        price = references.get(one.symbol)
+        if price is None or not market.session(one, now).is_open:
             continue
-        if not market.session(one, now).is_open:
-            continue
-        worth = abs(queries.scale_of(one).shares(positions[one.pk])) * reference.price
-        if worth >= policy.hedge_usd:
-            wanted.append((one, positions[one.pk], reference.price))
+        worth = queries.scale_of(one).shares(positions[one.pk]) * price
+        if abs(worth) >= policy.hedge_usd:
+            ticks = rules.hedge_ticks(
+                price,
+                tick=one.tick_size,
+                position_usd=worth,
+                full_usd=policy.inventory_usd,
+                slippage_bp=policy.hedge_slippage_bp,
+            )
+            wanted.append((one, positions[one.pk], ticks))
     tokens = ledger.open_accounts(
         keys=[AccountKey(None, one.asset_id, "dealer") for one, _, _ in wanted]
     )
     [cash] = ledger.open_accounts(keys=[AccountKey(None, books.usd().pk, "dealer")])
+    until = now + timedelta(seconds=policy.hedge_stands_s)
     return [
-        _hedge(one, position, price, cash, token)
-        for (one, position, price), token in zip(wanted, tokens, strict=True)
+        Hedge(
+            one,
+            Order.Side.SELL if position > 0 else Order.Side.BUY,
+            abs(position),
+            ticks,
+            cash,
+            token,
+            until,
+        )
+        for (one, position, ticks), token in zip(wanted, tokens, strict=True)
     ]
-
-
-def _hedge(instrument: Instrument, position: int, price: Decimal, cash: int, token: int) -> Hedge:
-    """Sell what is too much, buy what is missing; at the reference, rounded in our favor."""
-    side = Order.Side.SELL if position > 0 else Order.Side.BUY
-    rounding = ROUND_CEILING if side == Order.Side.SELL else ROUND_FLOOR
-    ticks = int((price / instrument.tick_size).to_integral_value(rounding))
-    return Hedge(instrument, side, abs(position), ticks, cash, token)
 
 
 def _place(hedges: Sequence[Hedge], now: datetime) -> None:
@@ -126,7 +132,7 @@ def _place(hedges: Sequence[Hedge], now: datetime) -> None:
             limit_price=hedge.instrument.tick_size * hedge.ticks,
             worst_price=hedge.instrument.tick_size * hedge.ticks,
             time_in_force=Order.TimeInForce.GTD,
-            expires_at=now + STANDS_FOR,
+            expires_at=hedge.expires_at,
             maker_rate=0,
             taker_rate=0,
             cash_account_id=hedge.cash,
@@ -158,7 +164,7 @@ def _place(hedges: Sequence[Hedge], now: datetime) -> None:
                     "quantity": hedge.base,
                     "budget": hedge.budget,
                     "tif": order.time_in_force,
-                    "expires_at": int((now + STANDS_FOR).timestamp() * 1_000_000),
+                    "expires_at": int(hedge.expires_at.timestamp() * 1_000_000),
                 },
             )
             for order, hedge in zip(orders, hedges, strict=True)

@@ -1,7 +1,6 @@
 import logging
 import signal
 import threading
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -14,7 +13,6 @@ from trading import operations
 logger = logging.getLogger(__name__)
 
 STEP_S = 1.0
-HEDGE_S = 30.0
 
 
 class Command(BaseCommand):
@@ -28,14 +26,12 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        desk, next_hedge = None, 0.0
+        desk = None
         while not stopping.wait(STEP_S):
             try:
                 desk = desk or operations.Desk()
                 desk.step(now=clock.now())
-                if time.monotonic() >= next_hedge:
-                    operations.hedge_dealer(now=clock.now())
-                    next_hedge = time.monotonic() + HEDGE_S
+                operations.hedge_dealer(now=clock.now())
                 realtime.beat("liquidity")
             except (DatabaseError, InterfaceError, DomainError):
                 logger.exception("the house stops quoting until its books answer again")
