@@ -30,6 +30,8 @@ class Shard(models.Model):
 
     A starting engine takes the next `epoch`; a batch of an older epoch changes no row. Commands up
     to `purged_sequence`, the last at `purged_us`, are no longer kept: a snapshot stands for them.
+    The house has confirmed its quotes at `quotes_confirmed_us`; at `quotes_until_us` the engine
+    withdraws them, unless they are confirmed again.
     """
 
     name = models.CharField(max_length=32, unique=True)
@@ -39,6 +41,8 @@ class Shard(models.Model):
     time_us = models.BigIntegerField(default=0)  # engine time, microseconds since the epoch
     purged_sequence = models.BigIntegerField(default=0)
     purged_us = models.BigIntegerField(default=0)
+    quotes_confirmed_us = models.BigIntegerField(default=0)  # 0: never
+    quotes_until_us = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:
         return self.name
@@ -183,7 +187,8 @@ class HousePolicy(models.Model):
 
     Distances are basis points of the reference price, one for each level, best first, and one size
     each. Quotes lean against the house's position by `skew` of the first distance at most, so no
-    bid is ever above the reference and no ask below.
+    bid is ever above the reference and no ask below. They stand for `quote_life_s` from when they
+    were confirmed last: so long may the house hang before nobody trades at its prices.
 
     What the dealer buys from cards is bounded over several intervals at once: for each of them so
     many dollars from one customer, in one instrument, and in all.
@@ -195,6 +200,7 @@ class HousePolicy(models.Model):
     weekend_bp = ArrayField(models.PositiveSmallIntegerField())
     sizes_usd = ArrayField(models.PositiveIntegerField())
     requote_bp = models.PositiveSmallIntegerField()  # how far the reference moves until then
+    quote_life_s = models.PositiveSmallIntegerField(default=5)
     skew = models.DecimalField(max_digits=3, decimal_places=2)
     inventory_usd = models.PositiveIntegerField()  # the position that is leant against in full
     jump_bp = models.PositiveSmallIntegerField()  # a price that leaps further is not believed
@@ -237,6 +243,9 @@ class HousePolicy(models.Model):
                     jump_bp__gt=0,
                 ),
                 name="house_bounds_positive",
+            ),
+            models.CheckConstraint(  # they are confirmed each second
+                condition=Q(quote_life_s__gte=2, quote_life_s__lte=3600), name="house_quote_life"
             ),
         ]
 

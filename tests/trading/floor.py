@@ -7,7 +7,7 @@ import trading.operations
 from instruments.models import Instrument
 from market.models import ReferencePrice
 from tests import world
-from trading.models import Order
+from trading.models import HousePolicy, Order
 from trading.operations import OrderDraft
 from users.models import User
 
@@ -39,6 +39,8 @@ class Floor:
                 "at": world.NOW,
             },
         )
+        # Nobody confirms the house's quotes while a test thinks: they stand as long as they may.
+        HousePolicy.objects.update(quote_life_s=3600)
         trading.operations.list_books(shard_name="main")
         self.engine = trading.operations.Engine("main")
         self.run()

@@ -3,6 +3,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import F
 from django.forms.models import model_to_dict
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from instruments.models import Instrument
 from market.models import ReferencePrice
 from tests import world
 from trading import queries, rules
-from trading.models import HousePolicy, Order, Trade
+from trading.models import Book, Command, HousePolicy, MarketRule, Order, Shard, Trade
 
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
@@ -135,6 +136,183 @@ class TestQuotes:
     )
     def test_are_wider_the_less_is_known(self, db: None, at: datetime, first: int) -> None:
         assert queries.house_distances(queries.house_policy(at), at)[0] == first
+
+
+class TestTheBestPriceWins:
+    def asks(self, floor: "Floor") -> list[Decimal]:
+        quote = queries.standing_quote(floor.instrument, "sell", now=world.NOW)
+        return [price for price, _ in quote.levels] if quote else []
+
+    def test_a_dollar_bid_inside_the_spread_moves_nobodys_ask(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        refer("278.30")  # its first ask would be 278.53
+        desk.step(now=world.NOW)
+        floor.run()
+        expected = self.asks(floor)
+        refer("278.50")
+        desk.step(now=world.NOW)
+        floor.run()
+        alice = world.alice()
+        world.fund(alice, "100")
+        bid = floor.place(alice, "buy", quantity="0.0036", limit_price="278.72")
+        floor.run()
+        refer("278.30")
+        desk.step(now=world.NOW)
+        floor.run()
+        assert self.asks(floor) == expected
+        trade = Trade.objects.get()
+        assert (trade.buy_order, trade.price, trade.maker_side) == (bid, Decimal("278.72"), "buy")
+        assert list(find_breaks(queries.CHECKS)) == []
+
+    def test_bids_above_the_reference_are_filled_the_dearest_first(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "10000")
+        for cents in range(20):
+            price = Decimal("278.50") + Decimal(cents) / 100
+            floor.place(alice, "buy", quantity="0.01", limit_price=str(price))
+        floor.run()
+        assert not Trade.objects.exists()
+        refer("278.20")  # the first ask comes down to 278.43
+        desk.step(now=world.NOW)
+        floor.run()
+        prices = list(Trade.objects.order_by("id").values_list("price", flat=True))
+        assert len(prices) == 20
+        assert prices == sorted(prices, reverse=True)
+        assert not Order.objects.filter(customer=alice, status="open").exists()
+        assert list(find_breaks(queries.CHECKS)) == []
+
+    def test_a_level_that_was_dropped_is_quoted_again_at_the_next_step(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        alice, book = world.alice(), Book.objects.get(instrument=floor.instrument)
+        world.fund(alice, "100")
+        floor.place(alice, "buy", quantity="0.01", limit_price="278.70")
+        facts = {"actor": world.sam(), "reason": "test", "now": world.NOW}
+        trading.operations.change_state(book=book, state="post_only", **facts)
+        floor.run()
+        refer("278.30")
+        desk.step(now=world.NOW)
+        floor.run()
+        assert len(self.asks(floor)) == 3  # 278.53 and 278.64 would have traded
+        book.refresh_from_db()
+        trading.operations.change_state(book=book, state="online", **facts)
+        floor.run()
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        assert Trade.objects.get().price == Decimal("278.70")
+        assert desk.step(now=world.NOW) == 1  # for the fill
+        floor.run()
+        assert len(self.asks(floor)) == 5
+        assert desk.step(now=world.NOW) == 0
+
+    def test_what_the_house_has_no_means_for_is_not_asked_for_again_and_again(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        set_policy(sizes_usd=[900_000] * 5, quote_life_s=3600)  # of shares for $2,785,000
+        refer("278.70")
+        assert desk.step(now=world.NOW) == 1
+        floor.run()
+        assert len(self.asks(floor)) == 4
+        assert desk.step(now=world.NOW) == 0
+
+
+class TestConfirmations:
+    """Quotes live for seconds: whoever stops the house's process stops its prices as well."""
+
+    def hang(self, floor: "Floor", monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> None:
+        """Let so much of the engine's time pass in which the house says nothing."""
+        MarketRule.objects.update(market_max_age_s=10 * seconds)
+        now_us = floor.engine._now_us
+        monkeypatch.setattr(floor.engine, "_now_us", lambda: now_us() + seconds * 1_000_000)
+
+    def test_cost_one_command_a_step(self, floor: "Floor", desk: trading.operations.Desk) -> None:
+        before = Command.objects.count()
+        for _ in range(3):
+            assert desk.step(now=world.NOW) == 0
+            floor.run()
+        sent = Command.objects.order_by("id")[before:]
+        assert [(command.kind, command.result) for command in sent] == [("confirm", "accepted")] * 3
+
+    def test_are_not_heaped_up_before_an_engine_that_hangs(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        for _ in range(3):
+            desk.step(now=world.NOW)
+        assert Command.objects.filter(kind="confirm", sequence=None).count() == 1
+
+    def test_a_house_that_hangs_loses_its_quotes_and_nobody_trades_with_them(
+        self, floor: "Floor", desk: trading.operations.Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "10000")
+        self.hang(floor, monkeypatch, seconds=3601)
+        order = floor.place(alice, "buy", quantity="1")
+        floor.run()
+        order.refresh_from_db()
+        assert (order.status, order.reason) == ("rejected", "no_liquidity")
+        assert not Trade.objects.exists()
+        assert list(find_breaks(queries.CHECKS)) == []
+        assert desk.step(now=world.NOW) == 1  # it goes on, and quotes anew
+        floor.run()
+        assert best(floor.instrument, "sell") == FIRST_ASK
+
+    def test_the_engine_withdraws_them_though_nobody_sends_anything(
+        self, floor: "Floor", desk: trading.operations.Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.hang(floor, monkeypatch, seconds=3601)
+        floor.run()
+        assert Command.objects.latest("id").kind == "clock"
+        assert queries.house_levels([floor.instrument]) == {
+            (floor.instrument.pk, side): [] for side in ("buy", "sell")
+        }
+
+    def test_an_engine_that_hung_carries_out_no_quote_of_before(
+        self, floor: "Floor", desk: trading.operations.Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.hang(floor, monkeypatch, seconds=3601)
+        refer("279.50")
+        desk.step(now=world.NOW)
+        floor.run()
+        late = Command.objects.filter(result="rejected")
+        assert {(one.kind, one.reason) for one in late} == {
+            ("quote", "deadline"),
+            ("confirm", "deadline"),
+        }
+        assert best(floor.instrument, "sell") is None
+
+    def test_leave_out_what_the_house_doubts(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        refer("279.50")
+        desk.step(now=world.NOW)
+        Command.objects.filter(kind="confirm", sequence=None).delete()
+        late = world.NOW + timedelta(seconds=31)
+        assert desk.step(now=late) == 0  # its last quote still waits, at a price that is stale now
+        floor.run()
+        assert best(floor.instrument, "sell") is None
+        assert desk.step(now=late) == 1
+
+    def test_a_dealer_relies_on_no_quote_that_nobody_confirms(
+        self, floor: "Floor", desk: trading.operations.Desk
+    ) -> None:
+        assert best(floor.instrument, "buy")
+        Shard.objects.update(quotes_until_us=F("time_us"))
+        assert best(floor.instrument, "buy") is None
+        desk.step(now=world.NOW)
+        floor.run()
+        assert best(floor.instrument, "buy")
+
+    def test_a_silent_house_is_named(self, floor: "Floor", desk: trading.operations.Desk) -> None:
+        assert queries.liquidity_silent_since(now=world.NOW) is None
+        confirmed = datetime(2026, 11, 20, 14, tzinfo=UTC)
+        Shard.objects.update(quotes_confirmed_us=confirmed.timestamp() * 10**6)
+        assert queries.liquidity_silent_since(now=world.NOW) == confirmed
+        desk.step(now=world.NOW)
+        floor.run()
+        assert queries.liquidity_silent_since(now=world.NOW) is None
 
 
 class TestHedges:

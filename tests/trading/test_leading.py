@@ -98,8 +98,18 @@ class TestSettingAside:
 class TestPlantedCommands:
     PLANTS: list[tuple[str, Any]] = [
         ("amend", {"order": 10**9, "quantity": 5, "budget_increase": 7}),
-        ("quote", {"instrument": 1, "bid_order": 10**9, "ask_order": 5, "bid_budget_increase": 7}),
+        (
+            "quote",
+            {
+                "instrument": 1,
+                "bid_order": 10**9,
+                "ask_order": 5,
+                "bid_budget_increase": 7,
+                "until": 10**18,
+            },
+        ),
         ("quote", {"bid_order": 10**9, "ask_order": 5, "bid_budget_increase": 7}),
+        ("confirm", {"until": "soon"}),
         ("mark", {"prices": {"9" * 5_000: 1}}),
         ("cancel", {"order": [], "close": "x" * 100_000}),
         ("hours", {"instruments": [10**30]}),

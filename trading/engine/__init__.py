@@ -7,8 +7,8 @@ make the same trades and books, queue positions included. Times are microseconds
 prices ticks, quantities base units, money USD units of 10^-6.
 
 Commands, whose payloads are the records of `commands` (of `place`, the terms of an `OrderState`):
-place, cancel, cancel_all, cancel_all_after, amend, quote, instrument, state, band, hours, mark,
-multiplier, clock.
+place, cancel, cancel_all, cancel_all_after, amend, quote, confirm, instrument, state, band, hours,
+mark, multiplier, clock.
 """
 
 import functools

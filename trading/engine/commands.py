@@ -69,12 +69,14 @@ class Amend(Struct, gc=False):
 class Quote(Struct, gc=False):
     """New levels, best first, as (ticks, base units), and what is added to either hold.
 
-    Where `multiplier_e18` is given, the levels count by it and are refused under another one.
+    At `until` they are withdrawn if nobody has confirmed them; a quote that late is refused. Where
+    `multiplier_e18` is given, the levels count by it and are refused under another one.
     """
 
     instrument: int
     bid_order: Positive
     ask_order: Positive
+    until: Positive
     bids: list[tuple[Positive, Positive]] = []
     asks: list[tuple[Positive, Positive]] = []
     bid_budget_increase: Count = 0
@@ -82,6 +84,13 @@ class Quote(Struct, gc=False):
     owner: int = 0
     maker_ppm: Rate = 0
     multiplier_e18: Multiplier | None = None
+
+
+class Confirm(Struct, gc=False):
+    """All standing quotes stand until then, but for those of the instruments named."""
+
+    until: Positive
+    withdrawn: list[int] = []
 
 
 class SetState(Struct, gc=False):
@@ -139,6 +148,7 @@ Command = (
     | CancelAllAfter
     | Amend
     | Quote
+    | Confirm
     | InstrumentState
     | SetState
     | Mark
@@ -156,6 +166,7 @@ RECORDS: dict[str, type[Command]] = {
     "cancel_all_after": CancelAllAfter,
     "amend": Amend,
     "quote": Quote,
+    "confirm": Confirm,
     "instrument": InstrumentState,
     "state": SetState,
     "mark": Mark,

@@ -15,6 +15,7 @@ from trading.engine.commands import (
     CancelAllAfter,
     Clock,
     Command,
+    Confirm,
     Mark,
     Quote,
     SetBand,
@@ -49,6 +50,7 @@ HANDLERS: dict[type[Command], Handler] = {
     CancelAllAfter: deadlines.cancel_all_after,
     Amend: amend.amend,
     Quote: quotes.quote,
+    Confirm: quotes.confirm,
     InstrumentState: instruments.list_instrument,
     SetState: instruments.set_state,
     Mark: instruments.mark,
@@ -127,6 +129,8 @@ class Engine:
             shard.sequence,
             shard.at,
             shard.priority,
+            shard.quotes_confirmed,
+            shard.quotes_until,
             [shard.books[id_].state.__copy__() for id_ in sorted(shard.books)],
             [shard.copy(shard.orders[id_]) for id_ in sorted(shard.orders)],
             [ParticipantState(owner, at) for owner, at in sorted(shard.deadlines.items())],
@@ -144,6 +148,7 @@ def load(state: ShardState) -> Shard:
     for instrument in state.instruments:
         shard.books[instrument.id] = Book(instrument.__copy__())
         schedule_changes(shard, instrument)
+    schedule_withdrawal(shard, state)
     for participant in state.participants:
         if participant.deadline is not None:
             shard.deadlines[participant.owner] = participant.deadline
@@ -161,6 +166,16 @@ def load(state: ShardState) -> Shard:
         visible = entry.remaining if entry.displayed is None else entry.displayed
         ladder.add(entry, entry.price or 0, visible or 0)
     return shard
+
+
+def schedule_withdrawal(shard: Shard, state: ShardState) -> None:
+    """Schedule when the loaded quotes are withdrawn; at once, where they know of no such time."""
+    shard.quotes_confirmed = state.quotes_confirmed
+    until = state.quotes_until
+    if until is None and any(order.levels for order in state.orders):
+        until = state.time  # an engine of before has left them
+    if until is not None:
+        deadlines.keep_quotes(shard, until)
 
 
 def schedule_changes(shard: Shard, state: InstrumentState) -> None:

@@ -1,8 +1,11 @@
-"""What happens by itself when its time has come: expiries, dead-man switches, pauses, sessions."""
+"""What happens by itself when its time has come.
+
+Quotes that nobody confirmed are withdrawn, orders expire, dead-man switches, pauses, sessions.
+"""
 
 from trading.engine.book import Book
 from trading.engine.commands import CancelAllAfter
-from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, TURN, Shard, next_turn
+from trading.engine.shard import DEAD_MAN, EXPIRE, PAUSE, RESUME, TURN, WITHDRAW, Shard, next_turn
 from trading.engine.state import InstrumentState, Outcome, ParticipantState
 from trading.engine.triggers import fire, look_again
 
@@ -24,11 +27,26 @@ def set_deadline(shard: Shard, owner: int, deadline: int | None) -> None:
     shard.participants[owner] = ParticipantState(owner, deadline)
 
 
+def keep_quotes(shard: Shard, until: int) -> None:
+    """Let all standing quotes stand until then."""
+    shard.quotes_until = until
+    shard.schedule(until, WITHDRAW, 0)
+
+
+def withdraw_quotes(shard: Shard) -> None:
+    """Take every level of every standing quote out of its book, lowest id first."""
+    shard.quotes_until = None
+    for id_ in sorted(shard.quotes):
+        shard.clear_quote(shard.orders[id_])
+
+
 def pass_time(shard: Shard) -> None:
     """Let everything happen that is due by now, earliest first."""
     while (due := shard.next_due()) is not None and due[0] <= shard.at:
         at, kind, id_ = due
-        if kind == EXPIRE:
+        if kind == WITHDRAW:
+            withdraw_quotes(shard)
+        elif kind == EXPIRE:
             shard.cancel(shard.orders[id_], "expired", "expired")
         elif kind == DEAD_MAN:
             set_deadline(shard, id_, None)

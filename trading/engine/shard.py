@@ -20,7 +20,7 @@ from trading.engine.state import (
 )
 
 # What falls due at the same moment happens in this order.
-EXPIRE, DEAD_MAN, RESUME, PAUSE, TURN = range(5)
+WITHDRAW, EXPIRE, DEAD_MAN, RESUME, PAUSE, TURN = range(6)
 
 
 class Refused(Exception):
@@ -43,6 +43,8 @@ class Shard:
         self.orders: dict[int, OrderState] = {}
         self.quotes: dict[int, list[QuoteLevel]] = {}
         self.owned: dict[int, int | set[int]] = {}  # by owner; most have one open order
+        self.quotes_confirmed = 0
+        self.quotes_until: int | None = None
         self.deadlines: dict[int, int] = {}
         self.due: list[tuple[int, int, int]] = []
         self.moves: deque[tuple[Book, Watch, int]] = deque()
@@ -215,6 +217,8 @@ class Shard:
     def is_valid(self, due: tuple[int, int, int]) -> bool:
         """Tell whether what was scheduled is still to happen."""
         at, kind, id_ = due
+        if kind == WITHDRAW:
+            return self.quotes_until == at
         if kind == EXPIRE:
             order = self.orders.get(id_)
             return order is not None and order.expires_at == at

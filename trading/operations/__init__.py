@@ -35,7 +35,7 @@ from trading.operations.proposals import (
     SET_HOUSE_POLICY,
     SET_MARKET_RULE,
 )
-from trading.operations.quoting import Desk, HouseQuote, quote_books
+from trading.operations.quoting import Desk, HouseQuote, confirm_quotes, quote_books
 from trading.operations.settlement import settle_due
 from trading.operations.snapshots import purge_commands, take_snapshots
 
@@ -66,6 +66,7 @@ __all__ = [
     "change_multiplier",
     "change_state",
     "change_tier",
+    "confirm_quotes",
     "contradictions",
     "halt_market",
     "hedge_dealer",

@@ -246,9 +246,14 @@ class Engine:
     def _move_on(self, before: int) -> None:
         shard = self.core.shard
         moved = prepared(
-            "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s"
+            "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s,"
+            " quotes_confirmed_us = %s, quotes_until_us = %s"
             " WHERE id = %s AND epoch = %s AND sequence = %s RETURNING id",
-            [self.sequence, shard.priority, shard.at, self.shard_id, self.epoch, before],
+            [
+                *(self.sequence, shard.priority, shard.at),
+                *(shard.quotes_confirmed, shard.quotes_until),
+                *(self.shard_id, self.epoch, before),
+            ],
         )
         if not moved:
             raise Fenced

@@ -3,24 +3,32 @@
 The house quotes, it does not place: each book has one standing order of type `quote` on each side,
 with one hold, and a command replaces all levels of both at once. Where, how far from the reference
 and how much is policy (`HousePolicy`); what the house already has moves its quotes against it.
+
+Quotes stand for some seconds after they were confirmed. One command a second confirms all of a
+shard, so that a house which stands still costs nearly nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
+from common import database
 from instruments.models import Instrument
 from ledger import operations as ledger
 from ledger import queries as books
 from ledger.operations import AccountKey
 from market import queries as market
 from trading import queries, rules
+from trading.engine.arithmetic import affordable
 from trading.models import Book, Command, HousePolicy, Order, Trade
 from trading.operations import inbox
+
+NO_QUOTES = (Book.State.CANCEL_ONLY, Book.State.MAINTENANCE, Book.State.DELISTED)
+SIDES = ((Order.Side.BUY, "bid"), (Order.Side.SELL, "ask"))  # and how a command names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +46,40 @@ class HouseQuote:
         scale = queries.scale_of(self.instrument)
         return sum(scale.hold_for(ticks, base, 0) for ticks, base in self.bids)
 
+    def covered(self, *, bids: int, asks: int) -> "HouseQuote":
+        """Say what of it budgets cover, best levels first: USD units for bids, base for asks."""
+        scale = queries.scale_of(self.instrument)
+        num, den = scale.fraction
+        bought, sold = [], []
+        for ticks, base in self.bids:
+            size = min(base, affordable(bids, ticks * num, den, 0))
+            bids -= scale.hold_for(ticks, size, 0)
+            bought.append((ticks, size))
+        for ticks, base in self.asks:
+            size = min(base, asks)
+            asks -= size
+            sold.append((ticks, size))
+        worth = [[one for one in levels if scale.cost(*one)] for levels in (bought, sold)]
+        return replace(self, bids=worth[0], asks=worth[1])
+
+    @property
+    def prices(self) -> dict[tuple[int, str], list[int]]:
+        """Say at which prices it stands, as `queries.house_levels` does."""
+        pk = self.instrument.pk
+        sides = ((Order.Side.BUY, self.bids), (Order.Side.SELL, self.asks))
+        return {(pk, side.value): [ticks for ticks, _ in levels] for side, levels in sides}
+
 
 @transaction.atomic
-def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
-    """Replace the house's levels on books; a book with a quote still in the inbox is left out.
+def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[HouseQuote]:
+    """Replace the house's levels on books, but not while a quote is in the inbox, or is refused.
 
-    :returns: the instruments whose books got a command
+    :returns: what was asked for, where the house has the means
     """
-    quotes = _without_pending(quotes)
+    quotes = _that_may_stand(quotes)
     if not quotes:
         return []
+    until = _until(now)
     standing = _standing_orders(quotes, now)
     balances = ledger.lock_accounts(account_ids=_accounts(standing))
     available = {account: balance.available for account, balance in balances.items()}
@@ -57,46 +89,59 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[int]:
         )
     )
     oldest = queries.market_rule(now).max_age_s(at_market=True)
-    commands, increases = [], []
+    commands, increases, asked = [], [], []
     for quote in quotes:
-        payload: dict[str, Any] = {
-            "instrument": quote.instrument.pk,
-            "multiplier_e18": queries.scale_of(quote.instrument).multiplier_e18,
-        }
-        for side, name, levels in (("buy", "bid", quote.bids), ("sell", "ask", quote.asks)):
-            order = standing[quote.instrument.pk, side]
-            more = _fill_up(order, quote.need(side), available)
-            if more:
-                increases.append((order.hold_id or 0, more))
-            payload |= {
-                f"{name}_order": order.pk,
-                f"{name}s": list(levels),
-                f"{name}_budget_increase": more,
-            }
+        orders = {name: standing[quote.instrument.pk, side] for side, name in SIDES}
+        more = {name: _fill_up(orders[name], quote.need(side), available) for side, name in SIDES}
+        increases += [(orders[name].hold_id or 0, units) for name, units in more.items() if units]
+        covered = quote.covered(**{f"{name}s": orders[name].budget + more[name] for name in more})
+        asked.append(covered)
         shard = shards[quote.instrument.pk]
+        payload = _payload(covered, orders, more, until[shard])
         commands.append(inbox.NewCommand(shard, "quote", payload, max_age_s=oldest))
     ledger.increase(increases=increases)
     inbox.insert_commands(commands)
-    return [quote.instrument.pk for quote in quotes]
+    return asked
+
+
+@transaction.atomic
+def confirm_quotes(*, withdrawn: Collection[int] = (), now: datetime) -> int:
+    """Let the house's quotes stand for another while, but for those of some instruments.
+
+    A shard that has not carried out the last confirmation is left alone: should it never, its
+    quotes are withdrawn when their time is over.
+
+    :param withdrawn: the ids of the instruments whose quotes go at once
+    :returns: how many shards were told
+    """
+    waiting = Command.objects.filter(sequence=None, kind="confirm").values_list("shard", flat=True)
+    until = _until(now)
+    shards = until.keys() - set(waiting)
+    payload = {"withdrawn": sorted(withdrawn)}
+    inbox.insert_commands(
+        [inbox.NewCommand(id_, "confirm", {"until": until[id_], **payload}) for id_ in shards]
+    )
+    return len(shards)
 
 
 class Desk:
     """The house's market maker.
 
-    It quotes a book anew on a fill or a drift of the reference, and withdraws from it while there
-    is no fresh price, none that can be believed, or no session.
+    It quotes a book anew on a fill or a drift of the reference, and where a level is gone; it
+    withdraws from it while there is no fresh price, none that can be believed, or no session.
     """
 
     def __init__(self) -> None:
         """Begin knowing nothing: the first step quotes every book."""
         self.quoted: dict[int, Decimal | None] = {}
+        self._asked: dict[tuple[int, str], list[int]] = {}  # the prices, by instrument and side
         self.last_trade = Trade.objects.order_by("-id").values_list("id", flat=True).first() or 0
         self._due: set[int] = set()  # a book whose last quote still waits is tried again
         self._guard = rules.PriceGuard()
         self._multipliers: dict[int, Decimal] = {}
 
     def step(self, *, now: datetime) -> int:
-        """Quote what changed since the last step.
+        """Quote what changed since the last step, and confirm what stands.
 
         :returns: how many books got a command
         """
@@ -105,17 +150,21 @@ class Desk:
         prices = self._prices(instruments, policy, now)
         self._due |= self._hit() | self._recounted(instruments)
         self._due |= {pk for pk, price in prices.items() if self._drifted(pk, price, policy)}
-        wanted = [instrument for instrument in instruments if instrument.pk in self._due]
+        due = self._due | self._thinned(instruments)
+        wanted = [instrument for instrument in instruments if instrument.pk in due]
         positions = queries.house_positions(wanted)
         distances = queries.house_distances(policy, now)
         quotes = [
             _quote_at(one, prices[one.pk], positions.get(one.pk, 0), policy, distances)
             for one in wanted
         ]
-        done = quote_books(quotes=quotes, now=now)
-        self.quoted |= {pk: prices[pk] for pk in done}
-        self._due.difference_update(done)
-        return len(done)
+        asked = quote_books(quotes=quotes, now=now)
+        for quote in asked:
+            self.quoted[quote.instrument.pk] = prices[quote.instrument.pk]
+            self._asked |= quote.prices
+        self._due.difference_update(quote.instrument.pk for quote in asked)
+        confirm_quotes(withdrawn={pk for pk in self._due if prices.get(pk) is None}, now=now)
+        return len(asked)
 
     def _prices(
         self, instruments: Sequence[Instrument], policy: HousePolicy, now: datetime
@@ -157,6 +206,13 @@ class Desk:
             self.last_trade = rows[-1][0]
         return {instrument_id for _, instrument_id in rows}
 
+    def _thinned(self, instruments: Sequence[Instrument]) -> set[int]:
+        """Find the books where a level that was asked for does not stand, for whatever reason."""
+        standing = queries.house_levels(instruments)
+        return {
+            pk for (pk, side), prices in self._asked.items() if standing.get((pk, side)) != prices
+        }
+
     def _recounted(self, instruments: Sequence[Instrument]) -> set[int]:
         """Find the books whose multiplier is another one: the quote went with the old one."""
         before, self._multipliers = self._multipliers, {i.pk: i.multiplier for i in instruments}
@@ -193,8 +249,46 @@ def _quote_at(
     return HouseQuote(instrument, bids, asks)
 
 
-def _without_pending(quotes: Sequence[HouseQuote]) -> list[HouseQuote]:
-    """Leave books out whose last quote the engine has not seen: its fills are not known yet."""
+def _payload(
+    quote: HouseQuote, orders: dict[str, Order], more: dict[str, int], until: int
+) -> dict[str, Any]:
+    """Say a quote to the engine, with what was added to either hold."""
+    payload: dict[str, Any] = {
+        "instrument": quote.instrument.pk,
+        "multiplier_e18": queries.scale_of(quote.instrument).multiplier_e18,
+        "until": until,
+    }
+    for name, levels in (("bid", quote.bids), ("ask", quote.asks)):
+        payload |= {
+            f"{name}_order": orders[name].pk,
+            f"{name}s": list(levels),
+            f"{name}_budget_increase": more[name],
+        }
+    return payload
+
+
+def _until(now: datetime) -> dict[int, int]:
+    """Say until when quotes stand that are confirmed now, in each shard's time.
+
+    The engine's time follows the database's clock; where that was set back, the engine is ahead.
+    """
+    life_us = queries.house_policy(now).quote_life_s * 1_000_000
+    rows = database.prepared(
+        """
+        SELECT id, greatest(time_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) + %s
+        FROM trading_shard s
+        WHERE EXISTS (SELECT FROM trading_book WHERE shard_id = s.id)
+        """,
+        [life_us],
+    )
+    return dict(rows)
+
+
+def _that_may_stand(quotes: Sequence[HouseQuote]) -> list[HouseQuote]:
+    """Leave out what the market's state refuses, and where the engine has not seen the last quote.
+
+    The fills of such a book are not known yet.
+    """
     pending = set(
         Command.objects.filter(
             shard__books__instrument__in=[quote.instrument for quote in quotes],
@@ -202,8 +296,9 @@ def _without_pending(quotes: Sequence[HouseQuote]) -> list[HouseQuote]:
             sequence=None,
         ).values_list("payload__instrument", flat=True)
     )
-    listed = set(Book.objects.exclude(engine_state={}).values_list("instrument_id", flat=True))
-    return [q for q in quotes if q.instrument.pk in listed and q.instrument.pk not in pending]
+    books = Book.objects.exclude(engine_state={}).exclude(state__in=NO_QUOTES)
+    taking = set(books.values_list("instrument_id", flat=True))
+    return [q for q in quotes if q.instrument.pk in taking and q.instrument.pk not in pending]
 
 
 def _standing_orders(quotes: Sequence[HouseQuote], now: datetime) -> dict[tuple[int, str], Order]:

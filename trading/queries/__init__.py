@@ -9,8 +9,10 @@ from trading.queries.house import (
     dealer_positions,
     dealer_room,
     house_distances,
+    house_levels,
     house_policy,
     house_positions,
+    liquidity_silent_since,
 )
 from trading.queries.markets import MarketState, books_of, market_state, state_of
 from trading.queries.orders import (
@@ -82,9 +84,11 @@ __all__ = [
     "fires_at",
     "fresh_reference",
     "house_distances",
+    "house_levels",
     "house_policy",
     "house_positions",
     "latest_snapshot",
+    "liquidity_silent_since",
     "market_rule",
     "market_state",
     "open_orders_of",

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+import msgspec
+
 from common import database
 from common.errors import DomainError
 from common.money import USD, Amount
@@ -15,6 +17,15 @@ from trading import rules
 from trading.models import LIMITED, STOPPING, TRIGGERED, Book, MarketRule, Order
 from trading.queries.fees import fee_tier
 from users.models import User
+
+STANDING = """
+    SELECT o.id, o.engine_state->'levels'
+    FROM trading_order o
+    JOIN trading_book b ON b.instrument_id = o.instrument_id
+    JOIN trading_shard s ON s.id = b.shard_id
+    WHERE o.type = 'quote' AND o.instrument_id = %s AND o.side = %s
+      AND s.quotes_until_us > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+"""
 
 
 class PriceStale(DomainError):
@@ -196,23 +207,24 @@ def _around(price: Decimal, instrument: Instrument, side: str, width: Decimal) -
 def standing_quote(instrument: Instrument, side: str, *, now: datetime) -> Quote | None:
     """Give the house's quote on a side, or None where it must not be relied upon.
 
-    It is relied upon while the reference price is fresh and only as far as the collar around it.
+    It is relied upon while its maker confirms it (by the database's clock, which the engine's
+    follows), while the reference price is fresh, and only as far as the collar around it.
 
     :param side: what the house does: `buy` is what a seller meets
     """
-    order = Order.objects.filter(instrument=instrument, side=side, type=Order.Type.QUOTE).first()
-    if order is None:
+    found = database.prepared(STANDING, [instrument.pk, side])
+    if not found:
         return None
+    [(order_id, text)] = found
     try:
         worst = collar(instrument, "sell" if side == "buy" else "buy", now=now)
     except PriceStale:
         return None
     scale = scale_of(instrument)
-    levels = [
-        (scale.price(ticks), base) for ticks, base, *_ in order.engine_state.get("levels") or []
-    ]
+    standing = msgspec.json.decode(text or "null") or ()
+    levels = [(scale.price(ticks), base) for ticks, base, *_ in standing]
     inside = [(p, base) for p, base in levels if (p >= worst if side == "buy" else p <= worst)]
-    return Quote(order.pk, inside) if inside else None
+    return Quote(order_id, inside) if inside else None
 
 
 def preview(*, draft: Any, customer: User, now: datetime) -> Preview:

@@ -113,6 +113,7 @@ class Comparison:
         due = self.naive.due()
         assert self.engine.next_due() == (due[0][0] if due else None), said
         assert self.engine.shard.deadlines == self.naive.deadlines, said
+        assert self.engine.shard.quotes_until == self.naive.quotes_until, said
         for instrument, market in self.naive.markets.items():
             state = self.engine.shard.books[instrument].state
             shown = (state.last, state.mark, state.band_since, state.paused_until, state.closed)

@@ -108,11 +108,13 @@ class NaiveExchange:
         self.freed: dict[int, int] = {}
         self.ended: dict[int, Resting] = {}
         self.deadlines: dict[int, int] = {}
+        self.quotes_until: int | None = None
         self.prices: list[tuple[int, str, int]] = []
 
     def due(self) -> list[tuple[int, int, int]]:
         """Return (time, kind, id) of everything that will happen by itself, soonest first."""
-        due = [(o.expires_at, 0, o.id) for o in self.orders if o.expires_at is not None]
+        due = [(self.quotes_until, -1, 0)] if self.quotes_until is not None else []
+        due += [(o.expires_at, 0, o.id) for o in self.orders if o.expires_at is not None]
         due += [(at, 1, owner) for owner, at in self.deadlines.items()]
         for id_, market in self.markets.items():
             if market.paused_until is not None:
@@ -139,7 +141,10 @@ class NaiveExchange:
         return reason
 
     def happen(self, at: int, kind: int, id_: int) -> None:
-        if kind == 0:
+        if kind == -1:
+            self.quotes_until = None
+            self.withdraw_quotes(set(self.markets))
+        elif kind == 0:
             order = next(o for o in self.orders if o.id == id_)
             self.end(order, "expired", "expired")
         elif kind == 1:
@@ -363,6 +368,8 @@ class NaiveExchange:
         asks: list[tuple[int, int]],
         bid_budget_increase: int = 0,
         ask_budget_increase: int = 0,
+        *,
+        until: int,
         multiplier_e18: int | None = None,
     ) -> None:
         market = self.markets.get(instrument)
@@ -371,6 +378,8 @@ class NaiveExchange:
             refused = f"instrument_{market.state}"
         elif bids and asks and bids[0][0] >= asks[0][0]:
             refused = refused or "crossed_quote"
+        elif market is not None and until <= self.at:
+            refused = "deadline"
         elif market is not None and multiplier_e18 not in {None, market.multiplier}:
             refused = "multiplier_changed"
         if refused:
@@ -382,10 +391,23 @@ class NaiveExchange:
         bid.budget += bid_budget_increase
         ask.budget += ask_budget_increase
         bid.levels, ask.levels = [], []
+        if self.quotes_until is None:
+            self.quotes_until = until
         self.set_levels(bid, bids)
         self.set_levels(ask, asks)
 
+    def confirm(self, until: int, withdrawn: list[int]) -> None:
+        if until <= self.at:
+            raise Refusal("deadline")
+        self.quotes_until = until
+        self.withdraw_quotes(set(withdrawn))
+
     # Their parts
+
+    def withdraw_quotes(self, instruments: set[int]) -> None:
+        for order in self.orders:
+            if order.instrument in instruments:
+                order.levels = []
 
     def market(self, instrument: int) -> Market:
         if instrument not in self.markets:
@@ -420,17 +442,26 @@ class NaiveExchange:
         return order
 
     def set_levels(self, quote: Resting, wanted: list[tuple[int, int]]) -> None:
-        left = quote.budget
+        """Trade each level as a limit order of the house would, and queue what is left of it."""
+        market = self.markets[quote.instrument]
+        trades = market.paused_until is None and not market.closed
+        trades &= market.state in {"online", "limit_only"} or (
+            market.state == "reduce_only" and quote.side == "buy"
+        )
+        held = 0
         for price, quantity in wanted:
-            if self.best_against(quote.side, quote.instrument, price):
-                continue
             worth = self.worth(quote, price)
             each = worth * (1 + quote.dearest) if quote.side == "buy" else Fraction(1)
-            fitting = min(quantity, floor(left / each))
-            left -= ceil(fitting * each)
-            if floor(fitting * worth) > 0:
+            left = min(quantity, floor((quote.budget - held) / each))
+            if trades and floor(left * worth) > 0:
+                quote.price, quote.remaining, quote.stp = price, left, "cancel_oldest"
+                self.match(quote)
+                left, quote.price, quote.remaining = quote.remaining, 0, None
+            crosses = self.best_against(quote.side, quote.instrument, price)
+            if floor(left * worth) > 0 and not crosses:
+                held += ceil(left * each)
                 self.priority += 1
-                quote.levels.append([price, fitting, self.priority])
+                quote.levels.append([price, left, self.priority])
 
     def refuses(self, new: Resting, *, reduce_only: bool) -> str | None:
         market = self.markets.get(new.instrument)

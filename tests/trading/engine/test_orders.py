@@ -211,35 +211,6 @@ class TestStates:
         assert venue.buy(1, 1000, budget=40_000_000).trades[0].cost == 40_000_000
 
 
-class TestQuotes:
-    def quote(self, venue, bids=(), asks=(), **terms):
-        return venue.apply(
-            "quote", instrument=1, bid_order=901, ask_order=902, bids=bids, asks=asks, **terms
-        )
-
-    def test_replace_all_levels_at_once_within_the_standing_budget(self, venue):
-        self.quote(venue, bids=[[990, SHARE]], asks=[[1010, SHARE]], ask_budget_increase=SHARE)
-        assert venue.book() == ([], [(1010, SHARE)])
-        outcome = self.quote(venue, asks=[[1005, SHARE // 2], [1006, SHARE]])
-        assert venue.book() == ([], [(1005, SHARE // 2), (1006, SHARE // 2)])
-        assert [order.id for order in outcome.orders] == [901, 902]
-        assert not outcome.releases
-
-    def test_a_filled_level_shrinks_in_place_and_the_quote_never_finishes(self, venue):
-        self.quote(venue, asks=[[1010, SHARE]], ask_budget_increase=SHARE)
-        outcome = venue.buy(0.25, 1010)
-        assert fills(outcome) == [(902, 1010, SHARE // 4)]
-        quote = order_of(outcome, 902)
-        assert quote.levels == [[1010, SHARE * 3 // 4, quote.levels[0][2]]]
-        outcome = venue.buy(0.75, 1010)
-        assert (order_of(outcome, 902).status, order_of(outcome, 902).levels) == ("open", [])
-
-    def test_a_level_that_would_take_is_dropped(self, venue):
-        venue.sell(1, 1000)
-        self.quote(venue, bids=[[1000, SHARE], [999, SHARE]], bid_budget_increase=10**9)
-        assert venue.book()[0] == [(999, SHARE)]
-
-
 class TestBadCommands:
     POISON = (None, -1, 0, 1.5, float("nan"), float("inf"), "12", True, 10**60, [], {})
 
@@ -261,8 +232,14 @@ class TestBadCommands:
             ("cancel", {"order": "1"}),
             ("cancel_all", {"owner": None}),
             ("amend", {"order": 1, "quantity": float("nan")}),
-            ("quote", {"instrument": 1, "bid_order": 5, "ask_order": 5}),
-            ("quote", {"instrument": 1, "bid_order": 5, "ask_order": 6, "bids": [[1]]}),
+            ("quote", {"instrument": 1, "bid_order": 5, "ask_order": 5, "until": 99}),
+            ("quote", {"instrument": 1, "bid_order": 5, "ask_order": 6}),
+            (
+                "quote",
+                {"instrument": 1, "bid_order": 5, "ask_order": 6, "until": 99, "bids": [[1]]},
+            ),
+            ("confirm", {}),
+            ("confirm", {"until": 1}),
             ("state", {"instrument": 1, "state": "on fire"}),
             ("mark", {"prices": {"1": 0}}),
             ("multiplier", {"instrument": 1, "multiplier_e18": 10**40}),

@@ -79,8 +79,7 @@ class TestMultiplier:
         assert venue.sell(1, 1000, multiplier_e18=10**18).reason == "multiplier_changed"
         stop = {"type": "stop-loss", "trigger_price": 900, "multiplier_e18": 10**18}
         assert venue.sell(1, 1000, **stop).reason == "multiplier_changed"
-        quote = {"instrument": 1, "bid_order": 901, "ask_order": 902, "ask_budget_increase": 5}
-        outcome = venue.apply("quote", **quote, multiplier_e18=10**18)
+        outcome = venue.quote(multiplier_e18=10**18, bid_budget_increase=0, ask_budget_increase=5)
         assert outcome.reason == "multiplier_changed"
         assert outcome.releases[0].amount == 5
         assert venue.sell(1, 1000, multiplier_e18=4 * 10**18).result == "accepted"

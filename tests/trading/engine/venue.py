@@ -1,5 +1,6 @@
 """A venue of one instrument with a 0.01 USD tick, for tests that tell one story each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from trading.engine import Engine, OrderState, Outcome, ShardState
 
 SHARE = 10**8
+BID, ASK = 901, 902  # the house's standing orders
 
 
 class Venue:
@@ -32,7 +34,7 @@ class Venue:
         budget = quantity if side == "sell" else cost + -(-cost * taker_ppm // 10**6)
         payload = {
             "order": self.orders,
-            "owner": owner or self.orders,
+            "owner": self.orders if owner is None else owner,
             "instrument": 1,
             "side": side,
             "type": "limit",
@@ -47,6 +49,20 @@ class Venue:
 
     def sell(self, shares: float, price: int, **terms: Any) -> Outcome:
         return self.place("sell", shares, price, **terms)
+
+    def quote(self, bids: Sequence[Any] = (), asks: Sequence[Any] = (), **terms: Any) -> Outcome:
+        """Quote as the house does, with means for everything, for as long as the test takes."""
+        payload = {
+            "instrument": 1,
+            "bid_order": BID,
+            "ask_order": ASK,
+            "until": 10**9,
+            "bids": bids,
+            "asks": asks,
+            "bid_budget_increase": 10**12,
+            "ask_budget_increase": 10**12,
+        }
+        return self.apply("quote", **payload | terms)
 
     def book(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         view = self.engine.book(1, 10)

@@ -54,6 +54,7 @@ class Workload:
             "cancel_all": 15,
             "state": 30,
             "clock": 15,
+            "confirm": 20,
             "multiplier": 5,
             "again": 5,
             "cancel_all_after": 20,
@@ -76,6 +77,10 @@ class Workload:
             },
             "hours": {"instruments": [instrument, 3], "spans": self.spans(random, world)},
             "clock": {},
+            "confirm": {
+                "until": max(1, world.at + random.randint(-1, 30)),
+                "withdrawn": random.choice(([], [], [1], [2, 3])),
+            },
         }
         return "instrument" if kind == "again" else kind, payloads[kind]
 
@@ -95,7 +100,7 @@ class Workload:
         side = random.choice(("buy", "sell"))
         terms = {
             "order": self.placed * 40_009 % 100_003,  # ids do not grow with the sequence
-            "owner": random.randint(1, 6),
+            "owner": random.randint(0, 6),  # the house's dealer hedges
             "instrument": random.choices((1, 2, 3), (80, 18, 2))[0],
             "side": side,
             "type": "market" if random.random() < 0.15 else "limit",
@@ -215,6 +220,7 @@ class Workload:
             command[name] = levels
         if random.random() < 0.2:
             command["multiplier_e18"] = self.counted_by(random, world, instrument)
+        command["until"] = max(1, world.at + random.randint(-1, 40))
         if random.random() < 0.5:
             command["bid_budget_increase"] = random.randint(0, 10**9)
             command["ask_budget_increase"] = random.randint(0, 10**8)
