@@ -11,6 +11,7 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
+from common.invariants import Check
 from krakapp.postgres.bounded import BoundedConnection
 
 APP_ROLE = "krakapp_app"
@@ -25,6 +26,28 @@ SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "max_parallel_workers_per_gather": 0,
 }
+
+# Named where a role of the app's has changed what its sessions begin with.
+CHECK = Check(
+    9,
+    "the app's sessions as provisioned",
+    """
+    WITH expected AS (SELECT unnest(ARRAY[{settings}]) AS setting),
+    app AS (SELECT oid, rolname FROM pg_roles WHERE rolname IN ('{role}', session_user)
+                AND pg_has_role(oid, '{role}', 'USAGE') AND NOT rolsuper),
+    actual AS (SELECT rolname, setdatabase, unnest(setconfig) AS setting
+               FROM pg_db_role_setting JOIN app ON app.oid = setrole)
+    SELECT format('%s begins its sessions with %s', rolname, setting) FROM actual
+    WHERE setdatabase <> 0 OR setting NOT IN (TABLE expected)
+    UNION ALL
+    SELECT format('%s does not begin its sessions with %s', rolname, setting) FROM app, expected
+    WHERE NOT EXISTS (SELECT FROM actual WHERE actual.rolname = app.rolname
+                          AND actual.setting = expected.setting AND setdatabase = 0)
+    """.format(  # noqa: S608 - names of ours
+        role=APP_ROLE,
+        settings=", ".join(f"'{name}={value}'" for name, value in SESSION.items()),
+    ),
+)
 
 _LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
 GRANTS = (
@@ -82,21 +105,35 @@ def provision(*, owner: dict[str, Any], app: dict[str, Any]) -> None:
 
 
 def _ensure_role(database: psycopg.Connection[Any], role: str, app: dict[str, Any]) -> None:
-    """Create a role where it is missing, and set up its sessions; only the app's own signs in."""
+    """Create a role where it is missing, and set up its sessions; only the app's own signs in.
+
+    PostgreSQL lets every role change its own password, and what its later sessions begin with.
+    Both are put back here; `audit_books` names what was changed in between (`CHECK`).
+    """
     name = sql.Identifier(role)
-    if not _exists(database, "pg_roles", "rolname", role):
+    with database.transaction():
+        if not _exists(database, "pg_roles", "rolname", role):
+            database.execute(sql.SQL("CREATE ROLE {}").format(name))
         if role == app["USER"]:
-            password = sql.Literal(app["PASSWORD"] or None)
-            create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, password)
-        else:
-            create = sql.SQL("CREATE ROLE {} NOLOGIN").format(name)
-        database.execute(create)
-    for setting, value in SESSION.items():
-        database.execute(
-            sql.SQL("ALTER ROLE {} SET {} = {}").format(
-                name, sql.Identifier(setting), sql.Literal(value)
+            log_in = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
+            database.execute(log_in.format(name, _verifier(database, role, app["PASSWORD"])))
+        place = sql.Identifier(database.info.dbname)
+        for reset in ("ALTER ROLE {} RESET ALL", "ALTER ROLE {} IN DATABASE {} RESET ALL"):
+            database.execute(sql.SQL(reset).format(name, place))
+        for setting, value in SESSION.items():
+            database.execute(
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                    name, sql.Identifier(setting), sql.Literal(value)
+                )
             )
-        )
+
+
+def _verifier(database: psycopg.Connection[Any], role: str, password: str) -> sql.Literal:
+    """Write a password as the server keeps it, so that no log of the server's shows it."""
+    if not password:
+        return sql.Literal(None)
+    encrypt = database.pgconn.encrypt_password
+    return sql.Literal(encrypt(password.encode(), role.encode(), b"scram-sha-256").decode())
 
 
 def _exists(connection: psycopg.Connection[Any], table: str, column: str, value: str) -> bool:

@@ -3,6 +3,7 @@
 Their binaries run as plain child processes of whoever owns the home folder: nothing is
 installed, nobody listens on a TCP port, and they end with their parent. PostgreSQL refuses to
 run as root, so under root it runs as `nobody`, allowed to pass folders that only root may enter.
+Everybody brings a password, over the socket too: the owner's lies in the home's `secrets`.
 Where the system lets root allow nobody that, PostgreSQL's programs, data and socket are kept in a
 folder that `nobody` can reach, and the home links to them.
 """
@@ -22,9 +23,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from krakapp import home as homes
+
 NOBODY = 65534
 SOCKET = ".s.PGSQL.5432"
 OWNER = "krakapp_owner"
+OWNER_SECRET = "database_owner"  # noqa: S105 a name
+ACCESS = """# Written by KrakApp at each start: whoever comes brings a password.
+local all all scram-sha-256
+local replication all scram-sha-256
+host all all 127.0.0.1/32 scram-sha-256
+host all all ::1/128 scram-sha-256
+"""
 START_S = 60
 STOP_S = 30
 
@@ -86,13 +96,16 @@ class Postgres:
         return self.run if _can_reach(self.home, self.run) else self._ground / "run"
 
     @property
+    def _flags(self) -> list[str]:
+        settings = {**POSTGRES_SETTINGS, **self.settings}
+        return [f"-c{name}={value}" for name, value in settings.items()]
+
+    @property
     def argv(self) -> list[str]:
         """Give the command line of the server."""
-        flags = [
-            f"-c{name}={value}" for name, value in ({**POSTGRES_SETTINGS, **self.settings}).items()
-        ]
         command = [str(_server_bin(self.home) / "postgres"), "-D", str(self.data)]
-        return [*_as_server(self.home, death="INT"), *command, "-k", str(self._sockets), *flags]
+        command += ["-k", str(self._sockets), *self._flags]
+        return [*_as_server(self.home, death="INT"), *command]
 
     def prepare(self) -> None:
         """Create the cluster if there is none, and clear away what a crash left behind.
@@ -106,6 +119,7 @@ class Postgres:
             self._end_leftover()
         else:
             self._create()
+        self._lock()
         if self._sockets != self.run:
             _link(self.run / SOCKET, self._sockets / SOCKET)
 
@@ -129,8 +143,8 @@ class Postgres:
         if not os.getuid():
             os.chown(fresh, NOBODY, NOBODY)
         command = [str(_server_bin(self.home) / "initdb"), "-D", str(fresh), "-U", OWNER]
-        command += ["--auth=trust"]
-        command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
+        command += ["--auth=reject", "--encoding=UTF8", "--locale-provider=builtin"]
+        command += ["--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603
             [*_as_server(self.home, death="TERM"), *command],
             cwd="/",
@@ -141,6 +155,48 @@ class Postgres:
         if done.returncode:
             raise CannotStart(f"initdb failed: {' '.join(done.stderr.split())}")
         fresh.rename(self.data)
+
+    def _lock(self) -> None:
+        """Let in whoever has a password, and nobody else; give the owner the one we know.
+
+        A cluster of an earlier KrakApp let in everybody who reached its socket. Before the server
+        runs, the owner's password is set by PostgreSQL's single-user mode, unless it is known to be
+        ours already.
+        """
+        password = homes.secret(self.home, OWNER_SECRET)
+        set_to, digest = self.data / "krakapp_owner", sha256(password.encode()).hexdigest()
+        if not set_to.exists() or set_to.read_text() != digest:
+            self._tell_alone(f"ALTER ROLE {OWNER} PASSWORD '{password}'")
+            self._write(set_to, digest)
+        self._write(self.data / "pg_hba.conf", ACCESS)
+
+    def _tell_alone(self, statement: str) -> None:
+        """Run a statement as the superuser, with no server that others could reach.
+
+        :raises CannotStart: if it fails
+        """
+        command = [str(_server_bin(self.home) / "postgres"), "--single", "-D", str(self.data)]
+        done = subprocess.run(  # noqa: S603
+            [*_as_server(self.home, death="TERM"), *command, *self._flags, "postgres"],
+            input=f"{statement}\n",
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or "ERROR:" in done.stderr:
+            raise CannotStart(
+                f"PostgreSQL's owner gets no password: {' '.join(done.stderr.split())}"
+            )
+
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file of the server's, for the server alone."""
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(text)
+        owner = self.data.stat()
+        os.chown(fresh, owner.st_uid, owner.st_gid)
+        fresh.replace(path)
 
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()
@@ -254,7 +310,7 @@ def claim(home: Path, run: Path) -> IO[str]:
 
 
 def _make_private(run: Path, *, owner: int) -> None:
-    """Make the sockets' folder, open to its owner alone: the servers trust whoever gets in."""
+    """Make the sockets' folder, open to its owner alone: Valkey lets in whoever gets there."""
     run.mkdir(mode=0o700, exist_ok=True)
     if run.is_symlink() or run.stat().st_uid not in {os.getuid(), owner}:
         raise CannotStart(f"{run} belongs to somebody else.")

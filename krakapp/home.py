@@ -1,5 +1,7 @@
-"""What a home remembers: whether it is a demo's or in production."""
+"""What a home remembers: whether it is a demo's or in production, and the secrets made for it."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 DEMO = "demo"
@@ -44,3 +46,20 @@ def remember(home: Path, *, demo: bool) -> None:
     fresh = home / "kind.new"
     fresh.write_text(f"{wanted}\n")
     fresh.replace(home / "kind")
+
+
+def secret(home: Path, name: str) -> str:
+    """Make a secret once and keep it with the home's data; only its user can read it.
+
+    :raises OSError: if the home cannot be written, or the secret not be read
+    """
+    path = home / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(os.urandom(32).hex())
+        with suppress(FileExistsError):
+            os.link(fresh, path)  # atomic, and the first process to arrive wins
+        fresh.unlink()
+    return path.read_text()

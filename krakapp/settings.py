@@ -6,7 +6,6 @@ would be unsafe to keep.
 
 import os
 import re
-from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -53,12 +52,7 @@ def env_secret(name: str) -> str:
     if value:
         return value
     if DEMO:
-        try:
-            return demo_secret(name)
-        except OSError as error:
-            raise ImproperlyConfigured(
-                f"Cannot write in KRAKAPP_HOME {HOME}: {error.strerror}."
-            ) from error
+        return kept_secret(name.lower())
     raise ImproperlyConfigured(
         f"Set {name} in the environment: it has no default outside demo mode."
     )
@@ -106,18 +100,14 @@ def env_keys(name: str) -> list[str]:
     return keys
 
 
-def demo_secret(name: str) -> str:
-    """Make a secret once and keep it with the demo's data."""
-    path = HOME / "secrets" / name.lower()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(os.urandom(32).hex())
-        fresh.chmod(0o600)
-        with suppress(FileExistsError):
-            os.link(fresh, path)  # atomic, and the first process to arrive wins
-        fresh.unlink()
-    return path.read_text()
+def kept_secret(name: str) -> str:
+    """Make a secret once and keep it in the home."""
+    try:
+        return home.secret(HOME, name)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"Cannot write in KRAKAPP_HOME {HOME}: {error.strerror}."
+        ) from error
 
 
 # Where and how it runs
@@ -255,11 +245,14 @@ CONNECT_S = 2  # the least that PostgreSQL's library takes
 RUN = HOME / "run"
 if len(str(RUN)) > 80:
     RUN = Path("/tmp", f"krakapp-{sha256(bytes(HOME)).hexdigest()[:16]}")  # noqa: S108 made private
-_EMBEDDED_DATABASE = f"postgresql://krakapp_app@{quote(str(RUN), safe='')}/krakapp"
 _DATABASE_URL = os.environ.get("DATABASE_URL", "")
-_OWNER_URL = os.environ.get("DATABASE_OWNER_URL", "")
 EMBEDDED_POSTGRES = not _DATABASE_URL
 EMBEDDED_VALKEY = not os.environ.get("REDIS_URL")
+
+
+def embedded_database(role: str, secret: str) -> str:
+    """Give the address of the embedded database for one of its two roles."""
+    return f"postgresql://{role}:{kept_secret(secret)}@{quote(str(RUN), safe='')}/krakapp"
 
 
 def database(url: str) -> dict[str, object]:
@@ -282,12 +275,18 @@ def database(url: str) -> dict[str, object]:
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0 if pool else 60}
 
 
-# `default` is the app's restricted role; `owner` exists where migrations run and nowhere else.
-DATABASES: dict[str, dict[str, object]] = {"default": database(_DATABASE_URL or _EMBEDDED_DATABASE)}
-if _OWNER_URL or not _DATABASE_URL:
-    DATABASES["owner"] = database(
-        _OWNER_URL or _EMBEDDED_DATABASE.replace("krakapp_app@", "krakapp_owner@")
-    )
+# `default` is the app's restricted role; `owner` exists where migrations run and nowhere else: an
+# empty DATABASE_OWNER_URL, as the platform's processes have it, is nobody's.
+if EMBEDDED_POSTGRES:
+    _DATABASE_URL = embedded_database("krakapp_app", "database_app")
+    _OWNER_URL = os.environ.get("DATABASE_OWNER_URL")
+    if _OWNER_URL is None:
+        _OWNER_URL = embedded_database("krakapp_owner", "database_owner")
+else:
+    _OWNER_URL = os.environ.get("DATABASE_OWNER_URL", "")
+DATABASES: dict[str, dict[str, object]] = {"default": database(_DATABASE_URL)}
+if _OWNER_URL:
+    DATABASES["owner"] = database(_OWNER_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", f"unix://{quote(str(RUN))}/valkey.sock?db=0")

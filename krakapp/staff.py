@@ -24,7 +24,7 @@ from django.utils.decorators import sync_only_middleware
 
 import users.queries
 from krakapp.sessions import KIND
-from krakapp.settings import demo_secret
+from krakapp.settings import kept_secret
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -83,7 +83,7 @@ def _second_step(request: HttpRequest) -> str:
 
 def setup_key(email: str) -> str:
     """Give the key of a demo person's code, as an authenticator app takes it; one for each home."""
-    secret = demo_secret("staff_factors")
+    secret = kept_secret("staff_factors")
     digest = hmac.digest(secret.encode(), email.encode(), "sha256")
     return base64.b32encode(digest[:20]).decode()
 

@@ -4,6 +4,7 @@ It computes nothing, checks nothing and knows every id beforehand: what it reach
 database can do, row by row.
 """
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -123,7 +124,11 @@ def run(
     for name, value in variables.items():
         command += ["-D", f"{name}={value}"]
     done = subprocess.run(  # noqa: S603 - fixed arguments
-        [*command, "krakapp"], capture_output=True, text=True, check=False
+        [*command, "krakapp"],
+        env=os.environ | {"PGPASSWORD": settings.DATABASES["default"]["PASSWORD"]},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:

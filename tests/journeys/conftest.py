@@ -166,7 +166,8 @@ class Platform:
     def database(self) -> dict[str, str]:
         """Where its PostgreSQL is found, as the owner."""
         place = {"HOST": str(self.home / "run"), "PORT": "", "NAME": "krakapp"}
-        return {**place, "USER": embedded.OWNER, "PASSWORD": ""}
+        password = (self.home / "secrets/database_owner").read_text()
+        return {**place, "USER": embedded.OWNER, "PASSWORD": password}
 
     def mail_to(self, address: str) -> list[str]:
         """Give the bodies of all demo mail to somebody, oldest first."""

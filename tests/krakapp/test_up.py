@@ -71,9 +71,14 @@ class Copy:
     def ask(self, statement):
         """Ask its database, as the owner."""
         run = str(self.home / "run")
-        with psycopg.connect(host=run, user=embedded.OWNER, dbname="krakapp") as connection:
+        place = {"host": run, "user": embedded.OWNER, "dbname": "krakapp"}
+        with psycopg.connect(**place, password=owners_password(self.home)) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchone()[0] if cursor.description else None
+
+
+def owners_password(home):
+    return (home / "secrets/database_owner").read_text()
 
 
 def free_port():
@@ -239,15 +244,16 @@ class TestServersOfOnesOwn:
         theirs.mkdir()
         with embedded.running(theirs, run, Postgres(theirs, run), Valkey(theirs, run)):
             url = f"postgresql://{{}}@{str(run).replace('/', '%2F')}/krakapp"
+            owner = f"{embedded.OWNER}:{owners_password(theirs)}"
             copy = Copy(
                 ours,
-                DATABASE_URL=url.format("krakapp_web"),
-                DATABASE_OWNER_URL=url.format(embedded.OWNER),
+                DATABASE_URL=url.format("krakapp_web:theirs"),
+                DATABASE_OWNER_URL=url.format(owner),
                 REDIS_URL=f"unix://{run}/valkey.sock?db=0",
             )
             process = copy.start()
             sleeper = copy.pid_of_the_sleeper(process)
-            assert "DATABASE_OWNER_URL" not in read(f"/proc/{sleeper}/environ")
+            assert owners_password(theirs) not in read(f"/proc/{sleeper}/environ")
             process.terminate()
             assert process.wait(PATIENCE_S) == 0
         assert not (ours / "postgres").exists()

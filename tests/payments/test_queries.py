@@ -1,5 +1,5 @@
 import pytest
-from django.db import connection
+from django.db import connections
 
 from common.invariants import find_breaks
 from krakapp import database
@@ -9,7 +9,7 @@ from tests import world
 
 def plant(sql):
     """Break the books as only the owner can, with triggers and keys set aside."""
-    as_owner = connection.settings_dict | {"USER": "krakapp_owner"}
+    as_owner = connections["owner"].settings_dict
     with database.connect(as_owner) as owner, owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute(sql)

@@ -1,6 +1,6 @@
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connections
 
 from common.invariants import find_breaks
 from krakapp import database
@@ -10,7 +10,7 @@ from users import operations, queries
 
 def plant(sql):
     """Break the trail as only the owner can, with its triggers set aside."""
-    with database.connect(connection.settings_dict | {"USER": "krakapp_owner"}) as owner:
+    with database.connect(connections["owner"].settings_dict) as owner:
         owner: psycopg.Connection
         with owner.transaction():
             owner.execute("SET LOCAL session_replication_role = replica")
@@ -38,7 +38,7 @@ class TestChecks:
         assert "c.done" in detail
 
     def test_find_a_trigger_that_was_switched_off(self):
-        with database.connect(connection.settings_dict | {"USER": "krakapp_owner"}) as owner:
+        with database.connect(connections["owner"].settings_dict) as owner:
             owner.execute("ALTER TABLE users_auditentry DISABLE TRIGGER audit_chain")
             try:
                 assert breaks() == [
@@ -48,7 +48,7 @@ class TestChecks:
                 owner.execute("ALTER TABLE users_auditentry ENABLE TRIGGER audit_chain")
 
     def test_find_a_privilege_that_should_not_be(self):
-        with database.connect(connection.settings_dict | {"USER": "krakapp_owner"}) as owner:
+        with database.connect(connections["owner"].settings_dict) as owner:
             owner.execute("GRANT DELETE ON users_auditentry TO krakapp_app")
             try:
                 assert breaks() == [("audit trail guarded", "the app may DELETE audit entries")]

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
 from common.invariants import Break, Check, find_breaks
+from krakapp import database
 
 APPS = ("ledger", "trading", "portfolio", "spending", "payments", "users", "market")
 
@@ -29,6 +30,7 @@ def all_checks() -> list[Check]:
     """Gather the checks of every app, in the order of their numbers."""
     modules = [import_module(f"{app}.queries") for app in APPS if find_spec(f"{app}.queries")]
     checks = [check for module in modules for check in getattr(module, "CHECKS", [])]
+    checks.append(database.CHECK)
     return sorted(checks, key=lambda check: check.number)
 
 

@@ -143,8 +143,8 @@ def programs(procfile: Path, *, host: str, port: int) -> Iterator[Program]:
 
 def environment(*, host: str, port: int) -> Mapping[str, str]:
     """Give the programs ours, and say where the servers are; the owner's address is not theirs."""
-    inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_OWNER_URL"}
-    return inherited | {
+    return dict(os.environ) | {
+        "DATABASE_OWNER_URL": "",
         "HOST": host,
         "PORT": str(port),
         "KRAKAPP_HOME": str(settings.HOME),
