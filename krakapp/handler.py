@@ -24,8 +24,7 @@ from django.http import FileResponse, HttpResponse
 from django.urls import set_script_prefix
 
 from common import patience
-from krakapp.middleware import APART
-from krakapp.problems import for_programs, say
+from krakapp.problems import APART, for_programs, say
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]

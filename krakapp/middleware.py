@@ -20,12 +20,9 @@ from django_htmx.http import HttpResponseClientRefresh
 from common import clock, limits, payloads
 from common.limits import TooManyCalls
 from common.payloads import Unreadable
-from krakapp.problems import for_programs, say, translate
+from krakapp.problems import APART, for_programs, say, translate
 from users.models import CallLimit, User
 from users.operations import charge
-
-# What tells how the platform is: it has threads of its own and asks for nobody's session.
-APART = ("/healthz", "/api/v1/status")
 
 View = Callable[[HttpRequest], HttpResponse]
 

@@ -6,6 +6,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from common.errors import PROBLEM, problem
 
+# What tells how the platform is: it has threads of its own and asks for nobody's session.
+APART = ("/healthz", "/api/v1/status")
+
 # Whose callers are programs, which read problem+json.
 PROGRAMS = ("/api/", "/_allauth/", "/webhooks/")
 

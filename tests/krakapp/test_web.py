@@ -1,12 +1,16 @@
 """The web server ends what never ends, and refuses what is too large, on real connections."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
 
 import pytest
 import uvicorn
+from django.conf import settings
 
 from krakapp import web
 
@@ -154,3 +158,17 @@ class TestTheClientsAddress:
         with serving() as connect, connect() as line:
             line.sendall(HEAD + b"X-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n")
             assert read(line).endswith(address)
+
+
+class TestTheApplication:
+    def test_can_be_imported_as_the_web_server_does(self):
+        """Nothing of Django's apps may be imported before they are set up."""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", "import krakapp.asgi"],
+            cwd=settings.BASE_DIR,
+            env={k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
