@@ -21,11 +21,12 @@ import instruments.queries
 import ledger.operations
 import ledger.queries
 import payments.operations
-from common.money import USD
+from common.money import USD, Amount
 from krakapp.management.commands import seed_demo
 from kyc.models import Application
 from ledger.operations import AccountKey, Entry, Leg
 from payments.models import BankCredit, DepositInstruction
+from payments.operations import Movement
 from portfolio.models import Lot, LotClosing
 from trading.models import Order, Trade
 from users.models import User
@@ -221,16 +222,21 @@ def draw(cursor: Any, *, customers: int, trades: int, now: datetime) -> None:
 
 
 def stock_dealer(cursor: Any, *, now: datetime) -> None:
-    """Issue to the dealer what it will sell."""
+    """Let two people issue to the dealer what it will sell."""
     cursor.execute(
-        "SELECT i.id, i.issuer, i.dealer, sum(r.quantity)::bigint FROM load_row r"
-        " JOIN load_instrument i ON i.id = r.instrument_id WHERE r.side = 'buy' GROUP BY 1, 2, 3"
+        "SELECT i.asset_id, sum(r.quantity)::bigint FROM load_row r"
+        " JOIN load_instrument i ON i.id = r.instrument_id WHERE r.side = 'buy' GROUP BY 1"
     )
-    entries = [
-        Entry(f"load:issue:{instrument}", "issue", [Leg(issuer, dealer, quantity)])
-        for instrument, issuer, dealer, quantity in cursor.fetchall()
-    ]
-    ledger.operations.post(entries=entries, occurred_at=now)
+    bought = dict(cursor.fetchall())
+    assets = {one.asset_id: one.asset for one in instruments.queries.listed()}
+    staff = seed_demo.make_staff(now=now)
+    seed_demo.move_treasury(
+        [Movement("issue", "dealer", Amount(bought[one], assets[one])) for one in bought],
+        reference="load",
+        proposer=staff["tara"],
+        approver=staff["olivia"],
+        now=now,
+    )
 
 
 def deposit(cursor: Any, *, now: datetime) -> None:

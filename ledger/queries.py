@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 from common import database
 from common.invariants import Check
 from common.money import Amount
-from ledger.models import Account, Asset, Hold, HoldEntry, Journal
+from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
 
 # The transfers of a customer's accounts: what came (+) and what went (-). The accounts are an
 # array, which the planner looks up in two indexes; a join would have it read the whole table.
@@ -104,6 +104,15 @@ def movements_of(user: AbstractBaseUser) -> QuerySet[Journal]:
     """List the journals that touched a customer's accounts, newest first."""
     touched = RawSQL(f"SELECT journal_id FROM ({OWN}) AS own", [user.pk, user.pk])  # noqa: S608, S611 - ours
     return Journal.objects.filter(pk__in=touched).order_by("-id")
+
+
+def legs_in_words(journal: str) -> list[str]:
+    """Say what a journal, found by its uid, moved: "fees to customer: 5.000000 USD"."""
+    rows = Transfer.objects.filter(journal__uid=journal).order_by("id")
+    return [
+        f"{leg.debit.role} to {leg.credit.role}: {Amount(leg.amount, leg.asset)} {leg.asset.code}"
+        for leg in rows.select_related("asset", "debit", "credit")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

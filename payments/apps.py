@@ -6,3 +6,12 @@ from django.apps import AppConfig
 class PaymentsConfig(AppConfig):
     name = "payments"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register what two people decide."""
+        # Models have to be there first.
+        import users.operations  # noqa: PLC0415
+        from payments import operations  # noqa: PLC0415
+
+        for kind in operations.KINDS:
+            users.operations.register_kind(kind)

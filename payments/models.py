@@ -1,9 +1,13 @@
-"""Money in.
+"""Money in, and the house's own.
 
 A customer asks for a deposit and gets an *instruction*: bank details and a reference. When the
 money arrives, the bank says so by a signed webhook; its external id is unique here, so the same
 news twice is one journal (external → customer). Money that arrives without a known reference is
 kept as unmatched, for staff.
+
+The house gets money and tokens by *treasury movements*; staff correct what is wrong by an
+*adjustment* of a customer's dollars or the *reversal* of a journal. Two people decided on each:
+the row names their proposal, and the database holds it to what they approved.
 """
 
 from django.conf import settings
@@ -11,7 +15,8 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
-from ledger.models import Asset, Journal
+from ledger.models import Account, Asset, Journal
+from users.models import Proposal
 
 
 class DepositInstruction(models.Model):
@@ -79,3 +84,74 @@ class BankCredit(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class TreasuryMovement(models.Model):
+    """Money or tokens of the house: in from bank or issuer, or out again; units of the asset."""
+
+    class Kind(models.TextChoices):
+        CAPITAL = "capital"  # from the bank to the house
+        CAPITAL_OUT = "capital_out"
+        ISSUE = "issue"  # from the issuer to the house
+        REDEEM = "redeem"
+
+    class Purse(models.TextChoices):
+        LIQUIDITY = Account.Role.LIQUIDITY
+        DEALER = Account.Role.DEALER
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    purse = models.CharField(max_length=16, choices=Purse)
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    amount_units = models.BigIntegerField()
+    reference = models.CharField(max_length=64)  # the bank's or the issuer's
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="+")
+    journal = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="+")
+    moved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference", "kind", "purse", "asset"], name="treasury_once_by_reference"
+            ),
+            models.CheckConstraint(condition=Q(amount_units__gt=0), name="treasury_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reference}"
+
+
+class Adjustment(models.Model):
+    """Dollars given to a customer (+) or taken (-), on account of the house's fees; USD units."""
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="adjustments"
+    )
+    amount_units = models.BigIntegerField()
+    message = models.CharField(max_length=200)  # what the customer is told
+    proposal = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="+")
+    journal = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="+")
+    adjusted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(amount_units=0), name="adjustment_moves"),
+            models.CheckConstraint(condition=~Q(message=""), name="adjustment_says_why"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_units:+} for {self.user_id}"
+
+
+class Reversal(models.Model):
+    """A treasury movement or an adjustment that was wrong, mirrored."""
+
+    uid = models.UUIDField(default=uuid7, unique=True, editable=False)
+    original = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="+")
+    proposal = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="+")
+    journal = models.OneToOneField(Journal, on_delete=models.PROTECT, related_name="+")
+    reversed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"reversal of journal {self.original_id}"

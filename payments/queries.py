@@ -8,7 +8,13 @@ from django.db.models import QuerySet
 import ledger.queries
 from common.invariants import Check
 from common.money import Amount
-from payments.models import BankCredit, DepositInstruction
+from payments.models import (
+    Adjustment,
+    BankCredit,
+    DepositInstruction,
+    Reversal,
+    TreasuryMovement,
+)
 from users.models import User
 
 
@@ -66,8 +72,54 @@ def is_known_credit(external_id: str) -> bool:
     return BankCredit.objects.filter(external_id=external_id).exists()
 
 
+def was_moved(reference: str) -> bool:
+    """Say whether the house moved something under a reference of its bank or issuer."""
+    return TreasuryMovement.objects.filter(reference=reference).exists()
+
+
+def house_balance(purse: str, code: str) -> Amount:
+    """Say what one of the house's purses has of an asset."""
+    asset = ledger.queries.asset(code)
+    account = ledger.queries.house_account(purse, asset)
+    return Amount(ledger.queries.accounts([account])[account].posted if account else 0, asset)
+
+
+def adjustments_of(user: User) -> QuerySet[Adjustment]:
+    """Give what staff corrected in a customer's dollars, newest first."""
+    return Adjustment.objects.filter(user=user).order_by("-id")
+
+
+def reversible(journal: str) -> int | None:
+    """Find a journal, by its uid, that staff may reverse and have not: the house's or theirs."""
+    moved = TreasuryMovement.objects.filter(journal__uid=journal).values_list(
+        "journal_id", flat=True
+    )
+    adjusted = Adjustment.objects.filter(journal__uid=journal).values_list("journal_id", flat=True)
+    found = moved.union(adjusted).first()
+    if found is None or Reversal.objects.filter(original_id=found).exists():
+        return None
+    return found
+
+
+def adjusted_by(journal: str) -> User | None:
+    """Find whose dollars a journal adjusted, by its uid."""
+    found = Adjustment.objects.filter(journal__uid=journal).select_related("user").first()
+    return found.user if found else None
+
+
 CHECKS = [
-    ledger.queries.explained(by="payments_explained", kinds=["deposit"]),
+    ledger.queries.explained(
+        by="payments_explained",
+        kinds=[
+            "deposit",
+            "capital",
+            "capital_out",
+            "issue",
+            "redeem",
+            "adjustment",
+            "reversal",
+        ],
+    ),
     Check(
         36,
         "bank credit has its journal",

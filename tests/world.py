@@ -12,6 +12,7 @@ approves. Everything is made on first use, so a test names what it needs and not
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import instruments.operations
 import instruments.queries
@@ -26,6 +27,7 @@ from instruments.models import Instrument
 from kyc import rules
 from kyc.models import Application, RestrictedPlace
 from ledger.operations import AccountKey, Entry, Leg
+from payments.operations import Movement
 from users.models import Proposal, User
 from users.operations import ProposalKind
 
@@ -82,6 +84,11 @@ def olivia() -> User:
 def oscar() -> User:
     """Who runs the markets."""
     return staff("oscar@demo.test", "Operations")
+
+
+def tara() -> User:
+    """Who moves the house's money."""
+    return staff("tara@demo.test", "Treasury")
 
 
 def customer(email: str) -> User:
@@ -158,22 +165,37 @@ def fund(user: User, amount: str) -> None:
 
 
 def give(user: User, of: Instrument, shares: str) -> None:
-    """Issue tokens to a customer: so many, before the multiplier.
+    """Give tokens to a customer: so many, before the multiplier.
 
-    They come without a trade, so the portfolio knows no lots of them, and an audit says so.
+    They come without a trade, by a journal of a kind that only the tests' owner has listed, so the
+    portfolio knows no lots of them, and an audit says so.
     """
-    _issue(AccountKey(user.pk, of.asset_id, "customer"), of, shares)
+    issuer, account = ledger.operations.open_accounts(
+        keys=[
+            AccountKey(None, of.asset_id, "issuer"),
+            AccountKey(user.pk, of.asset_id, "customer"),
+        ]
+    )
+    leg = Leg(issuer, account, Amount.parse(shares, of.asset).units)
+    entry = Entry(key=f"give:{uuid4()}", kind="test", legs=[leg])
+    ledger.operations.post(entries=[entry], occurred_at=NOW)
 
 
 def stock_house(of: Instrument, *, shares: str = "1000", dollars: str = "1000000") -> None:
     """Give the house's liquidity and dealer accounts tokens of an instrument, and dollars."""
-    for role in ("liquidity", "dealer"):
-        _issue(AccountKey(None, of.asset_id, role), of, shares)
-        cash = ledger.queries.asset("USD")
-        outside, house = ledger.operations.open_accounts(
-            keys=[AccountKey(None, cash.pk, "external"), AccountKey(None, cash.pk, role)]
-        )
-        _post(f"capital:{role}:{of.symbol}", outside, house, usd(dollars).units)
+    tokens = Amount.parse(shares, of.asset)
+    move_treasury(
+        *(Movement("issue", purse, tokens) for purse in ("liquidity", "dealer")),
+        *(Movement("capital", purse, usd(dollars)) for purse in ("liquidity", "dealer")),
+    )
+
+
+def move_treasury(*movements: Movement, reference: str = "") -> None:
+    """Move the house's money: Tara proposes, Olivia approves."""
+    payload = payments.operations.treasury_payload(
+        movements=movements, reference=reference or f"test-{uuid4()}"
+    )
+    decide(payments.operations.MOVE_TREASURY, payload, proposer=tara(), approver=olivia())
 
 
 def balance(user: User, code: str = "USD") -> Decimal:
@@ -198,23 +220,6 @@ def instrument(symbol: str = "AAPLx") -> Instrument:
 def _assets() -> None:
     if not Instrument.objects.exists():
         instruments.operations.load_instruments()
-
-
-def _issue(key: AccountKey, of: Instrument, shares: str) -> None:
-    issuer, account = ledger.operations.open_accounts(
-        keys=[AccountKey(None, of.asset_id, "issuer"), key]
-    )
-    units = Amount.parse(shares, of.asset).units
-    _post(f"issue:{key.role}:{key.owner_id}:{of.symbol}", issuer, account, units)
-
-
-def _post(name: str, debit: int, credit: int, units: int) -> None:
-    """Post a grant under the first free key, so that one may be given twice."""
-    count = 0
-    while ledger.queries.journal_exists(f"{name}:{count}"):
-        count += 1
-    entry = Entry(key=f"{name}:{count}", kind="issue", legs=[Leg(debit, credit, units)])
-    ledger.operations.post(entries=[entry], occurred_at=NOW)
 
 
 def _balance(user: User, code: str, part: str) -> Decimal:

@@ -23,6 +23,11 @@ from krakapp import embedded
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120
 STOP_S = 60
+# The crowd gets its money and shares from nowhere, which only the owner can list a kind for.
+A_KIND_OF_THE_BENCH = """
+    INSERT INTO ledger_journalkind (name, guard) VALUES ('bench', 'ledger_journals_at_once')
+    ON CONFLICT DO NOTHING
+"""
 
 
 @contextmanager
@@ -35,6 +40,8 @@ def servers() -> Iterator[None]:
         embedded.Valkey(settings.HOME, settings.RUN),
     ):
         call_command("prepare", stdout=sys.stderr)
+        with connections["owner"].cursor() as owner:
+            owner.execute(A_KIND_OF_THE_BENCH)
         yield
         let_go()
 

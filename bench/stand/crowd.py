@@ -123,7 +123,7 @@ class Crowd:
             entries = [
                 Entry(
                     f"bench:{user.pk}",
-                    "issue",
+                    "bench",
                     [Leg(outside, account, USD + WORTH), Leg(issuer, dealer[1], SHARES)],
                 )
                 for user, account in some

@@ -150,7 +150,8 @@ def _item(journal: Any, context: Context) -> Item:
 _WORDS = {
     "deposit": ("Deposit", "arrow-down-to-line"),
     "withdrawal": ("Withdrawal", "arrow-up-from-line"),
-    "issue": ("Received", "arrow-down-left"),
+    "adjustment": ("Adjustment", "circle-check"),
+    "reversal": ("Adjustment taken back", "rotate-ccw"),
 }
 _TRADED = {
     "buy": ("Bought", "plus"),

@@ -13,7 +13,6 @@ import instruments.queries
 import kyc.operations
 import kyc.queries
 import kyc.rules
-import ledger.operations
 import ledger.queries
 import payments.operations
 import payments.queries
@@ -27,14 +26,14 @@ from common import clock
 from common.money import USD, Amount
 from instruments.models import Instrument
 from krakapp.staff import setup_key
-from ledger.operations import AccountKey, Entry, Leg
 from market.rules import candles, simulation
 from market.rules.simulation import Walker
+from payments.operations import Movement
 from users.models import User
 
 DONE = "demo.seeded"
 ADDRESS = "192.0.2.44"  # of the documentation's network: nobody's connection
-HOUSE_ROLES = ("liquidity", "dealer")
+HOUSE_PURSES = ("liquidity", "dealer")
 HOUSE_USD = 50_000_000
 HOUSE_NOTIONAL_USD = 5_000_000
 DIME = Decimal("0.1")  # prices and quantities of the past in tenths make costs of whole cents
@@ -107,8 +106,8 @@ def seed(*, now: datetime) -> None:
     """Build the demo's world. Each step is whole or not at all, and skips what is there already."""
     if not instruments.queries.listed():
         instruments.operations.load_instruments()
-    fund_house(now=now - timedelta(days=200))
     people = make_people(now=now)
+    fund_house(proposer=people["tara"], approver=people["olivia"], now=now - timedelta(days=200))
     alice, carol, staff = people["alice"], people["carol"], (people["sam"], people["olivia"])
     open_account(user=alice, answers=ALICE, staff=staff, now=now - timedelta(days=198))
     open_account(user=carol, answers=CAROL, staff=staff, now=now - timedelta(days=75))
@@ -128,6 +127,24 @@ def seed(*, now: datetime) -> None:
 
 def make_people(*, now: datetime) -> dict[str, User]:
     """Make everybody, by the name before the @."""
+    customers = (("alice", "", 199), ("carol", "", 76), ("bob", "", 1))
+    return make_staff(now=now) | make(customers, now=now)
+
+
+def make_staff(*, now: datetime) -> dict[str, User]:
+    """Make who works here, by the name before the @."""
+    staff = (
+        ("admin", "", 201),
+        ("olivia", "Compliance", 201),
+        ("oscar", "Operations", 201),
+        ("tara", "Treasury", 201),
+        ("sam", "Support", 200),
+    )
+    return make(staff, now=now)
+
+
+def make(people: Iterable[tuple[str, str, int]], *, now: datetime) -> dict[str, User]:
+    """Make people by name, group, and how many days ago they came."""
     return {
         name: users.operations.create_person(
             email=f"{name}@demo.test",
@@ -136,16 +153,7 @@ def make_people(*, now: datetime) -> dict[str, User]:
             is_superuser=name == "admin",
             now=now - timedelta(days=days),
         )
-        for name, group, days in (
-            ("admin", "", 201),
-            ("olivia", "Compliance", 201),
-            ("oscar", "Operations", 201),
-            ("tara", "Treasury", 201),
-            ("sam", "Support", 200),
-            ("alice", "", 199),
-            ("carol", "", 76),
-            ("bob", "", 1),
-        )
+        for name, group, days in people
     }
 
 
@@ -155,37 +163,43 @@ def enroll_staff() -> None:
         users.operations.enroll_app(user=user, key=setup_key(user.email))
 
 
-def fund_house(*, now: datetime) -> None:
-    """Give the market maker and the dealer dollars and tokens of every instrument."""
-    cash = ledger.queries.usd()
-    listed = list(instruments.queries.listed())
-    assets = [(cash.pk, "external"), *((one.asset_id, "issuer") for one in listed)]
-    keys = [
-        AccountKey(None, asset, role) for asset, source in assets for role in (source, *HOUSE_ROLES)
-    ]
-    accounts = ledger.operations.open_accounts(keys=keys)
-    units = [HOUSE_USD * 10**cash.scale, *(worth(one) for one in listed)]
-    names = ["USD", *(one.symbol for one in listed)]
-    entries = [
-        Entry(
-            key=f"capital:{name}",
-            kind="capital" if name == "USD" else "issue",
-            legs=[Leg(source, house, amount) for house in houses],
+def fund_house(*, proposer: User, approver: User, now: datetime) -> None:
+    """Let two people give the market maker and the dealer dollars, and tokens of everything."""
+    dollars = Amount.parse(Decimal(HOUSE_USD), USD)
+    listed = [worth(one) for one in instruments.queries.listed()]
+    move_treasury(
+        [
+            *(Movement("capital", purse, dollars) for purse in HOUSE_PURSES),
+            *(Movement("issue", purse, amount) for amount in listed for purse in HOUSE_PURSES),
+        ],
+        reference="demo-capital",
+        proposer=proposer,
+        approver=approver,
+        now=now,
+    )
+
+
+def move_treasury(
+    movements: Sequence[Movement], *, reference: str, proposer: User, approver: User, now: datetime
+) -> None:
+    """Move the house's money as two people decide, unless that was done before."""
+    if payments.queries.was_moved(reference):
+        return
+    with transaction.atomic():
+        proposal = users.operations.propose(
+            kind=payments.operations.MOVE_TREASURY.name,
+            payload=payments.operations.treasury_payload(movements=movements, reference=reference),
+            actor=proposer,
+            reason="The demo's house needs something to trade with.",
+            now=now,
         )
-        for (source, *houses), name, amount in zip(in_threes(accounts), names, units, strict=True)
-    ]
-    ledger.operations.post(entries=entries, occurred_at=now)
+        users.operations.approve(proposal=proposal, actor=approver, now=now)
 
 
-def worth(instrument: Instrument) -> int:
-    """Count the base units of whole shares that are worth the house's notional."""
+def worth(instrument: Instrument) -> Amount:
+    """Give as many whole shares as are worth the house's notional."""
     whole = int(HOUSE_NOTIONAL_USD / instrument.demo_price)
-    return Amount.parse(Decimal(whole), instrument.asset).units
-
-
-def in_threes(accounts: Sequence[int]) -> list[Sequence[int]]:
-    """Part accounts into (source, liquidity, dealer)."""
-    return [accounts[start : start + 3] for start in range(0, len(accounts), 3)]
+    return Amount.parse(Decimal(whole), instrument.asset)
 
 
 def open_account(

@@ -1,0 +1,48 @@
+"""The verbs about money: in from customers, the house's own, and what staff correct."""
+
+from payments.operations.deposits import (
+    REFERENCE,
+    CentsOnly,
+    CreditContradicts,
+    DepositTooLarge,
+    DepositTooSmall,
+    announce_deposit,
+    let_simulated_bank_pay,
+    new_reference,
+    receive_bank_credit,
+    receive_bank_webhook,
+)
+from payments.operations.proposals import ADJUST_CASH, KINDS, MOVE_TREASURY, REVERSE
+from payments.operations.treasury import (
+    MovedBefore,
+    Movement,
+    NothingMoved,
+    NotReversible,
+    WrongAsset,
+    adjustment_payload,
+    treasury_payload,
+)
+
+__all__ = [
+    "ADJUST_CASH",
+    "KINDS",
+    "MOVE_TREASURY",
+    "REFERENCE",
+    "REVERSE",
+    "CentsOnly",
+    "CreditContradicts",
+    "DepositTooLarge",
+    "DepositTooSmall",
+    "MovedBefore",
+    "Movement",
+    "NotReversible",
+    "NothingMoved",
+    "WrongAsset",
+    "adjustment_payload",
+    "announce_deposit",
+    "let_simulated_bank_pay",
+    "new_reference",
+    "receive_bank_credit",
+    "receive_bank_webhook",
+    "treasury_payload",
+]
