@@ -13,7 +13,7 @@ hangs costs a quarter of a second now and then, and not on each request.
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
 from typing import Any
@@ -55,6 +55,8 @@ for i, key in ipairs(KEYS) do
   elseif emptied[i] > now then
     local lives = math.ceil((emptied[i] - now) / 1000)
     redis.call('SET', key, string.format('%.0f', emptied[i]), 'PX', lives)
+  else
+    redis.call('DEL', key)
   end
   told[3*i - 2] = math.floor(math.max(room[i] - emptied[i], 0) / each)
   told[3*i - 1] = math.ceil(waits[i])
@@ -140,6 +142,11 @@ def fill(buckets: Sequence[Bucket], *, forced: bool = False) -> list[Level]:
     if not forced and any(level.wait_s for level in levels):
         raise TooManyCalls(levels)
     return levels
+
+
+def give_back(buckets: Sequence[Bucket]) -> None:
+    """Take out of buckets what a call put in: it turned out to be none that is counted."""
+    fill([replace(bucket, cost=-bucket.cost) for bucket in buckets], forced=True)
 
 
 def headers(levels: Sequence[Level]) -> dict[str, str]:

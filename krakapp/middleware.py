@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from allauth.core.internal.httpkit import is_headless_request
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.core.exceptions import BadRequest, MiddlewareNotUsed
@@ -21,8 +22,9 @@ from common import clock, limits, payloads
 from common.limits import TooManyCalls
 from common.payloads import Unreadable
 from krakapp.problems import APART, for_programs, say, translate
+from users.adapters import DEVICE_COOKIE, DEVICE_HEADER, device_token
 from users.models import CallLimit, User
-from users.operations import charge
+from users.operations import charge, remember_device
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -165,6 +167,31 @@ def keep_session(get_response: View) -> View:
                 request.session.touch()  # type: ignore[attr-defined]
             except DatabaseError as failure:
                 logger.warning("the use of a session is not written down: %s", failure)
+        return response
+
+    return middleware
+
+
+@sync_only_middleware
+def know_device(get_response: View) -> View:
+    """Give a device that has just signed in what it is known by: a cookie, to an app a header."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if (user := getattr(request, "known_to", None)) is None:
+            return response
+        token = remember_device(user=user, device_token=device_token(request))
+        if is_headless_request(request) == "app":
+            response[DEVICE_HEADER] = token
+            return response
+        response.set_cookie(
+            DEVICE_COOKIE,
+            token,
+            max_age=settings.DEVICE_KNOWN,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
         return response
 
     return middleware

@@ -203,6 +203,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "krakapp.middleware.keep_session",
+    "krakapp.middleware.know_device",
     "django_htmx.middleware.HtmxMiddleware",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
@@ -374,6 +375,10 @@ MFA_TOTP_ISSUER = "KrakApp"
 MFA_ADAPTER = "users.adapters.MFAAdapter"
 USERSESSIONS_ADAPTER = "users.adapters.UserSessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = True
+# Attempts to sign in, and the seconds in which as many are forgotten: from an address, by a device
+# that is known to an account, and on an account before a password alone is not enough.
+SIGN_IN_ATTEMPTS = {"address": (20, 120), "device": (10, 300), "account": (5, 900)}
+DEVICE_KNOWN = timedelta(days=180)
 STAFF_PROOF_S = 600  # how old a password or second factor may be for what staff change
 # After a change to how an account is entered: how long nothing leaves it, what its cards pay
 # meanwhile, in all, and how long the link in the mail undoes it.

@@ -9,17 +9,24 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core.internal.httpkit import headed_redirect_response
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.utils import is_mfa_enabled
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.hashers import make_password
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.http import HttpRequest
 
 from common import clock
+from common.limits import TooManyCalls
 from users import operations, queries
+
+DEVICE_COOKIE = "device"
+DEVICE_HEADER = "X-Device-Token"
 
 
 class Outbox(BaseEmailBackend):
@@ -41,6 +48,41 @@ class AccountAdapter(DefaultAccountAdapter):
             within_s=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT,
         )
 
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "too_many_login_attempts": "That were too many attempts. Wait a minute, then try again.",
+    }
+
+    def pre_authenticate(self, request: Any, **credentials: Any) -> None:
+        """Count an attempt by where it comes from: allauth's own count would lock the owner out."""
+        try:
+            request.sign_in_attempt = operations.begin_sign_in(
+                email=credentials.get("email", ""),
+                address=self.get_client_ip(request),
+                device_token=device_token(request),
+            )
+        except TooManyCalls as refused:
+            raise self.validation_error("too_many_login_attempts") from refused
+
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        """Look at the password, and forget the attempt if it was right."""
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            operations.finish_sign_in(request.sign_in_attempt)
+        return user
+
+    def is_login_by_code_required(self, login: Any) -> bool:
+        """Ask for a mailed code where a right password may be a guess, unless a factor is asked."""
+        attempt = getattr(self.request, "sign_in_attempt", None)
+        if attempt is None or not attempt.doubtful:
+            return False
+        return not is_mfa_enabled(login.user, types=["totp", "webauthn"])
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Tell the owner, after as much work as opening an account takes: so nobody can tell."""
+        make_password(email)
+        super().send_account_already_exists_mail(email)
+
     def pre_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         """Let nobody into an account that its owner locked, not even by passkey."""
         if user.locked_at is not None:
@@ -53,6 +95,12 @@ class AccountAdapter(DefaultAccountAdapter):
         if signup:
             record_authentication(request, user, method="password", email=kwargs["email"])
         return super().post_login(request, user, signup=signup, **kwargs)
+
+
+def device_token(request: HttpRequest) -> str:
+    """Give what a device was given when it signed in: a browser in a cookie, an app in a header."""
+    kept: str = request.COOKIES.get(DEVICE_COOKIE, "")
+    return request.headers.get(DEVICE_HEADER, kept)
 
 
 class UserSessionsAdapter(DefaultUserSessionsAdapter):

@@ -12,7 +12,7 @@ from allauth.usersessions.models import UserSession
 from django.apps import AppConfig
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -52,6 +52,12 @@ def hang_up_others(user: User | None, **_kwargs: Any) -> None:
     """Let no socket outlive a sign-out, or a password that other sessions began with."""
     if user is not None:
         realtime.recheck_sockets(user.pk)
+
+
+@receiver(user_logged_in)
+def know_device(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Let the answer to a sign-in give the device what it is known by from now on."""
+    request.known_to = user  # type: ignore[attr-defined]
 
 
 @receiver(email_changed)

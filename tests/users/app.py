@@ -13,8 +13,9 @@ BASE = "/_allauth/app/v1/"
 class App:
     """One phone."""
 
-    def __init__(self, **headers: str) -> None:
-        self.client = Client(headers=headers)
+    def __init__(self, *, REMOTE_ADDR: str = "127.0.0.1", **headers: str) -> None:  # noqa: N803
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.client = Client(headers=named, REMOTE_ADDR=REMOTE_ADDR)
         self.token = ""
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -39,7 +40,8 @@ class App:
 
     def pending(self, answer: Any) -> set[str]:
         """Name the steps that an answer says are still to do."""
-        return {flow["id"] for flow in answer.body["data"]["flows"] if flow.get("is_pending")}
+        flows = answer.body.get("data", {}).get("flows", [])
+        return {flow["id"] for flow in flows if flow.get("is_pending")}
 
 
 def as_json(body: Any) -> str:

@@ -50,11 +50,13 @@ from users.operations.security import (
     undoes,
     unlock,
 )
+from users.operations.sign_in import Attempt, begin_sign_in, finish_sign_in, remember_device
 from users.operations.staff import CHANGE_STAFF, StaffRefused, staff_payload
 
 __all__ = [
     "CHANGE_STAFF",
     "AboutYourself",
+    "Attempt",
     "MailGone",
     "MayNotApprove",
     "MayNotPropose",
@@ -73,6 +75,7 @@ __all__ = [
     "UndoInvalid",
     "UndoneAlready",
     "approve",
+    "begin_sign_in",
     "charge",
     "create_person",
     "deactivate",
@@ -80,6 +83,7 @@ __all__ = [
     "enroll_app",
     "event_of",
     "expire_proposals",
+    "finish_sign_in",
     "kind_of",
     "kinds",
     "let_mail_go",
@@ -95,6 +99,7 @@ __all__ = [
     "reactivate",
     "record",
     "register_kind",
+    "remember_device",
     "send_again",
     "send_next_mail",
     "staff_payload",
