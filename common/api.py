@@ -267,6 +267,8 @@ def _fields(detail: Any, prefix: str = "") -> Any:
 
 
 def _respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    if body["status"] == Unavailable.status:
+        headers = {"Retry-After": "1", **(headers or {})}
     return Response(body, status=body["status"], headers=headers, content_type=PROBLEM)
 
 

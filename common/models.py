@@ -1,4 +1,4 @@
-"""The one table of the plumbing: first answers, kept so that a retry gets the same one.
+"""The tables of the plumbing: first answers, kept so that a retry gets the same one; heartbeats.
 
 A mobile client that lost the answer sends its request again with the same `Idempotency-Key`.
 The row is written in the same transaction as the effect, so there is never one without the other.
@@ -28,3 +28,16 @@ class FirstAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.key}"
+
+
+class Heartbeat(models.Model):
+    """When a part of the platform last said that it is at work; not logged, so a crash forgets it.
+
+    `part` is a name of `common.heartbeats`, with the shard behind a colon for an engine.
+    """
+
+    part = models.CharField(max_length=48, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.part

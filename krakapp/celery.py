@@ -19,8 +19,8 @@ app.autodiscover_tasks()
 SCHEDULE: dict[str, dict[str, Any]] = {
     "settle what is due": {
         "task": "trading.tasks.settle",
-        "schedule": 5.0,
-        "options": {"expires": 5},
+        "schedule": 0.5,  # with or without work: who settles says that it is there
+        "options": {"expires": 2},
     },
     "take off what customers may trade no longer": {
         "task": "trading.tasks.cancel_orders_of_barred",

@@ -237,6 +237,7 @@ WAITS = {  # where another bound holds, by the beginning of the path
     "/webhooks/card": min(WAIT_S, 1.0),  # the network waits for 2 s
     "/admin/": 5 * WAIT_S,
 }
+SILENCE_S = float(os.environ.get("SILENCE_S", "2"))  # then a part of the platform counts as silent
 QUEUE = env_int("QUEUE", 32)  # requests of a process that wait for a thread; more are refused
 CONNECT_S = 2  # the least that PostgreSQL's library takes
 

@@ -13,7 +13,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 import instruments.queries
-from common import clock
+from common import clock, heartbeats
 from common.api import NewestFirst
 from instruments.models import Instrument
 from market import queries
@@ -22,6 +22,50 @@ from market.queries import Ticker
 from market.rules import candles
 
 MAX_DEPTH = 1000
+
+
+class PartSerializer(serializers.Serializer[Any]):
+    """A part of the platform; `detail` says what its silence means."""
+
+    part = serializers.ChoiceField(list(heartbeats.WORDS))
+    state = serializers.ChoiceField(["ok", "silent", "unknown"])
+    silent_since = serializers.DateTimeField(allow_null=True)
+    detail = serializers.CharField(allow_blank=True)
+
+
+class StatusSerializer(serializers.Serializer[Any]):
+    """How the platform is, in one of Kraken's words, and part by part."""
+
+    system = serializers.ChoiceField(["online", *sorted(set(heartbeats.SYSTEM.values()))])
+    time = serializers.DateTimeField()
+    parts = PartSerializer(many=True)
+
+
+class Status(APIView):
+    """How the platform is: answered in time whatever hangs, so it asks for nobody's session."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(operation_id="status", responses=StatusSerializer)
+    def get(self, request: Request) -> Response:
+        """Say what works just now.
+
+        `online`, or what is still taken: `limit_only` refuses market orders, `cancel_only` all
+        new orders, and under `maintenance` nothing can be done.
+        """
+        parts = heartbeats.look()
+        told = [
+            {
+                "part": part.name,
+                "state": "silent" if part.silent_since else "ok" if part.is_known else "unknown",
+                "silent_since": part.silent_since,
+                "detail": part.words,
+            }
+            for part in parts
+        ]
+        answer = {"system": heartbeats.system(parts), "time": clock.now(), "parts": told}
+        return Response(StatusSerializer(answer).data)
 
 
 class BySymbol(NewestFirst):

@@ -12,6 +12,7 @@ urlpatterns = [
 ]
 
 api_urlpatterns = [
+    path("status", api.Status.as_view(), name="status"),
     path("instruments", api.InstrumentList.as_view(), name="instruments"),
     path("instruments/<str:symbol>", api.InstrumentDetail.as_view(), name="instrument"),
     path("instruments/<str:symbol>/book", api.Book.as_view(), name="book"),

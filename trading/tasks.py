@@ -4,10 +4,11 @@ import time
 
 from celery import shared_task
 
-from common import clock, realtime
+from common import clock, heartbeats, realtime
 from trading import operations
 
 SETTLE = "trading.tasks.settle"
+PULSE = heartbeats.Pulse(heartbeats.SETTLER)
 SPELL_S = 1.0  # then the worker may take something else
 
 
@@ -16,8 +17,10 @@ def settle() -> int:
     """Settle what is due, and what becomes due meanwhile: to be sent again would take as long."""
     until = time.monotonic() + SPELL_S
     done = operations.settle_due(now=clock.now())
+    PULSE.beat()
     while time.monotonic() < until and realtime.wanted_again(SETTLE):
         done += operations.settle_due(now=clock.now())
+        PULSE.beat()
     return done
 
 

@@ -20,7 +20,7 @@ def rows_of(name: str, *, anew: bool = False) -> list[dict[str, Any]]:
     if anew:
         shutil.rmtree(home, ignore_errors=True)
     env = {**os.environ, "KRAKAPP_HOME": str(home), "KRAKAPP_DEMO": "1", "RATE_LIMITS": "0"}
-    env["DJANGO_SETTINGS_MODULE"] = "krakapp.settings"
+    env |= {"DJANGO_SETTINGS_MODULE": "krakapp.settings", "SILENCE_S": "86400"}
     command = [sys.executable, "-m", f"bench.{name}", "rows"]
     child = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
     rows: list[dict[str, Any]] = json.loads(child.stdout.splitlines()[-1])

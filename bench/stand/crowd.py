@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 import portfolio.operations
 import trading.operations
-from common import clock
+from common import clock, heartbeats
 from instruments import queries as instruments
 from instruments.models import Instrument
 from krakapp.sessions import seal
@@ -251,6 +251,8 @@ def run_engine() -> None:
     engine = trading.operations.Engine("main")
     while engine.run_batch():
         pass
+    for part in (f"{heartbeats.ENGINE}:main", heartbeats.FEED, heartbeats.SETTLER):
+        heartbeats.beat(part)  # nobody else does, and whoever is silent gets no orders
 
 
 def settle() -> None:

@@ -8,6 +8,8 @@ with the last. Where Redis goes away it tries again, and then starts from what R
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,7 +22,8 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 
 import instruments.queries
-from common import clock
+from common import clock, heartbeats
+from common.heartbeats import Part
 from common.realtime import MARKET_CHANNEL
 from instruments.models import Instrument
 from market import queries
@@ -44,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 CONFLATE_S = 0.02  # a topic's updates come at most this often
 PULSE_S = 1.0
+WATCH_S = 0.5
+WATCH = ThreadPoolExecutor(1, thread_name_prefix="hub-watch")
 CATCH_UP_S = 2.0  # how long a first socket waits for Redis
 STALE_AFTER = timedelta(seconds=4)  # without a word of the feed; a pulse later everybody knows
 RELIST_EVERY = 300  # pulses
@@ -67,6 +72,7 @@ class Hub:
     def __init__(self) -> None:
         """Begin asleep."""
         self.markets: dict[str, Market] = {}
+        self.parts: list[Part] = []  # of the platform, as they were when last looked at
         self._outboxes: set[Outbox] = set()
         self._topics: dict[Key, Topic] = {}
         self._loading: dict[Key, asyncio.Future[Topic]] = {}
@@ -92,6 +98,7 @@ class Hub:
             self._tasks = [
                 asyncio.create_task(self._read_forever(), name="hub-reader"),
                 asyncio.create_task(self._pulse_forever(), name="hub-pulse"),
+                asyncio.create_task(self._watch_forever(), name="hub-watch"),
             ]
         if self._listed is None:
             self._listed = asyncio.ensure_future(self._list_instruments())
@@ -370,6 +377,20 @@ class Hub:
                 with suppress(Exception):  # the old list serves until the database is back
                     await self._list_instruments()
 
+    async def _watch_forever(self) -> None:
+        """Tell everybody when a part of the platform falls silent, and when it is heard again."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                parts = await asyncio.get_running_loop().run_in_executor(WATCH, heartbeats.look)
+            except Exception:
+                logger.exception("nobody watches the platform's parts just now")
+                continue
+            before, self.parts = _silent(self.parts), parts
+            if _silent(parts) != before:
+                for outbox in list(self._outboxes):
+                    outbox.say(protocol.status(outbox.connection_id, parts))
+
     def _notice_silence(self) -> None:
         """Say that prices are old, once, when the feed has been silent for too long."""
         silent = self._vouched_at is None or clock.now() - self._vouched_at > STALE_AFTER
@@ -406,3 +427,7 @@ class Hub:
 
 def _listed() -> list[Instrument]:
     return list(instruments.queries.listed().select_related("reference"))
+
+
+def _silent(parts: Sequence[Part]) -> set[str]:
+    return {part.name for part in parts if part.silent_since}

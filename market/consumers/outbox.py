@@ -31,6 +31,7 @@ class Outbox:
     def __init__(self, *, drop: Callable[[], None]) -> None:
         """Take what is to be called when the socket must go."""
         self.versions: dict[Topic, int | None] = {}  # what it was sent last; None: nothing yet
+        self.connection_id = 0
         self.sent_at = 0.0
         self.is_dropped = False
         self.heartbeat = protocol.HEARTBEAT

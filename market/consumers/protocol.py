@@ -1,11 +1,13 @@
 """The language of the sockets: Kraken's WebSocket v2, its shapes and its words."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from common import clock, payloads
+from common import clock, heartbeats, payloads
+from common.heartbeats import Part
 from common.payloads import Unreadable
 
 MAX_REQUEST_CHARACTERS = 65_536
@@ -83,12 +85,17 @@ def refusal(words: str, *, time_in: datetime, req_id: int | None = None, **body:
 HEARTBEAT = '{"channel":"heartbeat"}'
 
 
-def status(connection_id: int) -> str:
-    """Greet a connection, as Kraken does with the channel `status`."""
+def status(connection_id: int, parts: Sequence[Part] = ()) -> str:
+    """Say how the platform is, as Kraken does with the channel `status`, and what is silent."""
     data = {
-        "system": "online",
+        "system": heartbeats.system(parts),
         "api_version": "v2",
         "version": "2.0.0",
         "connection_id": connection_id,
+        "silent": [
+            {"part": part.name, "since": moment(part.silent_since), "detail": part.words}
+            for part in parts
+            if part.silent_since
+        ],
     }
     return encode({"channel": "status", "type": "update", "data": [data]})

@@ -42,8 +42,8 @@ class Socket(AsyncWebsocketConsumer):
         self._a_second = float(bound.per_second) if bound else REQUESTS_A_SECOND
         self._allowance = self._at_once
         self._asked_at = asyncio.get_running_loop().time()
-        self._connection_id = secrets.randbits(53)
         self.outbox = Outbox(drop=self.give_up)
+        self.outbox.connection_id = secrets.randbits(53)
         self.hub = Hub.here()
         await self.accept()
         await self.hub.attach(self.outbox)
@@ -85,7 +85,7 @@ class Socket(AsyncWebsocketConsumer):
 
     def greet(self) -> None:
         """Say how the platform is and which connection this is, as the channel `status` does."""
-        self.outbox.say(protocol.status(self._connection_id))
+        self.outbox.say(protocol.status(self.outbox.connection_id, self.hub.parts))
 
     def give_up(self) -> None:
         """End a socket that does not read: no farewell could reach it."""

@@ -264,6 +264,11 @@ class FeedRun:
         self._publish(announce, now)
         return changed
 
+    @property
+    def is_believed(self) -> bool:
+        """Whether the last tick had a feed that can be believed."""
+        return self._was_live
+
     def fill_past(self) -> bool:
         """Store the past of one more instrument; say whether there was one left.
 

@@ -4,6 +4,7 @@ import "./dialogs.js";
 import "./toasts.js";
 import "./refresh.js";
 import "./install.js";
+import "./silence.js";
 import "./elements/live-price.js";
 import "./elements/relative-time.js";
 import "./elements/copy-button.js";

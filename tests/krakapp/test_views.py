@@ -3,8 +3,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from common import realtime
-from krakapp import health, views
+from common import heartbeats, realtime
+from krakapp import views
 
 
 @pytest.mark.django_db
@@ -34,12 +34,13 @@ class TestHealthz:
 
     def test_names_the_database_when_it_is_away(self, client, monkeypatch):
         monkeypatch.setitem(settings.DATABASES["default"], "HOST", "/nowhere")
-        monkeypatch.setattr(health, "_database", health.Question("nowhere", health.Line().ask))
+        nowhere = heartbeats.Question("nowhere", heartbeats.Line().ages)
+        monkeypatch.setattr(heartbeats, "_database", nowhere)
         answer = client.get("/healthz")
         assert (answer.status_code, answer.json()["database"]) == (503, "failed")
 
     def test_cannot_know_the_processes_without_redis(self, client, monkeypatch):
-        nowhere = realtime.redis.Redis(unix_socket_path="/nowhere")
+        nowhere = realtime.redis.Redis.from_pool(realtime.BoundedPool.from_url("unix:///nowhere"))
         monkeypatch.setattr(realtime, "connection", lambda: nowhere)
         answer = client.get("/healthz")
         assert answer.status_code == 503

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from common import heartbeats
 from common.errors import DomainError
 from common.money import MAX_UNITS, USD, Amount
 from kyc import queries as kyc
@@ -34,6 +35,13 @@ class MarketClosed(DomainError):
 class MarketHalted(DomainError):
     """This instrument takes no such order just now; try again when its state has changed."""
 
+    field = "instrument"
+
+
+class MarketSilent(DomainError):
+    """The market does not answer just now; nothing was placed. Try again in a moment."""
+
+    status = 503
     field = "instrument"
 
 
@@ -100,6 +108,7 @@ class Conditions:
     states: dict[int, Book]
     prices: queries.Prices
     barred: dict[str, DomainError]  # by side: why this customer may not
+    silence: queries.Silence
 
 
 def validate_order(*, draft: OrderDraft, customer: User, now: datetime) -> queries.Preview:
@@ -185,7 +194,8 @@ def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) 
         refusal = refusal_or(lambda action=action: kyc.require(customer, action))
         if isinstance(refusal, DomainError):
             barred[side] = refusal
-    return Conditions(now, tier.maker_rate, tier.taker_rate, states, prices, barred)
+    silence = queries.silence(book.shard_id for book in states.values())
+    return Conditions(now, tier.maker_rate, tier.taker_rate, states, prices, barred, silence)
 
 
 def needs_prices(draft: OrderDraft) -> bool:
@@ -202,6 +212,8 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
         raise conditions.barred[draft.side]
     _check_words(draft, conditions.now)
     _check_market(draft, conditions)
+    at_market = draft.type == Order.Type.MARKET
+    check_heard(conditions.states[draft.instrument.pk], conditions.silence, at_market=at_market)
     scale = queries.scale_of(draft.instrument)
     special = special_terms(draft, scale)
     check_triggers(draft, conditions.prices)
@@ -361,6 +373,16 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
         )
     if not allowed.get(market_now.word, False):
         raise MarketHalted(state=market_now.word)
+
+
+def check_heard(book: Book, silence: queries.Silence, *, at_market: bool) -> None:
+    """Refuse what would wait for a part that is silent; a cancel never is refused.
+
+    :raises MarketSilent: naming the part
+    """
+    part = silence.before(shard=book.shard_id, at_market=at_market)
+    if part is not None:
+        raise MarketSilent(f"{heartbeats.WORDS[part]} Nothing was placed.", part=part)
 
 
 def _standing_balances(

@@ -19,7 +19,7 @@ from trading import queries, rules
 from trading.engine.commands import MOST_TIPS
 from trading.models import LIMITED, STOPPING, Command, Order
 from trading.operations import counter
-from trading.operations.acceptance import DisplayOutOfBounds, check_triggers
+from trading.operations.acceptance import DisplayOutOfBounds, check_heard, check_triggers
 from trading.operations.drafts import NotPositive, OrderDraft, TermNotTaken, TermsContradict
 from trading.operations.sending import OrderAlreadyDone, send
 from trading.operations.withdrawing import claim_place
@@ -69,6 +69,7 @@ def amend_order(
     :raises OrderAlreadyDone: if it is filled, cancelled or expired
     :raises FiredAlready: if a trigger should change that has been reached
     :raises InsufficientFunds: if a larger need is not covered
+    :raises MarketSilent: if the engine does not answer
     :raises DomainError: naming the field, if an order of this type takes no such change
     """
     if not order.is_live:
@@ -92,6 +93,8 @@ def amend_order(
         raise rules.TooLarge(field="quantity")
     if place is not None:
         return _rewrite(order, place, terms, need)
+    book = queries.books_of([order.instrument_id])[order.instrument_id]
+    check_heard(book, queries.silence([book.shard_id]), at_market=False)
     increase = max(0, need - order.budget)
     if increase and order.hold_id:
         ledger.increase(increases=[(order.hold_id, increase)])

@@ -52,6 +52,7 @@ from trading.queries.replay import (
     latest_snapshot,
     persisted_state,
 )
+from trading.queries.silence import Silence, silence
 
 __all__ = [
     "AGED_OUT",
@@ -67,6 +68,7 @@ __all__ = [
     "Prices",
     "Quote",
     "Replay",
+    "Silence",
     "average_price",
     "books_of",
     "changed_since",
@@ -99,6 +101,7 @@ __all__ = [
     "prices_of",
     "scale_of",
     "schedule_of",
+    "silence",
     "standing_quote",
     "state_of",
     "trades_of",

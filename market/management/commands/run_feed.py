@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from common import clock
+from common import clock, heartbeats
 from market import operations
 
 
@@ -29,12 +29,22 @@ class Command(BaseCommand):
             if stopping.wait(1):
                 return
         run = operations.start_feed(now=clock.now())
+        pulse = heartbeats.Pulse(heartbeats.FEED)
         while not stopping.wait(1 - time.time() % 1):
             if not run.follows_what_is_listed():
                 run.stop(now=clock.now())
                 run = operations.start_feed(now=clock.now())
             run.tick(now=clock.now())
-            second = int(time.time())
-            while int(time.time()) == second and run.fill_past():
-                pass
+            self._use_the_second(run, pulse, stopping)
         run.stop(now=clock.now())
+
+    def _use_the_second(
+        self, run: operations.FeedRun, pulse: heartbeats.Pulse, stopping: Event
+    ) -> None:
+        """Fill in the past for the rest of the second, and prove life where prices came."""
+        second, beat = int(time.time()), pulse.beat if run.is_believed else lambda: None
+        beat()
+        while int(time.time()) == second and run.fill_past():
+            beat()
+        if int(time.time()) == second and not stopping.wait(0.5):
+            beat()

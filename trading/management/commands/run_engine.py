@@ -8,7 +8,7 @@ import redis
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from common import clock, realtime
+from common import clock, heartbeats, patience, realtime
 from trading import operations
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ LOOK_S = 0.2  # the inbox is read this often even if no nudge comes
 STANDBY_S = 0.5
 MARKS_S = 1.0
 BEAT_S = 5.0
+PATIENCE_S = 30.0  # of one step; then the database hangs, and the engine begins anew
 REPUBLISH_S = 30.0  # Redis may have been emptied
 
 
@@ -59,6 +60,7 @@ class Command(BaseCommand):
 
     def _lead(self, leader: operations.Leader) -> None:
         next_beat = next_publication = next_marks = 0.0
+        pulse = heartbeats.Pulse(f"{heartbeats.ENGINE}:{leader.shard_name}")
         while not self.stopping:
             now = time.monotonic()
             if now >= next_publication:
@@ -67,8 +69,10 @@ class Command(BaseCommand):
             if now >= next_marks:
                 leader.tell_marks(now=clock.now())
                 next_marks = now + MARKS_S
-            done = leader.step()
-            if now >= next_beat:  # only after a step: an engine that cannot write does not live
+            with patience.within(PATIENCE_S):
+                done = leader.step()
+            pulse.beat()  # only after a step: an engine that cannot write does not live
+            if now >= next_beat:
                 realtime.beat("engine")
                 next_beat = now + BEAT_S
             if not done:

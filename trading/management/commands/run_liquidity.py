@@ -1,12 +1,13 @@
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
-from common import clock, realtime
+from common import clock, heartbeats, realtime
 from common.errors import DomainError
 from trading import operations
 
@@ -26,9 +27,15 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        desk = None
-        while not stopping.wait(STEP_S):
+        desk, next_step = None, 0.0
+        pulse = heartbeats.Pulse(heartbeats.LIQUIDITY)
+        while not stopping.wait(heartbeats.BEAT_S):
             try:
+                if desk is not None:  # the last step went well
+                    pulse.beat()
+                if time.monotonic() < next_step:
+                    continue
+                next_step = time.monotonic() + STEP_S
                 desk = desk or operations.Desk()
                 desk.step(now=clock.now())
                 operations.hedge_dealer(now=clock.now())
