@@ -3,6 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from common.database import read
+from common.invariants import Check
 from instruments.models import Instrument
 
 ISSUER = "Backed Assets (JE) Limited, Jersey"  # of everything in xstocks.csv
@@ -42,3 +43,88 @@ def search(*, text: str = "", kind: str = "") -> QuerySet[Instrument]:
             | Q(underlying_isin__iexact=text)
         )
     return found
+
+
+CHECKS = [
+    Check(
+        42,
+        "multipliers follow from corporate actions",
+        """
+        SELECT format('%s counts by %s, its corporate actions say %s', i.symbol,
+                      trim_scale(i.multiplier), trim_scale(coalesce(last.multiplier_after, 1)))
+        FROM instruments_instrument i
+        LEFT JOIN LATERAL (
+            SELECT multiplier_after FROM instruments_corporateaction
+            WHERE instrument_id = i.id AND status = 'done' ORDER BY id DESC LIMIT 1
+        ) AS last ON true
+        WHERE i.multiplier <> coalesce(last.multiplier_after, 1) AND NOT EXISTS (
+            SELECT FROM instruments_corporateaction WHERE instrument_id = i.id
+                AND status = 'ordered' AND multiplier_after = i.multiplier
+                AND multiplier_before = coalesce(last.multiplier_after, 1)
+        )
+        """,
+    ),
+    Check(
+        42,
+        "corporate actions follow each other",
+        """
+        SELECT format('corporate action %s begins at %s, the one before ended at %s', id,
+                      trim_scale(multiplier_before), trim_scale(ended))
+        FROM (
+            SELECT id, multiplier_before, coalesce(lag(multiplier_after) OVER way, 1) AS ended
+            FROM instruments_corporateaction WHERE status <> 'cancelled'
+            WINDOW way AS (PARTITION BY instrument_id ORDER BY id)
+        ) AS action
+        WHERE multiplier_before <> ended
+        UNION ALL
+        SELECT format('corporate action %s was scheduled before %s was done', later.id, sooner.id)
+        FROM instruments_corporateaction sooner
+        JOIN instruments_corporateaction later USING (instrument_id)
+        WHERE sooner.id < later.id AND 'cancelled' NOT IN (sooner.status, later.status)
+          AND coalesce(later.scheduled_at < sooner.done_at, true)
+        """,
+    ),
+    Check(
+        42,
+        "corporate actions lie within what their events explain",
+        """
+        SELECT format('corporate action %s (%s) makes %s of %s', id, kind,
+                      trim_scale(multiplier_after), trim_scale(multiplier_before))
+        FROM instruments_corporateaction
+        WHERE event = '' OR effective_at <= scheduled_at OR ordered_at < effective_at
+          OR NOT coalesce(CASE kind
+            WHEN 'dividend' THEN net_amount > 0 AND net_amount * 5 < reinvestment_price
+                AND abs(multiplier_after * reinvestment_price
+                        - multiplier_before * (reinvestment_price + net_amount))
+                    <= reinvestment_price * 0.0000000000000000005
+            ELSE (ratio_to > ratio_from) = (kind = 'split') AND ratio_to <> ratio_from
+                AND abs(multiplier_after * ratio_from - multiplier_before * ratio_to)
+                    <= ratio_from * 0.0000000000000000005
+          END, false)
+        """,
+    ),
+    Check(
+        42,
+        "two people scheduled each corporate action",
+        """
+        SELECT format('corporate action %s has proposal %s (%s, %s)', action.id, proposal.id,
+                      proposal.kind, proposal.status)
+        FROM instruments_corporateaction action
+        JOIN users_proposal proposal ON proposal.id = action.proposal_id
+        WHERE proposal.status <> 'executed' OR proposal.kind <> 'trading.corporate_action'
+           OR proposal.decided_by_id = proposal.proposer_id
+           OR proposal.result <> 'corporate_action:' || action.uid
+           OR proposal.payload ->> 'event' <> action.event
+        """,
+    ),
+    Check(
+        42,
+        "corporate actions happen at their time",
+        """
+        SELECT format('corporate action %s is %s ten minutes after its time', id, status)
+        FROM instruments_corporateaction
+        WHERE status IN ('scheduled', 'halted', 'ordered')
+          AND effective_at < clock_timestamp() - interval '10 minutes'
+        """,
+    ),
+]

@@ -37,6 +37,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "carry out corporate actions": {
+        "task": "trading.tasks.carry_out_actions",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "book the lots of settled trades": {
         "task": "portfolio.tasks.book_lots",
         "schedule": 5.0,

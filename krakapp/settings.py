@@ -131,6 +131,12 @@ TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")  # addresses or networks that may 
 MAINTENANCE = env_bool("MAINTENANCE")
 MAINTENANCE_RETRY_AFTER = env_int("MAINTENANCE_RETRY_AFTER", 300)  # seconds
 PROPOSAL_DAYS = env_int("PROPOSAL_DAYS", 7)  # then nobody has decided in time
+CORPORATE_ACTION_NOTICE_S = int(  # from its approval on
+    os.environ.get("CORPORATE_ACTION_NOTICE_S", "60" if DEMO else "86400")
+)
+CORPORATE_ACTION_HALT_S = int(  # the market stops so long before it
+    os.environ.get("CORPORATE_ACTION_HALT_S", "30" if DEMO else "900")
+)
 BANK_WEBHOOK_SECRET = env_secret("BANK_WEBHOOK_SECRET")
 CARD_WEBHOOK_SECRET = env_secret("CARD_WEBHOOK_SECRET")
 PERSONAL_DATA_KEYS = env_keys("PERSONAL_DATA_KEYS")  # the first encrypts, all of them decrypt

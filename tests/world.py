@@ -128,13 +128,18 @@ def approve(application: Application) -> Application:
 
 
 def decide(
-    kind: ProposalKind, payload: dict[str, Any], *, proposer: User, approver: User
+    kind: ProposalKind,
+    payload: dict[str, Any],
+    *,
+    proposer: User,
+    approver: User,
+    now: datetime = NOW,
 ) -> Proposal:
     """Let one person propose something, and another approve it."""
     made = users.operations.propose(
-        kind=kind.name, payload=payload, actor=proposer, reason="All is well.", now=NOW
+        kind=kind.name, payload=payload, actor=proposer, reason="All is well.", now=now
     )
-    return users.operations.approve(proposal=made, actor=approver, now=NOW)
+    return users.operations.approve(proposal=made, actor=approver, now=now)
 
 
 def restrict(country: str, ground: str, reason: str, **dates: date) -> RestrictedPlace:

@@ -20,8 +20,9 @@ import users.queries
 from common import clock
 from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link, row_form
 from common.money import USD, Amount
+from instruments.models import CorporateAction
 from trading import operations
-from trading.forms import HaltForm, StateForm, TierForm
+from trading.forms import CancelActionForm, CorporateActionForm, HaltForm, StateForm, TierForm
 from trading.models import (
     BandRule,
     Book,
@@ -348,7 +349,7 @@ class BookAdmin(ReadOnly, ModelAdmin):
     search_fields = ("instrument__symbol", "instrument__name")
     ordering = ("instrument__symbol",)
     actions = None
-    actions_detail = ("halt", "change_state", "change_tier")
+    actions_detail = ("halt", "change_state", "change_tier", "corporate_action")
 
     def has_halt_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may halt markets."""
@@ -378,6 +379,11 @@ class BookAdmin(ReadOnly, ModelAdmin):
     def change_tier(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Propose another width of price bands for the market."""
         return self._propose(request, object_id, TierForm, operations.CHANGE_TIER)
+
+    @action(description="Corporate action", url_path="action", permissions=["steer"])  # type: ignore[untyped-decorator]
+    def corporate_action(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose a split or a reinvested dividend."""
+        return self._propose(request, object_id, CorporateActionForm, operations.CORPORATE_ACTION)
 
     def _propose(
         self, request: HttpRequest, object_id: int, form: Any, kind: ProposalKind
@@ -461,6 +467,76 @@ class BandRuleAdmin(PolicyAdmin):
     kind = operations.SET_BANDS
     list_display = ("since", "tier", "below_usd", "width", "after_s", "pause_s")
     ordering = ("-since", "tier", "below_usd")
+
+
+@admin.register(CorporateAction)
+class CorporateActionAdmin(ReadOnlyTable):
+    """Events that change multipliers, and how far each is."""
+
+    list_display = (
+        "instrument",
+        "kind",
+        "event",
+        "exact_before",
+        "exact_after",
+        "effective_at",
+        "status",
+    )
+    list_display_links = ("instrument", "event")
+    list_filter = ("status", "kind")
+    list_select_related = ("instrument",)
+    search_fields = ("instrument__symbol", "event")
+    actions_detail = ("cancel",)
+    fields = (
+        ("instrument", "kind", "event"),
+        ("ratio_to", "ratio_from"),
+        ("net_amount", "reinvestment_price"),
+        ("exact_before", "exact_after"),
+        ("scheduled_at", "effective_at"),
+        ("status", "state_before", "halted_at", "ordered_at", "done_at"),
+        ("the_proposal", "uid"),
+    )
+    readonly_fields = ("exact_before", "exact_after", "the_proposal", "uid")
+
+    @admin.display(description="multiplier before")
+    def exact_before(self, event: CorporateAction) -> str:
+        """Show it without the zeros at its end."""
+        return f"{event.multiplier_before.normalize():f}"
+
+    @admin.display(description="after")
+    def exact_after(self, event: CorporateAction) -> str:
+        """Show it without the zeros at its end."""
+        return f"{event.multiplier_after.normalize():f}"
+
+    @admin.display(description="proposal")
+    def the_proposal(self, event: CorporateAction) -> SafeString | str:
+        """Link who decided on it."""
+        return link(event.proposal)
+
+    def has_cancel_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may call it off."""
+        return request.user.has_perm("instruments.cancel_corporateaction")
+
+    @action(description="Call off now", url_path="cancel", permissions=["cancel"])  # type: ignore[untyped-decorator]
+    def cancel(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Call it off before its time."""
+        event = get_object_or_404(CorporateAction, pk=object_id)
+
+        def do(words: dict[str, Any]) -> str:
+            operations.cancel_corporate_action(
+                action=event, actor=as_user(request), now=clock.now(), **words
+            )
+            return "It is called off. A market that it halted is opened by a proposal."
+
+        return ask(
+            request,
+            self,
+            form=CancelActionForm(request.POST or None),
+            title=CancelActionForm.title,
+            facts=[str(event)],
+            back=reverse("admin:instruments_corporateaction_change", args=[object_id]),
+            do=do,
+        )
 
 
 @admin.register(Snapshot)

@@ -1,19 +1,22 @@
 """What the ticket, the amend form and the admin take from a browser."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import QuerySet
 from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeVerticalWidget,
     UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
 )
 from uuid_utils.compat import uuid7
 
 from common.money import EXACT, AmountInvalid, parse_decimal
-from instruments.models import Instrument
+from instruments.models import CorporateAction, Instrument
 from trading import operations
 from trading.models import AT_MARKET, LIMITED, STOPPING, TRAILING, TRIGGERED, Book, Order
 from trading.operations import Close, OrderDraft
@@ -330,7 +333,7 @@ class SteeringForm(forms.Form):
         help_text="For who decides, and for the audit trail.",
         widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
-    field_order = ("state", "tier", "reason")
+    field_order: Iterable[str] = ("state", "tier", "reason")
 
 
 class HaltForm(SteeringForm):
@@ -358,3 +361,53 @@ class TierForm(SteeringForm):
     tier = forms.TypedChoiceField(
         choices=Book.Tier.choices, coerce=int, widget=UnfoldAdminSelectWidget
     )
+
+
+class CorporateActionForm(SteeringForm):
+    """What the issuer announced; the multiplier follows from it."""
+
+    title = "Propose a corporate action"
+    kind = forms.ChoiceField(choices=CorporateAction.Kind.choices, widget=UnfoldAdminSelectWidget)
+    event = forms.CharField(
+        max_length=200,
+        help_text="The issuer's announcement: what, and its date or number.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    ratio_to = forms.IntegerField(
+        required=False,
+        label="New shares",
+        help_text="Of a split: 4 of 4 for 1.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    ratio_from = forms.IntegerField(
+        required=False,
+        label="For old shares",
+        help_text="Of a split: 1 of 4 for 1.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    net_amount = forms.DecimalField(
+        required=False,
+        max_digits=16,
+        decimal_places=6,
+        help_text="Of a dividend: dollars a share after tax.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    reinvestment_price = forms.DecimalField(
+        required=False,
+        max_digits=16,
+        decimal_places=6,
+        help_text="Of a dividend: dollars a share at which it is reinvested.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    effective_at = forms.SplitDateTimeField(
+        label="Takes effect (UTC)",
+        help_text="The market halts before, and opens again by itself.",
+        widget=UnfoldAdminSplitDateTimeVerticalWidget,
+    )
+    field_order = ("kind", "event")
+
+
+class CancelActionForm(SteeringForm):
+    """Why a corporate action is called off."""
+
+    title = "Call this corporate action off"

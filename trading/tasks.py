@@ -42,6 +42,12 @@ def steer_markets() -> int:
     return operations.steer_markets(now=clock.now())
 
 
+@shared_task(name="trading.tasks.carry_out_actions")
+def carry_out_actions() -> int:
+    """Move the corporate actions on that are due."""
+    return operations.carry_out_actions(now=clock.now())
+
+
 @shared_task(name="trading.tasks.take_snapshots")
 def take_snapshots() -> int:
     """Keep every shard as it stands."""

@@ -234,6 +234,21 @@ CHECKS = [
         """,
     ),
     Check(
+        41,
+        "what two decide was decided by two",
+        f"""
+        SELECT 'audit entry ' || entry.id || ' (' || entry.action || ') belongs to no proposal'
+        FROM users_auditentry AS entry
+        WHERE entry.action IN {rules.DEEDS_OF_TWO} AND NOT EXISTS (
+            SELECT FROM users_proposal AS proposal
+            WHERE proposal.status = 'executed' AND proposal.decided_by_id = entry.actor_id
+                AND proposal.decided_at = entry.at
+                AND proposal.subject_id IS NOT DISTINCT FROM entry.subject_id
+        )
+        ORDER BY entry.id
+        """,  # noqa: S608 - words of our own
+    ),
+    Check(
         38,
         "audit trail guarded",
         """

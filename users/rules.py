@@ -47,6 +47,7 @@ SEES: dict[str, tuple[str, ...]] = {
     "payments.adjustment": _ABOUT_MONEY,
     "payments.reversal": _ABOUT_MONEY,
     "instruments.instrument": _ALL,
+    "instruments.corporateaction": _ALL,
     "trading.book": _ALL,
     "trading.order": _ABOUT_ORDERS,
     "trading.trade": _ABOUT_ORDERS,
@@ -74,6 +75,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     "spending.freeze_card": (SUPPORT, COMPLIANCE),
     "users.resend_mail": (SUPPORT, OPERATIONS),
     "trading.halt_market": (OPERATIONS, COMPLIANCE),
+    "instruments.cancel_corporateaction": (OPERATIONS, COMPLIANCE),
     "kyc.restrict_account": (SUPPORT, COMPLIANCE),
     "users.deactivate_user": (COMPLIANCE,),
 }
@@ -105,11 +107,27 @@ PROPOSALS: dict[str, FourEyes] = {
     "payments.reverse_journal": _two((TREASURY,), (COMPLIANCE, TREASURY)),
     "trading.change_state": _two((OPERATIONS,), _ABOUT_MARKETS),
     "trading.change_tier": _two((OPERATIONS,), _ABOUT_MARKETS),
+    "trading.corporate_action": _two((OPERATIONS,), (COMPLIANCE,)),
     "trading.set_bands": _two((OPERATIONS,), _ABOUT_MARKETS),
     "trading.set_fees": _two((OPERATIONS,), (COMPLIANCE, TREASURY)),
     "trading.set_house_policy": _two((OPERATIONS,), (COMPLIANCE, TREASURY)),
     "trading.set_market_rule": _two((OPERATIONS,), _ABOUT_MARKETS),
 }
+
+
+# The deeds in the audit trail that two people decide: each belongs to an executed proposal.
+DEEDS_OF_TWO = (
+    "account.lifted",
+    "application.approved",
+    "application.rejected",
+    "application.reopened",
+    "corporate_action.scheduled",
+    "market.tier_changed",
+    "policy.added",
+    "policy.ended",
+    "user.reactivated",
+    "user.rights_changed",
+)
 
 
 def mail_pause(attempts: int) -> timedelta:

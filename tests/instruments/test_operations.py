@@ -24,10 +24,10 @@ class TestLoadInstruments:
 
     def test_repeats_without_doubling_and_keeps_what_this_platform_changed(self):
         operations.load_instruments()
-        Instrument.objects.filter(symbol="AAPLx").update(multiplier=4, name="Old name")
+        Instrument.objects.filter(symbol="AAPLx").update(min_notional=2, name="Old name")
         operations.load_instruments()
         apple = queries.by_symbol("aaplx")
-        assert (apple.multiplier, apple.name) == (4, "Apple")
+        assert (apple.min_notional, apple.name) == (2, "Apple")
         assert Instrument.objects.count() == 79
 
     def test_ten_names_trade_at_any_hour(self):

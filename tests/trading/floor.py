@@ -1,5 +1,6 @@
 """A market to knock at: a reference price, a book with its engine, somebody on the other side."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,9 @@ from market.models import ReferencePrice
 from tests import world
 from trading.models import HousePolicy, Order
 from trading.operations import OrderDraft
-from users.models import User
+from users.models import Proposal, User
+
+NOTICE = timedelta(days=2)  # of the corporate actions of these tests
 
 NUMBERS = {
     "quantity",
@@ -63,6 +66,36 @@ class Floor:
         """Write what a customer may ask for."""
         read = {name: Decimal(value) if name in NUMBERS else value for name, value in terms.items()}
         return OrderDraft(instrument=self.instrument, side=side, type=kind, **read)
+
+    def split(self, to: int, *, event: str = "A split", now: datetime = world.NOW) -> None:
+        """Have two people split the shares into so many, and the day of it come."""
+        self.propose_action(to=to, event=event, now=now)
+        self.live_through(now + NOTICE)
+
+    def propose_action(
+        self, *, to: int = 4, event: str = "A split", now: datetime = world.NOW, **terms: Any
+    ) -> Proposal:
+        """Have Oscar propose a corporate action, and Olivia approve it."""
+        payload = {
+            "symbol": self.instrument.symbol,
+            "kind": "split",
+            "event": event,
+            "ratio_to": to,
+            "ratio_from": 1,
+            "net_amount": None,
+            "reinvestment_price": None,
+            "effective_at": now + NOTICE,
+            **terms,
+        }
+        people = {"proposer": world.oscar(), "approver": world.olivia()}
+        return world.decide(trading.operations.CORPORATE_ACTION, payload, now=now, **people)
+
+    def live_through(self, now: datetime) -> None:
+        """Let the sweep and the engine take turns until nothing is left to do."""
+        self.run()
+        while trading.operations.carry_out_actions(now=now):
+            self.run()
+        self.instrument.refresh_from_db()
 
     def offer(self, quantity: str = "10", price: str = "278.60") -> Order:
         """Have Carol sell shares that wait on the book."""

@@ -116,6 +116,9 @@ BREAKS = {
     "a trade's cost and fees follow from its price": (
         "UPDATE trading_trade SET sell_fee = sell_fee + 1"
     ),
+    "every trade and every new multiplier belongs to a corporate action": (
+        "UPDATE trading_trade SET multiplier = 3"
+    ),
     "a settled trade has its journal, and no other trade has one": (
         "UPDATE trading_trade SET settled_at = NULL"
     ),

@@ -10,10 +10,15 @@ from common import realtime
 from market import queries as market
 from market.models import ReferencePrice
 from tests import world
-from trading.models import BandRule, Book, Command, Order
+from trading.models import BandRule, Book, Command
 from trading.operations import OrderDraft
 from trading.operations.acceptance import MarketHalted
-from trading.operations.markets import HaltMeansLess, NoMultiplier, NothingChanges
+from trading.operations.markets import (
+    HaltMeansLess,
+    NoMultiplier,
+    NothingChanges,
+    require_multiplier,
+)
 from trading.queries import PriceStale
 from users.models import AuditEntry, Proposal, User
 
@@ -89,47 +94,10 @@ class TestChangeState:
 
 
 class TestChangeMultiplier:
-    def test_cancels_what_is_open_and_counts_anew(self, floor: "Floor") -> None:
-        alice = world.alice()
-        world.fund(alice, "1000")
-        before = floor.place(alice, "buy", quantity="1", limit_price="100")
-        book = steer(floor, "change_multiplier", multiplier=Decimal(4))
-        before.refresh_from_db()
-        assert (before.status, before.reason) == ("cancelled", "corporate_action")
-        assert world.available(alice) == 1000
-        assert book.instrument.multiplier == 4
-        floor.instrument = book.instrument
-        floor.offer("4", "25")
-        floor.place(alice, "buy", quantity="4", limit_price="25")
-        floor.run()
-        assert world.balance(alice, "AAPLx") == 1  # base units: four shares are one of before
-        assert world.balance(alice) == Decimal("899.9")
-
-    def test_refuses_an_order_that_was_counted_by_the_old_one(self, floor: "Floor") -> None:
-        alice = world.alice()
-        world.give(alice, floor.instrument, "1")
-        facts = {"actor": world.sam(), "reason": "split", "now": world.NOW}
-        trading.operations.change_multiplier(book=book_of(floor), multiplier=Decimal(4), **facts)
-        late = floor.place(alice, "sell", quantity="1", limit_price="300")
-        floor.run()
-        late.refresh_from_db()
-        assert (late.status, late.reason) == ("rejected", "multiplier_changed")
-
-    def test_the_house_quotes_anew(self, floor: "Floor") -> None:
-        world.stock_house(floor.instrument)
-        desk = trading.operations.Desk()
-        desk.step(now=world.NOW)
-        floor.run()
-        steer(floor, "change_multiplier", multiplier=Decimal(2))
-        assert desk.step(now=world.NOW) == 1
-        floor.run()
-        quote = Order.objects.get(instrument=floor.instrument, type="quote", side="sell")
-        assert len(quote.engine_state["levels"]) == 5
-
     @pytest.mark.parametrize("multiplier", ["0", "-1", "NaN", "1e30", "1.0000000000000000001"])
-    def test_refuses_what_is_none(self, floor: "Floor", multiplier: str) -> None:
+    def test_refuses_what_is_none(self, multiplier: str) -> None:
         with pytest.raises(NoMultiplier):
-            steer(floor, "change_multiplier", multiplier=Decimal(multiplier))
+            require_multiplier(Decimal(multiplier))
 
 
 class TestBands:

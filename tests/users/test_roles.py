@@ -19,6 +19,7 @@ kyc.reopen_application          P         B           -          -         -
 kyc.restrict_place              -         B           -          -         -
 trading.change_state            -         A           B          -         -
 trading.change_tier             -         A           B          -         -
+trading.corporate_action        -         A           P          -         -
 trading.set_bands               -         A           B          -         -
 trading.set_fees                -         A           P          A         -
 trading.set_house_policy        -         A           P          A         -
@@ -30,10 +31,15 @@ ALONE = {
     "Compliance": {
         "spending.freeze_card",
         "trading.halt_market",
+        "instruments.cancel_corporateaction",
         "kyc.restrict_account",
         "users.deactivate_user",
     },
-    "Operations": {"trading.halt_market", "users.resend_mail"},
+    "Operations": {
+        "trading.halt_market",
+        "instruments.cancel_corporateaction",
+        "users.resend_mail",
+    },
     "Treasury": set(),
     "Auditor": set(),
 }

@@ -3,6 +3,11 @@
 from trading.operations.acceptance import validate_order
 from trading.operations.amending import amend_order
 from trading.operations.barring import cancel_orders_of_barred
+from trading.operations.corporate_actions import (
+    CORPORATE_ACTION,
+    cancel_corporate_action,
+    carry_out_actions,
+)
 from trading.operations.drafts import Close, OrderDraft, contradictions
 from trading.operations.fees import roll_up_volume
 from trading.operations.hedging import hedge_dealer
@@ -10,7 +15,6 @@ from trading.operations.house import trade_with_house
 from trading.operations.leading import Leader
 from trading.operations.markets import (
     HALTS,
-    change_multiplier,
     change_state,
     change_tier,
     halt_market,
@@ -42,6 +46,7 @@ from trading.operations.snapshots import purge_commands, take_snapshots
 __all__ = [
     "CHANGE_STATE",
     "CHANGE_TIER",
+    "CORPORATE_ACTION",
     "HALTS",
     "KINDS",
     "SET_BANDS",
@@ -58,12 +63,13 @@ __all__ = [
     "NotLeader",
     "OrderDraft",
     "amend_order",
+    "cancel_corporate_action",
     "cancel_each",
     "cancel_order",
     "cancel_orders",
     "cancel_orders_after",
     "cancel_orders_of_barred",
-    "change_multiplier",
+    "carry_out_actions",
     "change_state",
     "change_tier",
     "confirm_quotes",

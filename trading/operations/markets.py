@@ -118,7 +118,10 @@ def change_tier(*, book: Book, tier: int, actor: User, reason: str, now: datetim
 def change_multiplier(
     *, book: Book, multiplier: Decimal, actor: User, reason: str, now: datetime
 ) -> Book:
-    """Carry out a corporate action: base units stand for another number of shares from now on.
+    """Let base units stand for another number of shares from now on.
+
+    Corporate actions alone do this: the trigger `multiplier_command_guard` refuses a multiplier
+    that none of them, ordered by now, explains.
 
     One command does it whole: the engine cancels every open order (`corporate_action`), takes the
     quotes out, sets the multiplier and forgets the prices of before; trading goes on with the next
@@ -126,21 +129,26 @@ def change_multiplier(
     changes in the batch that carries it out.
 
     :param multiplier: shares a base share stands for, whole: not the factor of the change
-    :param reason: why, for the audit trail
+    :param reason: the event, for the audit trail
     :raises NoMultiplier: if it is not a positive number of at most 18 decimals
-    :raises NothingChanges: if that is its multiplier
+    """
+    payload = {"instrument": book.instrument_id, "multiplier_e18": require_multiplier(multiplier)}
+    _send(book.shard_id, "multiplier", [payload])
+    before = book.instrument.multiplier
+    change = {"from": f"{before.normalize():f}", "to": f"{multiplier.normalize():f}"}
+    _record("market.multiplier_changed", book, actor, reason, now, change)
+    return book
+
+
+def require_multiplier(multiplier: Decimal) -> int:
+    """Give a multiplier as the engine counts it, in 10^-18.
+
+    :raises NoMultiplier: if it is not a positive number of at most 18 decimals
     """
     e18 = multiplier.scaleb(18, EXACT) if multiplier.is_finite() else Decimal(0)
     if not 0 < e18 <= BIGGEST_MULTIPLIER_E18 or e18 != int(e18):
         raise NoMultiplier
-    before = book.instrument.multiplier
-    if before == multiplier:
-        raise NothingChanges
-    payload = {"instrument": book.instrument_id, "multiplier_e18": int(e18)}
-    _send(book.shard_id, "multiplier", [payload])
-    change = {"from": f"{before.normalize():f}", "to": f"{multiplier.normalize():f}"}
-    _record("market.multiplier_changed", book, actor, reason, now, change)
-    return book
+    return int(e18)
 
 
 @transaction.atomic

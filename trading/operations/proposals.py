@@ -5,6 +5,7 @@ from typing import Any
 
 from trading.models import BandRule, Book, FeeTier, HousePolicy, MarketRule
 from trading.operations import markets
+from trading.operations.corporate_actions import CORPORATE_ACTION
 from users.models import Proposal, User
 from users.operations import ProposalKind, policy_kind
 
@@ -79,4 +80,12 @@ SET_HOUSE_POLICY = policy_kind(
 SET_MARKET_RULE = policy_kind(
     name="trading.set_market_rule", title="Set what bounds an order", model=MarketRule
 )
-KINDS = (CHANGE_STATE, CHANGE_TIER, SET_BANDS, SET_FEES, SET_HOUSE_POLICY, SET_MARKET_RULE)
+KINDS = (
+    CHANGE_STATE,
+    CHANGE_TIER,
+    CORPORATE_ACTION,
+    SET_BANDS,
+    SET_FEES,
+    SET_HOUSE_POLICY,
+    SET_MARKET_RULE,
+)

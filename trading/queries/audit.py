@@ -36,6 +36,28 @@ TRADES = [
         """,
     ),
     Check(
+        42,
+        "every trade and every new multiplier belongs to a corporate action",
+        """
+        SELECT format('command %s sets a multiplier that no corporate action explains', id)
+        FROM trading_command c
+        WHERE kind = 'multiplier' AND result = 'accepted' AND NOT EXISTS (
+            SELECT FROM instruments_corporateaction
+            WHERE instrument_id = (c.payload->>'instrument')::bigint
+              AND status IN ('ordered', 'done')
+              AND multiplier_after * 1000000000000000000 = (c.payload->>'multiplier_e18')::numeric
+        )
+        UNION ALL
+        SELECT format('trade %s of %s counts by %s', t.id, t.executed_at, trim_scale(t.multiplier))
+        FROM trading_trade t
+        WHERE t.multiplier <> coalesce((
+            SELECT multiplier_after FROM instruments_corporateaction
+            WHERE instrument_id = t.instrument_id AND ordered_at <= t.executed_at
+            ORDER BY ordered_at DESC LIMIT 1
+        ), 1)
+        """,
+    ),
+    Check(
         23,
         "a settled trade has its journal, and no other trade has one",
         """

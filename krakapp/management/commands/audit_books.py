@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from common.invariants import Break, Check, find_breaks
 from krakapp import database
 
-APPS = ("ledger", "trading", "portfolio", "spending", "payments", "users", "market")
+APPS = ("ledger", "instruments", "trading", "portfolio", "spending", "payments", "users", "market")
 
 
 class Command(BaseCommand):
