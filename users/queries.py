@@ -5,11 +5,14 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.account.app_settings import PASSWORD_RESET_TOKEN_GENERATOR
 from allauth.account.authentication import get_authentication_records
+from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import QuerySet
+from django.urls import reverse
 from rest_framework.request import Request
 
 from common.errors import DomainError
@@ -32,6 +35,13 @@ class ReauthenticationRequired(DomainError):
     """Prove once more that it is you (`/_allauth/app/v1/auth/reauthenticate`), then repeat this."""
 
     status = 403
+
+
+def password_link(user: User) -> str:
+    """Give the address where somebody chooses a password; it works once, for some days."""
+    key = PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
+    names = {"uidb36": user_pk_to_url_str(user), "key": key}
+    return settings.SITE_URL.rstrip("/") + reverse("account_reset_password_from_key", kwargs=names)
 
 
 def unread_notices(user: User) -> QuerySet[Notice]:

@@ -51,7 +51,13 @@ from users.operations.security import (
     unlock,
 )
 from users.operations.sign_in import Attempt, begin_sign_in, finish_sign_in, remember_device
-from users.operations.staff import CHANGE_STAFF, StaffRefused, staff_payload
+from users.operations.staff import (
+    CHANGE_STAFF,
+    StaffKnown,
+    StaffRefused,
+    create_staff,
+    staff_payload,
+)
 
 __all__ = [
     "CHANGE_STAFF",
@@ -71,6 +77,7 @@ __all__ = [
     "ProposalNotOpen",
     "ProposalOpenAlready",
     "ReasonMissing",
+    "StaffKnown",
     "StaffRefused",
     "UndoInvalid",
     "UndoneAlready",
@@ -78,6 +85,7 @@ __all__ = [
     "begin_sign_in",
     "charge",
     "create_person",
+    "create_staff",
     "deactivate",
     "decline",
     "enroll_app",

@@ -3,7 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.validators import validate_email
+from django.db import transaction
 
 from common.errors import DomainError
 from users import rules
@@ -12,6 +16,13 @@ from users.operations.people import deactivate, reactivate, record
 from users.operations.proposals import Change, Payload, ProposalKind
 
 NOBODY = "none"
+
+
+class StaffKnown(DomainError):
+    """Somebody has that e-mail address: what they may do is proposed in the admin."""
+
+    status = 409
+    field = "email"
 
 
 class StaffRefused(DomainError):
@@ -54,7 +65,7 @@ def _check(payload: Payload, _actor: User, _now: datetime) -> None:
     present = _present(_person(payload))
     if payload["is_superuser"] and not present["is_superuser"]:
         raise StaffRefused(
-            "Superusers are made on the server, by createsuperuser, and only unmade here.",
+            "Superusers are made on the server, by create_staff, and only unmade here.",
             field="is_superuser",
         )
     if present == payload:
@@ -114,3 +125,37 @@ CHANGE_STAFF = ProposalKind(
     check=_check,
     subject=_person,
 )
+
+
+@transaction.atomic
+def create_staff(
+    *, email: str, role: str | None, password: str | None, reason: str, now: datetime
+) -> User:
+    """Make somebody of the staff, from the server's own terminal: the first ones come like this.
+
+    They enroll a second factor when they first sign in.
+
+    :param role: one of `rules.ROLES`; None for a superuser
+    :param password: None to let them choose it by a link (`queries.password_link`)
+    :param reason: who asked for it, and why, for the audit trail
+    :raises StaffKnown: if the e-mail address has an account
+    :raises StaffRefused: if there is no such role
+    :raises django.core.exceptions.ValidationError: if the address or the password will not do
+    """
+    validate_email(email)
+    email = email.lower()
+    if role is not None and role not in rules.ROLES:
+        raise StaffRefused(f"There is no role {role}: choose of {', '.join(rules.ROLES)}.")
+    if User.objects.filter(email=email).exists():
+        raise StaffKnown
+    if password is not None:
+        validate_password(password, User(email=email))
+    user = User.objects.create_user(
+        email, password, is_staff=True, is_superuser=role is None, date_joined=now
+    )
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    if role is not None:
+        user.groups.add(Group.objects.get(name=role))
+    facts = {"role": role or "superuser"}
+    record(action="staff.created", actor=None, subject=user, at=now, reason=reason, detail=facts)
+    return user
