@@ -9,11 +9,11 @@ VENV := .venv
 IN := $(VENV)/bin
 MADE := $(VENV)/made-from-requirements
 
-# What production must at least say; these secrets guard nothing.
-SAMPLE := 0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ
-KEY := 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
-PRODUCTION := KRAKAPP_DEMO=0 PRICE_FEED=kraken ALLOWED_HOSTS=krakapp.test SECRET_KEY=$(SAMPLE) \
-	BANK_WEBHOOK_SECRET=$(SAMPLE) CARD_WEBHOOK_SECRET=$(SAMPLE) PERSONAL_DATA_KEYS=$(KEY)
+# What production must at least say; these secrets are made up each time, and guard nothing.
+SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')
+PRODUCTION = KRAKAPP_DEMO=0 PRICE_FEED=kraken ALLOWED_HOSTS=krakapp.test TRUSTED_PROXIES=10.0.0.0/8 \
+	SECRET_KEY=$(SECRET) BANK_WEBHOOK_SECRET=$(SECRET) CARD_WEBHOOK_SECRET=$(SECRET) \
+	PERSONAL_DATA_KEYS=$(SECRET)
 
 .PHONY: run test check bench soak
 

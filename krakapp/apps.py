@@ -8,7 +8,7 @@ class KrakappConfig(AppConfig):
     name = "krakapp"
 
     def ready(self) -> None:
-        """Let every session that begins know when it has to end."""
-        from krakapp import sessions  # noqa: PLC0415 - models have to be there first
+        """Register what `check --deploy` asks, and let each session know when it has to end."""
+        from krakapp import checks, sessions  # noqa: F401, PLC0415 - models have to be there first
 
         user_logged_in.connect(sessions.begin, dispatch_uid="krakapp.sessions.begin")
