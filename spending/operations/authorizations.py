@@ -1,20 +1,22 @@
 """Deciding on a purchase while the terminal waits."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, Sum
 
 import kyc.queries
 import ledger.operations
 import users.operations
 import users.queries
-from common import database
+from common import database, patience
 from common.errors import DomainError
 from common.money import USD, Amount
 from ledger.operations import HoldRequest
@@ -24,7 +26,13 @@ from spending.operations.funding import Raised, raise_money, record_sales
 from trading.models import Trade
 from users.models import User
 
+LATE = "deadline_exceeded"
 LATE_STATES = {"55P03", "40P01"}  # a lock not had in time, a deadlock
+REFUSAL_S = 0.4  # of the deadline, kept to write down that it passed
+SPENT_S = 0.02  # who has so little left to wait has waited in vain
+FOR_EVER = float("inf")
+
+logger = logging.getLogger(__name__)
 
 
 class UnknownCard(DomainError):
@@ -39,8 +47,19 @@ class EventIdReused(DomainError):
     status = 409
 
 
+class OutcomeUnknown(DomainError):
+    """The answer was not found in time, and what became of the request is not known yet."""
+
+    status = 503
+
+
 class TooLate(Exception):
-    """The deadline passed: whatever was done so far is undone."""
+    """The deadline passed. What was done is undone, unless the database has not said so."""
+
+    def __init__(self, *, is_undone: bool = True) -> None:
+        """Say whether it is known to be undone."""
+        self.is_undone = is_undone
+        super().__init__()
 
 
 def authorize(*, event: gateways.Event, now: datetime, deadline: float) -> str:
@@ -53,18 +72,42 @@ def authorize(*, event: gateways.Event, now: datetime, deadline: float) -> str:
     :param deadline: on the monotonic clock, in s
     :raises UnknownCard: if the card is not ours
     :raises EventIdReused: if the id came before with another amount, card, merchant or kind
+    :raises OutcomeUnknown: if nobody can say what was decided
     """
+
+    def decide() -> str:
+        card = take_in_line(event)
+        return first_answer(event) or _decide(card, event, now)
+
+    return answer_in_time(decide=decide, refuse=lambda: _refuse_late(event, now), deadline=deadline)
+
+
+def answer_in_time(*, decide: Callable[[], str], refuse: Callable[[], str], deadline: float) -> str:
+    """Decide in a transaction; past the deadline undo that, and write a refusal instead.
+
+    A part of the time is the refusal's. Where even that cannot be written in it, the answer is no
+    all the same, and the request would be decided afresh if it came again.
+
+    :param deadline: on the monotonic clock, in s
+    :raises OutcomeUnknown: if nobody can say whether the decision stands, since its COMMIT was not
+        answered; who gets no decision reverses, and that undoes it
+    """
+    decided = False
     try:
-        with transaction.atomic():
-            _wait_no_longer_than(deadline)
-            card = take_in_line(event)
-            return first_answer(event) or _decide(card, event, now, deadline)
-    except TooLate:
-        return _refuse_late(event, now)
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") not in LATE_STATES:
-            raise
-        return _refuse_late(event, now)
+        with _waiting_until(deadline - REFUSAL_S):
+            told = decide()
+            _require_time(deadline)
+            decided = True
+    except TooLate as late:
+        try:
+            with _waiting_until(deadline):
+                return refuse()
+        except TooLate as again:
+            if decided and not late.is_undone:
+                raise OutcomeUnknown from again
+            logger.exception("a refusal for lateness was answered and could not be written")
+            return answer("declined", reason=LATE, uid=None)
+    return told
 
 
 def take_in_line(event: gateways.Event) -> Card:
@@ -150,7 +193,7 @@ def _beyond_everyday(user: User, units: int, now: datetime) -> bool:
     return paid + units > Amount.parse(settings.SECURITY_HOLD_CARDS_USD, USD).units
 
 
-def _decide(card: Card, event: gateways.Event, now: datetime, deadline: float) -> str:
+def _decide(card: Card, event: gateways.Event, now: datetime) -> str:
     asked = _request(card, event, now)
     advised = event.kind == gateways.ADVISED
     reason, trades = "" if advised else refusal(card, asked.requested_units, now), []
@@ -171,8 +214,6 @@ def _decide(card: Card, event: gateways.Event, now: datetime, deadline: float) -
     asked.save(force_insert=True)
     record_sales(authorization=asked, trades=trades, now=now)
     _tell(asked, trades, now)
-    if monotonic() > deadline:
-        raise TooLate
     return asked.answer
 
 
@@ -237,20 +278,38 @@ def _refuse_late(event: gateways.Event, now: datetime) -> str:
     if card is None:
         raise UnknownCard
     asked = _request(card, event, now)
-    asked.reason = "deadline_exceeded"
+    asked.reason = LATE
     _settle_answer(asked)
-    with transaction.atomic():
-        Authorization.objects.bulk_create([asked], ignore_conflicts=True)
-        decided = Authorization.objects.get(external_id=event.id)
-        if decided.uid == asked.uid:
-            _tell(asked, [], now)
-    return decided.answer
+    Authorization.objects.bulk_create([asked], ignore_conflicts=True)
+    told = first_answer(event)
+    if told == asked.answer:
+        _tell(asked, [], now)
+    return told or asked.answer
 
 
-def _wait_no_longer_than(deadline: float) -> None:
-    """Let no lock of this transaction be waited for past the deadline."""
-    left_ms = int((deadline - monotonic()) * 1000)
-    if left_ms <= 0:
+def _require_time(deadline: float) -> None:
+    if monotonic() >= deadline:
         raise TooLate
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{left_ms}ms"])
+
+
+@contextmanager
+def _waiting_until(deadline: float) -> Iterator[None]:
+    """Open a transaction whose waits all end by the deadline: for locks, answers, a connection.
+
+    The server is told to give up on a lock earlier, so that the connection survives.
+
+    :raises TooLate: if one of them did not end in time; what was done is undone
+    """
+    left = min(deadline - monotonic(), patience.left() or FOR_EVER)
+    with patience.within(left) as waits:
+        try:
+            _require_time(deadline)
+            with transaction.atomic():
+                locks = f"{max(1, int(left * 700))}ms"
+                database.prepared("SELECT set_config('lock_timeout', %s, true)", [locks])
+                yield
+        except OperationalError as error:
+            state = getattr(error.__cause__, "sqlstate", None)
+            if state not in LATE_STATES and waits.left > SPENT_S:
+                raise
+            raise TooLate(is_undone=state is not None) from error

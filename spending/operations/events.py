@@ -16,9 +16,11 @@ from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import gateways, queries
 from spending.models import Authorization, Card, CardEvent, CardMovement
 from spending.operations.authorizations import (
+    LATE,
     EventIdReused,
     UnknownCard,
     answer,
+    answer_in_time,
     authorize,
     first_answer,
     lock_card,
@@ -70,11 +72,19 @@ def receive_event(*, payload: bytes, signature: str, now: datetime) -> str:
     :raises NothingPending: if the authorization is done
     :raises RefundTooLarge: if more would be refunded than was taken
     :raises EventIdReused: if its id came before and said something else; staff are told
+    :raises OutcomeUnknown: if nobody can say in time what was decided
     """
     event = gateways.processor().read(payload, signature=signature, now=now)
     try:
+        deadline = monotonic() + DEADLINE_S
         if event.kind in {gateways.REQUESTED, gateways.ADVISED}:
-            return authorize(event=event, now=now, deadline=monotonic() + DEADLINE_S)
+            return authorize(event=event, now=now, deadline=deadline)
+        if event.kind == gateways.INCREMENTED:
+            return answer_in_time(
+                decide=lambda: _apply(event, now),
+                refuse=lambda: _refuse_late(event, now),
+                deadline=deadline,
+            )
         return _apply(event, now)
     except EventIdReused:
         _report_reuse(event, now)
@@ -129,13 +139,37 @@ def _apply(event: gateways.Event, now: datetime) -> str:
         return before
     authorization = _authorization(card, event)
     outcome = HANDLERS[event.kind](card, authorization, event, now)
+    row = _event_row(event, card, authorization, outcome, now)
+    row.save(force_insert=True)
+    return row.answer
+
+
+def _refuse_late(event: gateways.Event, now: datetime) -> str:
+    """Decline an increment that took too long; if a twin of it was decided, that stands."""
+    card = Card.objects.filter(token=event.card).first()
+    if card is None:
+        raise UnknownCard
+    given = Authorization.objects.filter(card=card, external_id=event.authorization).first()
+    row = _event_row(event, card, given, Outcome(0, LATE), now)
+    CardEvent.objects.bulk_create([row], ignore_conflicts=True)
+    return first_answer(event) or row.answer
+
+
+def _event_row(
+    event: gateways.Event,
+    card: Card,
+    authorization: Authorization | None,
+    outcome: Outcome,
+    now: datetime,
+) -> CardEvent:
+    """Say an event and what it led to as its row, with the bytes to answer."""
     told = answer(
         "declined" if outcome.reason else "approved",
         reason=outcome.reason,
         units=outcome.units,
         uid=authorization.uid if authorization else None,
     )
-    CardEvent.objects.create(
+    return CardEvent(
         external_id=event.id,
         kind=event.kind,
         card=card,
@@ -145,7 +179,6 @@ def _apply(event: gateways.Event, now: datetime) -> str:
         digest=event.digest,
         received_at=now,
     )
-    return told
 
 
 def _authorization(card: Card, event: gateways.Event) -> Authorization | None:

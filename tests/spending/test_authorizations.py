@@ -215,10 +215,11 @@ class TestDeadline:
         shop.quote(apple, ("278.40", "5"))
         card = shop.card(alice, ("AAPLx", "0"))
         before = counts()
-        late = iter([monotonic(), monotonic() + 60])
+        begun = monotonic()
+        late = iter([begun, begun, begun + 60, begun, begun])  # begun, decided, refused
         monkeypatch.setattr("spending.operations.authorizations.monotonic", lambda: next(late))
         told = spending.operations.authorize(
-            event=self.event(card), now=world.NOW, deadline=monotonic() + 1
+            event=self.event(card), now=world.NOW, deadline=begun + 30
         )
         assert json.loads(told)["reason"] == "deadline_exceeded"
         assert counts() == before

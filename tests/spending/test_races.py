@@ -1,22 +1,29 @@
 """Many terminals at once, on the real PostgreSQL."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 import ledger.queries
 import trading.queries
 from common.invariants import find_breaks
 from spending import gateways, queries
-from spending.models import Authorization
+from spending.models import Authorization, CardSale
 from spending.operations.authorizations import EventIdReused
 from tests import world
 from tests.spending import shop
 from trading.models import Trade
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """Give a crowded machine time: only lateness itself is tried with a deadline."""
+    monkeypatch.setattr("spending.operations.events.DEADLINE_S", 60)
 
 
 def at_once(calls):
@@ -119,15 +126,61 @@ class TestOneIdOnTwoCards:
         assert true_books()
 
 
+LOCKS = {
+    "the card": "SELECT FROM spending_card FOR UPDATE",
+    "the customer's accounts": (
+        "SELECT FROM ledger_account WHERE owner_id IS NOT NULL FOR NO KEY UPDATE"
+    ),
+    "the dealer's accounts": "SELECT FROM ledger_account WHERE role = 'dealer' FOR NO KEY UPDATE",
+    "the account of fees": "SELECT FROM ledger_account WHERE role = 'fees' FOR UPDATE",
+    "the instruments": "SELECT FROM instruments_instrument FOR UPDATE",
+    "the customers": "SELECT FROM users_user FOR UPDATE",
+    "all trades": "LOCK TABLE trading_trade",
+    "the policy": "LOCK TABLE trading_housepolicy",
+}
+
+
 class TestAWaitBeyondTheDeadline:
-    def test_is_declined_and_leaves_nothing(self, monkeypatch):
-        monkeypatch.setattr("spending.operations.events.DEADLINE_S", 0.2)
+    """Whatever is locked, the terminal is answered while it still is."""
+
+    @pytest.fixture
+    def card(self, monkeypatch):
+        monkeypatch.setattr("spending.operations.events.DEADLINE_S", 5)
+        monkeypatch.setattr("spending.operations.authorizations.REFUSAL_S", 4)
         alice = world.alice()
-        world.fund(alice, "100")
-        card = shop.card(alice)
-        with transaction.atomic():
-            type(card).objects.select_for_update(no_key=True).get(pk=card.pk)
-            (told,) = at_once([lambda: shop.authorize(card, "4.50")])
-        assert told["reason"] == "deadline_exceeded"
-        assert world.available(alice) == 100
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(apple, ("278.40", "5"))
+        return shop.card(alice, ("AAPLx", "0"))
+
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+    @pytest.mark.parametrize("what", LOCKS)
+    def test_is_declined_and_leaves_nothing(self, card, what):
+        with transaction.atomic(using="owner"):
+            connections["owner"].cursor().execute(LOCKS[what])
+            (told,) = at_once([lambda: shop.authorize(card, "60")])
+        assert (told["decision"], told["reason"]) == ("declined", "deadline_exceeded")
+        assert world.available(world.alice(), "AAPLx") == 1
+        assert not CardSale.objects.exists()
         assert true_books()
+
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+    def test_declines_an_increment_too(self, card):
+        asked = shop.pending(card, "30")
+        with transaction.atomic(using="owner"):
+            connections["owner"].cursor().execute(LOCKS["the customer's accounts"])
+            facts = {"authorization": asked.external_id, "amount": "20", "id": "evt-more"}
+            raw = lambda: shop.send_raw(gateways.INCREMENTED, card, **facts)  # noqa: E731
+            (told,) = at_once([raw])
+        assert json.loads(told)["reason"] == "deadline_exceeded"
+        assert raw() == told
+        asked.refresh_from_db()
+        assert asked.pending_units == 30_000_000
+        assert true_books()
+
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+    def test_says_the_same_when_asked_again(self, card):
+        send = lambda: shop.send_raw(gateways.REQUESTED, card, id="evt-late", amount="60")  # noqa: E731
+        with transaction.atomic(using="owner"):
+            connections["owner"].cursor().execute(LOCKS["the dealer's accounts"])
+            (told,) = at_once([send])
+        assert send() == told
