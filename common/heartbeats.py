@@ -177,13 +177,10 @@ def _asked(name: str, now: datetime, *, answered: bool) -> Part:
     """Count a server as silent that has not answered any look for `SILENCE_S`."""
     if answered:
         _answered_at[name] = now
-    since = _answered_at.get(name, now)
-    silent = not answered and (name not in _answered_at or _is_long_ago(since, now))
-    return replace(_noticed(name, since, silent=silent), answered=bool(answered))
-
-
-def _is_long_ago(since: datetime, now: datetime) -> bool:
-    return (now - since).total_seconds() > settings.SILENCE_S
+    heard = _answered_at.get(name)
+    bound = now - timedelta(seconds=settings.SILENCE_S)  # before that nobody may have asked
+    silent = not answered and (heard is None or heard < bound)
+    return replace(_noticed(name, bound if heard else now, silent=silent), answered=bool(answered))
 
 
 def _noticed(name: str, since: datetime, *, silent: bool) -> Part:

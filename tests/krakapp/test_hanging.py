@@ -13,10 +13,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 
-from common import realtime
+import trading.operations
+from common import patience, realtime
 from krakapp.settings import BASE_DIR
 from tests import stopping, world
 from tests.database import NAME
@@ -156,3 +157,33 @@ def _answers() -> bool:
         return bool(realtime.connection().ping())
     except realtime.redis.RedisError:
         return False
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+class TestTheEngine:
+    def test_begins_anew_when_its_database_goes_on(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        floor.engine.release()
+        leader = trading.operations.Leader("main")
+        leader.step()
+        epoch = leader.engine().epoch
+        with stopping.stopped(stopping.postgres()):
+            with patience.within(1), pytest.raises(OperationalError):
+                leader.step()
+            with patience.within(1), pytest.raises(OperationalError):
+                leader.step()
+        until(lambda: leads(leader))
+        assert leader.engine().epoch > epoch
+        order = floor.place(alice, "buy", quantity="1", limit_price="270")
+        assert leader.step() >= 1
+        order.refresh_from_db()
+        assert order.status == "open"
+
+
+def leads(leader: trading.operations.Leader) -> bool:
+    try:
+        leader.step()
+    except (OperationalError, trading.operations.NotLeader):
+        return False
+    return True

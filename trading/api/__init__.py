@@ -51,7 +51,7 @@ SINCE = OpenApiParameter(
 INSTRUMENT = OpenApiParameter("instrument", description="A symbol: AAPLx.")
 NEVER = -1  # before every execution, and before an order had any
 PAGING = {"cursor", "limit"}
-REFUSED = {400: ProblemAnswer, 403: ProblemAnswer, 422: ProblemAnswer}
+REFUSED = dict.fromkeys((400, 403, 422, 503), ProblemAnswer)
 
 
 def read(serializer: Any, data: Any) -> Any:
