@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
+import users.operations
+import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, as_uuid, link
-from common.errors import DomainError
+from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link
 from spending import operations, queries
 from spending.forms import ReasonForm
 from spending.models import (
@@ -25,6 +26,7 @@ from spending.models import (
     CardSale,
     FundingSource,
 )
+from users.models import User
 
 
 class SpendingAdmin(ReadOnlyTable):
@@ -92,38 +94,53 @@ class CardAdmin(SpendingAdmin):
         """Say whether somebody may freeze cards."""
         return request.user.has_perm("spending.freeze_card")
 
+    def has_unfreeze_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may propose to unfreeze cards."""
+        return users.queries.may_propose(request.user, operations.UNFREEZE_CARD.name)
+
     @action(description="Freeze", url_path="freeze", permissions=["freeze"])  # type: ignore[untyped-decorator]
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Stop the card."""
-        return self._turn(request, object_id, "Freeze", operations.freeze_card)
+        """Stop the card at once."""
 
-    @action(description="Unfreeze", url_path="unfreeze", permissions=["freeze"])  # type: ignore[untyped-decorator]
+        def do(card: Card, reason: str) -> str:
+            assert isinstance(request.user, User)
+            operations.freeze_card(card=card, actor=request.user, reason=reason, now=clock.now())
+            return "The card is frozen, and the customer was told."
+
+        return self._ask(request, object_id, "Freeze the card", do)
+
+    @action(description="Unfreeze", url_path="unfreeze", permissions=["unfreeze"])  # type: ignore[untyped-decorator]
     def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Let the card pay again."""
-        return self._turn(request, object_id, "Unfreeze", operations.unfreeze_card)
+        """Propose to let the card pay again."""
 
-    def _turn(self, request: HttpRequest, object_id: int, word: str, verb: Any) -> HttpResponse:
-        """Ask for the reason, and do it."""
+        def do(card: Card, reason: str) -> str:
+            assert isinstance(request.user, User)
+            users.operations.propose(
+                kind=operations.UNFREEZE_CARD.name,
+                payload={"card": card.uid, "message": reason},
+                actor=request.user,
+                reason=reason,
+                now=clock.now(),
+            )
+            return "Proposed: another person decides."
+
+        return self._ask(request, object_id, "Propose to unfreeze the card", do)
+
+    def _ask(self, request: HttpRequest, object_id: int, title: str, do: Any) -> HttpResponse:
+        """Ask for the reason, which the customer reads."""
         card = get_object_or_404(Card.objects.select_related("user"), pk=object_id)
-        form = ReasonForm(request.POST or None)
-        if form.is_valid():
-            reason = form.cleaned_data["reason"]
-            try:
-                verb(card=card, actor=request.user, reason=reason, now=clock.now())
-            except DomainError as error:
-                messages.error(request, error.detail)
-            else:
-                messages.success(request, f"{word}: done, and the customer was told.")
-            return redirect(reverse("admin:spending_card_change", args=[object_id]))
-        page = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "card": card,
-            "word": word,
-            "opts": self.model._meta,  # noqa: SLF001 - what the admin's templates ask for
-            "title": f"{word} the card ending in {card.last_four}",
-        }
-        return render(request, "spending/card_turn.html", page)
+        return ask(
+            request,
+            self,
+            form=ReasonForm(request.POST or None),
+            title=title,
+            facts=[
+                f"{card} of {card.user.email}, {card.status} now",
+                "What was paid before still clears. The customer is told, and reads the reason.",
+            ],
+            back=reverse("admin:spending_card_change", args=[object_id]),
+            do=lambda words: do(card, words["reason"]),
+        )
 
     @admin.display(description="the holder owes")
     def owed(self, card: Card) -> str:

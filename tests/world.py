@@ -9,7 +9,7 @@ approves. Everything is made on first use, so a test names what it needs and not
     world.give(alice, apple, "2.5")            # tokens, issued to her
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ import kyc.queries
 import ledger.operations
 import ledger.queries
 import payments.operations
+import trading.operations
 import users.operations
 from common.money import USD, Amount
 from instruments.models import Instrument
@@ -115,14 +116,14 @@ def submit(user: User, **answers: Any) -> Application:
     return kyc.operations.submit(user=user, agreements=ACCEPTED, ip_address="192.0.2.7", now=NOW)
 
 
-def approve(application: Application) -> Application:
-    """Let Sam propose to open the account, and Olivia open it."""
+def approve(application: Application, *, proposer: User | None = None) -> Application:
+    """Let Sam, or another, propose to open the account, and Olivia open it."""
     payload = {
         "application": application.uid,
         "version": application.version,
         "message": "",
     }
-    decide(kyc.operations.APPROVE, payload, proposer=sam(), approver=olivia())
+    decide(kyc.operations.APPROVE, payload, proposer=proposer or sam(), approver=olivia())
     application.refresh_from_db()
     return application
 
@@ -220,6 +221,29 @@ def instrument(symbol: str = "AAPLx") -> Instrument:
     """One of the listed instruments."""
     _assets()
     return instruments.queries.by_symbol(symbol)
+
+
+def split(of: Instrument, to: int) -> None:
+    """Have two people split an instrument's shares, and do the engine's part for it."""
+    trading.operations.list_books(shard_name="main")
+    day = NOW + timedelta(days=2)
+    payload = {
+        "symbol": of.symbol,
+        "kind": "split",
+        "event": f"{to} for 1",
+        "ratio_to": to,
+        "ratio_from": 1,
+        "net_amount": None,
+        "reinvestment_price": None,
+        "effective_at": day,
+    }
+    decide(trading.operations.CORPORATE_ACTION, payload, proposer=oscar(), approver=olivia())
+    action = of.corporate_actions.filter(pk=of.corporate_actions.latest("id").pk)
+    action.update(status="halted", halted_at=day)
+    action.update(status="ordered", ordered_at=day)
+    instruments.operations.set_multipliers(multipliers={of.pk: of.multiplier * to})
+    action.update(status="done", done_at=day)
+    of.refresh_from_db()
 
 
 def _assets() -> None:

@@ -249,7 +249,9 @@ CHECKS = [
         f"""
         SELECT 'audit entry ' || entry.id || ' (' || entry.action || ') belongs to no proposal'
         FROM users_auditentry AS entry
-        WHERE entry.action IN {rules.DEEDS_OF_TWO} AND NOT EXISTS (
+        WHERE (entry.action IN {rules.DEEDS_OF_TWO}
+               OR (entry.action = 'card.activated' AND entry.actor_id <> entry.subject_id))
+        AND NOT EXISTS (
             SELECT FROM users_proposal AS proposal
             WHERE proposal.status = 'executed' AND proposal.decided_by_id = entry.actor_id
                 AND proposal.decided_at = entry.at

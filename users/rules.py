@@ -105,6 +105,7 @@ PROPOSALS: dict[str, FourEyes] = {
     "payments.move_treasury": _two((TREASURY,), (COMPLIANCE, TREASURY)),
     "payments.adjust_cash": _two(_ABOUT_MONEY, (COMPLIANCE, TREASURY)),
     "payments.reverse_journal": _two((TREASURY,), (COMPLIANCE, TREASURY)),
+    "spending.unfreeze_card": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "trading.change_state": _two((OPERATIONS,), _ABOUT_MARKETS),
     "trading.change_tier": _two((OPERATIONS,), _ABOUT_MARKETS),
     "trading.corporate_action": _two((OPERATIONS,), (COMPLIANCE,)),

@@ -4,6 +4,7 @@ from spending.operations.authorizations import authorize
 from spending.operations.cards import (
     CardCancelled,
     CardFrozenForYou,
+    CardNotFrozen,
     CardOwes,
     FundingChoice,
     FundingInvalid,
@@ -18,6 +19,7 @@ from spending.operations.cards import (
     unfreeze_card,
 )
 from spending.operations.events import UnknownCard, expire_due, receive_event
+from spending.operations.proposals import UNFREEZE_CARD
 from spending.operations.simulation import (
     PURCHASES,
     NetworkRefused,
@@ -28,8 +30,10 @@ from spending.operations.simulation import (
 
 __all__ = [
     "PURCHASES",
+    "UNFREEZE_CARD",
     "CardCancelled",
     "CardFrozenForYou",
+    "CardNotFrozen",
     "CardOwes",
     "FundingChoice",
     "FundingInvalid",

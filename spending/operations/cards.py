@@ -40,6 +40,12 @@ class CardFrozenForYou(DomainError):
     status = 403
 
 
+class CardNotFrozen(DomainError):
+    """This card is not frozen."""
+
+    status = 409
+
+
 class CardOwes(DomainError):
     """A merchant took more than there was; the card stays frozen until that is settled."""
 
@@ -203,7 +209,9 @@ def _turn(
             raise CardCancelled
         if locked.status not in when:
             return locked
-        if locked.status == Card.Status.FROZEN and not actor.is_staff:
+        if locked.status == Card.Status.FROZEN and (
+            actor.pk == locked.user_id or not actor.is_staff
+        ):
             _require_own_freeze(locked, status)
         locked.status = status
         frozen = status == Card.Status.FROZEN

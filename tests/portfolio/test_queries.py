@@ -70,8 +70,7 @@ class TestSummary:
         desk.trade(alice, "buy", "2", price="100")
         desk.book()
         apple = world.instrument()
-        apple.multiplier = 4
-        apple.save()
+        world.split(apple, 4)
         desk.price(apple, "30", before="30")
         (held,) = queries.summary(alice, now=world.NOW).positions
         assert (held.quantity, held.average_cost, held.value) == (8, 25, 240_000_000)
@@ -169,8 +168,7 @@ class TestBalances:
     def test_are_said_in_dollars_and_shares(self, alice):
         desk.trade(alice, "buy", "2")
         apple = world.instrument()
-        apple.multiplier = 4
-        apple.save()
+        world.split(apple, 4)
         assert queries.balances(alice) == [
             {
                 "asset": "USD",

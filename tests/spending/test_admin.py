@@ -1,10 +1,10 @@
 import pytest
 
-from spending import gateways
+from spending import gateways, operations
 from spending.models import Authorization, Card, CardEvent, CardMovement
 from tests import world
 from tests.spending import shop
-from users.models import AuditEntry
+from users.models import AuditEntry, Proposal
 
 pytestmark = pytest.mark.django_db
 
@@ -61,9 +61,17 @@ class TestFreezing:
         assert (card.status, card.frozen_reason) == ("frozen", "Reported lost.")
         entry = AuditEntry.objects.get(action="card.frozen")
         assert (entry.actor, entry.reason) == (world.sam(), "Reported lost.")
+
+    def test_ends_by_two_people_neither_of_them_the_holder(self, client, card):
+        act = {"actor": world.olivia(), "reason": "Under review.", "now": world.NOW}
+        operations.freeze_card(card=card, **act)
         client.post(f"/admin/spending/card/{card.pk}/unfreeze/", {"reason": "Found again."})
-        card.refresh_from_db()
-        assert card.status == "active"
+        made = Proposal.objects.get(kind="spending.unfreeze_card")
+        for person, status in ((world.sam(), "frozen"), (world.olivia(), "active")):
+            client.force_login(person)
+            client.post(f"/admin/users/proposal/{made.pk}/approve/")
+            card.refresh_from_db()
+            assert card.status == status
 
     def test_is_for_who_may(self, client, card):
         clerk = world.staff("clerk@demo.test", "Support")

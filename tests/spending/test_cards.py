@@ -70,6 +70,14 @@ class TestFreezing:
                 act(verb, card, alice)
         assert act("unfreeze_card", card, sam).status == "active"
 
+    def test_by_a_colleague_is_not_a_holders_to_undo_who_is_staff_too(self):
+        sam = world.sam()
+        world.approve(world.submit(sam), proposer=world.staff("tess@demo.test", "Support"))
+        card = act("freeze_card", shop.card(sam), world.olivia(), reason="Under review.")
+        for verb in ("unfreeze_card", "freeze_card"):
+            with pytest.raises(CardFrozenForYou):
+                act(verb, card, sam)
+
     def test_of_a_frozen_card_by_staff_takes_it_out_of_the_holders_hands(self):
         alice = world.alice()
         card = act("freeze_card", shop.card(alice), alice)
@@ -108,8 +116,7 @@ class TestFunding:
 
     def test_counts_shares_through_the_multiplier(self):
         apple = world.instrument("AAPLx")
-        apple.multiplier = 4
-        apple.save()
+        world.split(apple, 4)
         card = shop.card(world.alice(), ("AAPLx", "2"))
         assert card.sources.get().keep_units == 50_000_000
         assert funding(card) == [{"asset": "AAPLx", "keep": "2"}]
