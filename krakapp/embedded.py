@@ -245,7 +245,7 @@ class Postgres:
     def is_ready(self) -> bool:
         """Say whether it takes connections."""
         command = [str(postgres_bin() / "pg_isready"), "-q", "-h", str(self.run)]
-        command += ["-U", OWNER, "-d", "postgres"]
+        command += ["-p", self.settings.get("port", "5432"), "-U", OWNER, "-d", "postgres"]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
 
 

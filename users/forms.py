@@ -62,7 +62,7 @@ class StaffForm(forms.Form):
     is_superuser = forms.BooleanField(
         label="Superuser",
         required=False,
-        help_text="Can be taken away here; it is given on the server, by createsuperuser.",
+        help_text="Can be taken away here; it is given on the server, by create_staff.",
         widget=UnfoldBooleanSwitchWidget,
     )
     roles = forms.MultipleChoiceField(
