@@ -206,7 +206,7 @@ class PublicView(APIView):
     @staticmethod
     def asked(query: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
         """Read the query, or answer 400."""
-        form = query(data=request.query_params)
+        form = query(data=request.query_params.dict())
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 

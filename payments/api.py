@@ -81,6 +81,7 @@ class Deposits(IdempotentPost, GenericAPIView[DepositInstruction]):
 
     serializer_class = DepositAnswer
 
+    @extend_schema(operation_id="deposits_list", responses=DepositAnswer(many=True))
     def get(self, request: Request) -> Response:
         """List them, newest first."""
         assert request.user.is_authenticated

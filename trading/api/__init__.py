@@ -29,7 +29,6 @@ from trading.api.serializers import (
     OrderFilter,
     OrderRequest,
     PreviewAnswer,
-    ProblemAnswer,
     TradeAnswer,
     draft_of,
 )
@@ -51,7 +50,6 @@ SINCE = OpenApiParameter(
 INSTRUMENT = OpenApiParameter("instrument", description="A symbol: AAPLx.")
 NEVER = -1  # before every execution, and before an order had any
 PAGING = {"cursor", "limit"}
-REFUSED = dict.fromkeys((400, 403, 422, 503), ProblemAnswer)
 
 
 def read(serializer: Any, data: Any) -> Any:
@@ -84,7 +82,7 @@ class OrdersView(IdempotentPost, ListAPIView[Order]):
         operation_id="orders_place",
         parameters=[KEY],
         request=OrderRequest,
-        responses={201: OrderAnswer, 200: PreviewAnswer, **REFUSED},
+        responses={201: OrderAnswer, 200: PreviewAnswer},
     )
     def post(self, request: Request) -> Response:
         """Place an order.
@@ -150,7 +148,7 @@ class CancelAllAfterView(APIView):
 class PreviewView(APIView):
     """Say what an order would do, without placing it."""
 
-    @extend_schema(request=OrderRequest, responses={200: PreviewAnswer, **REFUSED})
+    @extend_schema(request=OrderRequest, responses={200: PreviewAnswer})
     def post(self, request: Request) -> Response:
         """Estimate price, quantity, cost and fee of an order, and the worst price it can get."""
         draft = draft_of(read(OrderRequest, request.data))
@@ -165,7 +163,7 @@ class BatchView(IdempotentPost, APIView):
         operation_id="orders_place_batch",
         parameters=[KEY],
         request=BatchRequest,
-        responses={200: BatchAnswer, **REFUSED},
+        responses={200: BatchAnswer},
     )
     def post(self, request: Request) -> Response:
         """Place orders in the order given; each succeeds or is refused by itself."""
@@ -190,7 +188,7 @@ class CancelBatchView(APIView):
     @extend_schema(
         operation_id="orders_cancel_batch",
         request=CancelBatchRequest,
-        responses={202: BatchAnswer, 400: ProblemAnswer},
+        responses={202: BatchAnswer},
     )
     def post(self, request: Request) -> Response:
         """Ask for orders to be taken off the book; each succeeds or is refused by itself."""
@@ -203,7 +201,7 @@ class CancelBatchView(APIView):
 class OrderView(APIView):
     """One order: read it, amend it, cancel it."""
 
-    @extend_schema(operation_id="orders_read", responses={200: OrderAnswer, 404: ProblemAnswer})
+    @extend_schema(operation_id="orders_read", responses={200: OrderAnswer})
     def get(self, request: Request, uid: UUID) -> Response:
         """Show an order as it stands."""
         return Response(OrderAnswer(own_order(request, uid)).data)
@@ -211,7 +209,7 @@ class OrderView(APIView):
     @extend_schema(
         operation_id="orders_amend",
         request=AmendRequest,
-        responses={202: OrderAnswer, 409: ProblemAnswer, **REFUSED},
+        responses={202: OrderAnswer},
     )
     def patch(self, request: Request, uid: UUID) -> Response:
         """Ask for another quantity, limit or trigger; the engine answers by the order's state.
@@ -226,7 +224,7 @@ class OrderView(APIView):
     @extend_schema(
         operation_id="orders_cancel",
         request=None,
-        responses={202: OrderAnswer, 404: ProblemAnswer, 409: ProblemAnswer},
+        responses={202: OrderAnswer},
     )
     def delete(self, request: Request, uid: UUID) -> Response:
         """Ask for what is left of the order to be taken off the book."""

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -137,6 +138,16 @@ class InstrumentField(serializers.Field[Instrument, Any, str, Any]):
     def to_representation(self, value: Instrument) -> str:
         """Write the symbol."""
         return value.symbol
+
+
+class IdField(serializers.UUIDField):
+    """An id as it was given: a string; DRF would take a number, or false, for one too."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Read it."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

@@ -9,6 +9,7 @@ from rest_framework.exceptions import ErrorDetail
 
 from trading import queries
 from trading.api.fields import (
+    IdField,
     InstrumentField,
     PositiveDecimal,
     SignedDecimal,
@@ -282,7 +283,7 @@ class BatchAnswer(serializers.Serializer[Any]):
 class CancelBatchRequest(StrictSerializer):
     """Up to fifty open orders to cancel, by id."""
 
-    orders = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=50)
+    orders = serializers.ListField(child=IdField(), min_length=1, max_length=50)
 
 
 class CancelAllAfterRequest(StrictSerializer):
