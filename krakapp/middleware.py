@@ -157,12 +157,14 @@ def closed(request: HttpRequest) -> HttpResponse:
 def keep_session(get_response: View) -> View:
     """Let the session live on that a page was asked with; what a program does by token is not here.
 
-    The answer is made by then, and stands whether or not the use could be written down.
+    A part that a page asks for by itself is no use: a tab that is left open would never idle. The
+    answer is made by then, and stands whether or not the use could be written down.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if request.session.accessed:
+        by_itself = request.method == "GET" and getattr(request, "htmx", False)
+        if request.session.accessed and not by_itself:
             try:
                 request.session.touch()  # type: ignore[attr-defined]
             except DatabaseError as failure:

@@ -118,6 +118,15 @@ class TestLives:
         later(minutes=12 * 60 + 1)
         assert me(client) == 401
 
+    def test_a_tab_that_is_left_open_idles(self, client, later):
+        client.force_login(world.sam())
+        for minutes in (10, 20, 29):
+            later(minutes=minutes)
+            part = client.get("/settings/", headers={"HX-Request": "true"})
+            assert part.status_code == 200
+        later(minutes=31)
+        assert me(client) == 401
+
     def test_a_use_is_written_down_once_a_minute(self, client, later):
         client.force_login(world.customer("bob@demo.test"))
         UserSession.objects.update_or_create(
