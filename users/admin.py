@@ -23,7 +23,7 @@ from common.admin import ReadOnly, ask
 from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
-from users.models import AuditEntry, CallLimit, Mail, Notice, Proposal, User
+from users.models import AuditEntry, CallLimit, Mail, Notice, Proposal, SecurityEvent, User
 
 # What staff look for from a customer's page: words, and the list in the admin that knows it.
 ABOUT = (
@@ -37,6 +37,7 @@ ABOUT = (
     ("Cards", "spending_card"),
     ("Audit trail", "users_auditentry"),
     ("Notices", "users_notice"),
+    ("Security", "users_securityevent"),
     ("Mail", "users_mail"),
 )
 
@@ -337,3 +338,16 @@ class NoticeAdmin(ReadOnly, ModelAdmin):
     list_select_related = ("user",)
     search_fields = ("user__email", "title")
     show_full_result_count = False
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ReadOnly, ModelAdmin):
+    """What was done to how accounts are entered; what undoing needs is not shown."""
+
+    ordering = ("-id",)
+    list_display = ("at", "user", "kind", "ip", "undone_at")
+    list_filter = ("kind",)
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    show_full_result_count = False
+    exclude = ("before",)

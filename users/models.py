@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
 from common.encryption import EncryptedText
+from users import rules
 
 
 class UserManager(BaseUserManager["User"]):
@@ -132,6 +133,11 @@ class SecurityEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.kind}"
+
+    @property
+    def title(self) -> str:
+        """Say what was done, as its mail did."""
+        return rules.SECURITY_ACTS[self.kind].title
 
 
 class Mail(models.Model):

@@ -28,6 +28,7 @@ SEES: dict[str, tuple[str, ...]] = {
     "account.emailaddress": _ABOUT_PEOPLE,
     "users.user": _ABOUT_MONEY,
     "users.notice": _ABOUT_PEOPLE,
+    "users.securityevent": _ABOUT_PEOPLE,
     "users.mail": (SUPPORT, COMPLIANCE, OPERATIONS),
     "users.auditentry": (COMPLIANCE,),
     "users.proposal": _ALL,

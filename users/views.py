@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
+from django.conf import settings as conf
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -14,12 +15,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from common import clock
 from common.errors import DomainError
-from users import operations, queries, rules
+from users import operations, queries
 
 if TYPE_CHECKING:
     from users.models import User
 
 NOTICES = 20
+EVENTS = 50
 
 
 @require_safe
@@ -36,6 +38,20 @@ def settings(request: HttpRequest) -> HttpResponse:
             "notices": queries.unread_notices(user)[:NOTICES],
         },
     )
+
+
+@require_safe
+@login_required
+def security(request: HttpRequest) -> HttpResponse:
+    """Show what was done to how the account is entered, newest first."""
+    user = cast("User", request.user)
+    until = queries.value_held_until(user, now=clock.now())
+    page = {
+        "events": queries.security_events_of(user)[:EVENTS],
+        "held_words": queries.held_words(until) if until else "",
+        "undo_days": conf.SECURITY_UNDO.days,
+    }
+    return render(request, "users/security_list.html", page)
 
 
 @require_POST
@@ -69,5 +85,4 @@ def security_undo(request: HttpRequest, token: str) -> HttpResponse:
             event = operations.event_of(token)
     except DomainError as error:
         return render(request, "users/security_undo.html", {"error": error}, status=error.status)
-    page = {"event": event, "act": rules.SECURITY_ACTS[event.kind]}
-    return render(request, "users/security_undo.html", page)
+    return render(request, "users/security_undo.html", {"event": event})

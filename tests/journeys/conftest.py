@@ -253,7 +253,8 @@ def new_page(browser: Browser, platform: Platform) -> Iterator[Callable[..., Pag
 
     def open_page(**how: object) -> Page:
         how.setdefault("viewport", {"width": 1280, "height": 800})
-        context = browser.new_context(base_url=platform.base_url, **how)
+        how.setdefault("base_url", platform.base_url)
+        context = browser.new_context(**how)
         context.set_default_timeout(PAGE_MS)
         contexts.append(context)
         page = context.new_page()

@@ -6,6 +6,7 @@ from time import time
 
 import pytest
 from allauth.mfa.models import Authenticator as Factor
+from allauth.mfa.totp.internal import auth as totp
 from django.core.serializers.json import DjangoJSONEncoder
 
 from tests import doors, world
@@ -155,6 +156,19 @@ class TestPages:
         credential = json.dumps(passkey.get(options))
         answer = client.post("/accounts/2fa/webauthn/login/", {"credential": credential})
         assert answer["Location"] == "/home/"
+
+    def test_offer_a_passkey_as_second_step_to_who_has_one(self, page, client, bob):
+        enrol_by_page(page)
+        page.logout()
+        client.post("/accounts/login/", {"login": EMAIL, "password": world.PASSWORD})
+        shown = client.get("/accounts/2fa/authenticate/").content.decode()
+        assert 'id="mfa_webauthn_authenticate"' in shown
+
+    def test_offer_none_to_who_has_an_app_only(self, client, bob):
+        totp.TOTP.activate(bob, doors.KEY)
+        client.post("/accounts/login/", {"login": EMAIL, "password": world.PASSWORD})
+        shown = client.get("/accounts/2fa/authenticate/").content.decode()
+        assert "passkey" not in shown.lower()
 
     def test_show_the_recovery_codes_once(self, page):
         enrol_by_page(page)

@@ -361,6 +361,27 @@ class TestTheDayAfter:
         assert kyc.queries.standing(User.objects.get(pk=alice.pk)).can["withdraw"]
 
 
+class TestTheLog:
+    def test_shows_what_was_done_and_that_value_is_held(self, app, browser):
+        change_email(app)
+        page = browser.get("/settings/security/").content.decode()
+        assert "Your email address was changed" in page
+        assert "nothing leaves your account until" in page
+
+    def test_is_the_customers_own(self, app, client):
+        change_email(app)
+        client.force_login(world.carol())
+        assert "was changed" not in client.get("/settings/security/").content.decode()
+
+    def test_is_seen_by_support_without_what_undoing_needs(self, app, client):
+        change_email(app)
+        client.force_login(world.sam())
+        event = SecurityEvent.objects.get()
+        page = client.get(f"/admin/users/securityevent/{event.pk}/change/").content.decode()
+        assert "email.changed" in page
+        assert "before" not in page.lower().split("<form")[-1]
+
+
 def reset(user):
     """Choose a new password by the mailed link."""
     client = Client()
