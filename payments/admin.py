@@ -1,15 +1,32 @@
-"""Money coming in, for staff to read: what moved is in the books, and nothing here moves it."""
+"""Money, for staff to read: what moved is in the books, and what is to move is proposed."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 
-from common.admin import ReadOnly
-from common.money import Amount
-from payments import queries
-from payments.models import BankCredit, DepositInstruction
+import users.operations
+import users.queries
+from common import clock
+from common.admin import ReadOnly, ReadOnlyTable, ask
+from common.money import USD, Amount
+from payments import operations, queries
+from payments.forms import AdjustmentForm, TreasuryForm, WhyForm
+from payments.models import (
+    Adjustment,
+    BankCredit,
+    DepositInstruction,
+    Reversal,
+    TreasuryMovement,
+)
+from users.models import User
+from users.operations import ProposalKind
 
 
 class BankCreditInline(ReadOnly, TabularInline):
@@ -93,3 +110,141 @@ class BankCreditAdmin(ReadOnly, ModelAdmin):
     def exact_amount(self, credit: BankCredit) -> str:
         """Show wholes with every decimal of the asset."""
         return str(Amount(credit.amount_units, credit.asset))
+
+
+def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], why: str) -> str:
+    """Propose something, and say so."""
+    assert isinstance(request.user, User)
+    users.operations.propose(
+        kind=kind.name, payload=payload, actor=request.user, reason=why, now=clock.now()
+    )
+    return "Proposed: another person decides."
+
+
+class ProposedAdmin(ReadOnlyTable):
+    """Rows that two people decide on: `add` proposes one, and `reverse` its mirror image."""
+
+    kind: ProposalKind
+    form_class: type[WhyForm]
+    list_select_related: tuple[str, ...] = ("journal", "proposal")
+    actions_detail = ("reverse",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch what each line shows."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related(*self.list_select_related)
+
+    def payload_of(self, words: dict[str, Any]) -> dict[str, Any]:
+        """Write the proposal's arguments from what the form says."""
+        raise NotImplementedError
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose whose role does."""
+        return users.queries.may_propose(request.user, self.kind.name)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose one."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
+        def do(words: dict[str, Any]) -> str:
+            return propose(request, self.kind, self.payload_of(words), words["why"])
+
+        return ask(
+            request,
+            self,
+            form=self.form_class(request.POST or None),
+            title=self.form_class.title,
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            do=do,
+        )
+
+    def has_reverse_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may propose to take one back."""
+        return users.queries.may_propose(request.user, operations.REVERSE.name)
+
+    @action(description="Reverse", url_path="reverse", permissions=["reverse"])  # type: ignore[untyped-decorator]
+    def reverse(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose to take it back by its mirror image."""
+        row = get_object_or_404(self.get_queryset(request), pk=object_id)
+
+        def do(words: dict[str, Any]) -> str:
+            payload = {"journal": str(row.journal.uid)}
+            return propose(request, operations.REVERSE, payload, words["why"])
+
+        back = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return ask(
+            request,
+            self,
+            form=WhyForm(request.POST or None),
+            title="Propose to reverse this",
+            facts=[self.exact_amount(row)],
+            back=reverse(back, args=[object_id]),
+            do=do,
+        )
+
+    def exact_amount(self, row: Any) -> str:
+        """Show wholes with every decimal of the asset."""
+        raise NotImplementedError
+
+
+@admin.register(TreasuryMovement)
+class TreasuryMovementAdmin(ProposedAdmin):
+    """The house's money and tokens, in and out."""
+
+    kind = operations.MOVE_TREASURY
+    form_class = TreasuryForm
+    list_display = ("reference", "kind", "purse", "exact_amount", "moved_at", "proposal")
+    list_filter = ("kind", "purse")
+    list_select_related = ("journal", "proposal", "asset")
+    search_fields = ("reference", "asset__code")
+    fields = (
+        ("reference", "kind", "purse"),
+        ("exact_amount", "moved_at"),
+        ("proposal", "journal"),
+    )
+    readonly_fields = ("exact_amount",)
+
+    def payload_of(self, words: dict[str, Any]) -> dict[str, Any]:
+        """Write one movement."""
+        movement = operations.Movement(words["kind"], words["purse"], words["amount"])
+        return operations.treasury_payload(movements=[movement], reference=words["reference"])
+
+    @admin.display(description="amount")
+    def exact_amount(self, row: TreasuryMovement) -> str:
+        """Show wholes with every decimal of the asset."""
+        return f"{Amount(row.amount_units, row.asset)} {row.asset.code}"
+
+
+@admin.register(Adjustment)
+class AdjustmentAdmin(ProposedAdmin):
+    """What staff corrected in customers' dollars."""
+
+    kind = operations.ADJUST_CASH
+    form_class = AdjustmentForm
+    list_display = ("user", "exact_amount", "message", "adjusted_at", "proposal")
+    list_select_related = ("journal", "proposal", "user")
+    search_fields = ("user__email",)
+    fields = ("user", ("exact_amount", "adjusted_at"), "message", ("proposal", "journal"))
+    readonly_fields = ("exact_amount",)
+
+    def payload_of(self, words: dict[str, Any]) -> dict[str, Any]:
+        """Write one adjustment."""
+        return operations.adjustment_payload(
+            user=words["email"], amount=words["amount"], message=words["message"]
+        )
+
+    @admin.display(description="amount")
+    def exact_amount(self, row: Adjustment) -> str:
+        """Show dollars with every decimal."""
+        return f"{Amount(row.amount_units, USD)} USD"
+
+
+@admin.register(Reversal)
+class ReversalAdmin(ReadOnlyTable):
+    """What was taken back."""
+
+    list_display = ("original", "journal", "proposal", "reversed_at")
+    list_select_related = ("original", "journal", "proposal")

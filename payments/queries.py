@@ -95,7 +95,7 @@ def reversible(journal: str) -> int | None:
         "journal_id", flat=True
     )
     adjusted = Adjustment.objects.filter(journal__uid=journal).values_list("journal_id", flat=True)
-    found = moved.union(adjusted).first()
+    found: int | None = next(iter(moved.union(adjusted)), None)
     if found is None or Reversal.objects.filter(original_id=found).exists():
         return None
     return found
