@@ -287,6 +287,8 @@ def deposit_batch(
             amount_units=one.amount_units,
             asset=cash,
             instruction=one,
+            status=BankCredit.Status.POSTED,
+            user_id=one.user_id,
             journal_id=journal,
             received_at=now,
         )

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
+from psycopg.errors import NumericValueOutOfRange
 
 from common import clock, database, realtime
 from common.errors import DomainError
@@ -29,6 +30,10 @@ class HoldExceeded(DomainError):
     """More was taken from a hold than it still has."""
 
     status = 409
+
+
+class Uncountable(DomainError):
+    """That is more than can be counted here."""
 
 
 class AlreadyReversed(DomainError):
@@ -97,6 +102,8 @@ class _Posting(transaction.Atomic):
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         super().__exit__(kind, error, traceback)
+        if isinstance(error, DataError) and isinstance(error.__cause__, NumericValueOutOfRange):
+            raise Uncountable from error  # of a balance, or of an amount
         if isinstance(error, IntegrityError):
             diagnosis = getattr(error.__cause__, "diag", None)
             refusal = self.ERRORS.get(getattr(diagnosis, "constraint_name", None) or "")

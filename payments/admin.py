@@ -14,19 +14,29 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, ask
+from common.admin import ReadOnly, ReadOnlyTable, ask, row_form
 from common.money import USD, Amount
 from payments import operations, queries
-from payments.forms import AdjustmentForm, TreasuryForm, WhyForm
+from payments.forms import AdjustmentForm, AssignForm, TreasuryForm, WhyForm
 from payments.models import (
     Adjustment,
     BankCredit,
+    BankPolicy,
     DepositInstruction,
     Reversal,
     TreasuryMovement,
 )
 from users.models import User
 from users.operations import ProposalKind
+
+
+def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], why: str) -> str:
+    """Propose something, and say so."""
+    assert isinstance(request.user, User)
+    users.operations.propose(
+        kind=kind.name, payload=payload, actor=request.user, reason=why, now=clock.now()
+    )
+    return "Proposed: another person decides."
 
 
 class BankCreditInline(ReadOnly, TabularInline):
@@ -72,38 +82,34 @@ class DepositInstructionAdmin(ReadOnly, ModelAdmin):
         return str(queries.announced(instruction))
 
 
-class UnmatchedFilter(admin.SimpleListFilter):
-    """Show the money whose reference nobody knows."""
-
-    title = "match"
-    parameter_name = "match"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the unmatched, beside everything."""
-        return [("none", "Unmatched")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Narrow to the unmatched."""
-        return queryset.filter(instruction=None) if self.value() else queryset
-
-
 @admin.register(BankCredit)
 class BankCreditAdmin(ReadOnly, ModelAdmin):
     """What the bank says it received for us."""
 
     ordering = ("-id",)
-    list_display = ("external_id", "exact_amount", "reference", "instruction", "received_at")
-    list_filter = (UnmatchedFilter,)
-    list_select_related = ("asset", "instruction")
-    search_fields = ("external_id", "reference", "instruction__user__email")
+    list_display = (
+        "external_id",
+        "exact_amount",
+        "reference",
+        "status",
+        "waits_for",
+        "user",
+        "received_at",
+    )
+    list_filter = ("status", "waits_for")
+    list_select_related = ("asset", "user")
+    search_fields = ("external_id", "reference", "user__email")
     search_help_text = "The bank's id, a reference, or an e-mail address"
     fields = (
         ("external_id", "reference"),
         ("exact_amount", "received_at"),
-        ("instruction", "journal"),
+        ("status", "waits_for"),
+        ("instruction", "user"),
+        ("proposal", "journal"),
     )
     readonly_fields = ("exact_amount",)
     actions = None
+    actions_detail = ("assign", "give_back")
     show_full_result_count = False
 
     @admin.display(description="amount")
@@ -111,14 +117,78 @@ class BankCreditAdmin(ReadOnly, ModelAdmin):
         """Show wholes with every decimal of the asset."""
         return str(Amount(credit.amount_units, credit.asset))
 
+    def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may propose what becomes of money that waits."""
+        return users.queries.may_propose(request.user, operations.ASSIGN_CREDIT.name)
 
-def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], why: str) -> str:
-    """Propose something, and say so."""
-    assert isinstance(request.user, User)
-    users.operations.propose(
-        kind=kind.name, payload=payload, actor=request.user, reason=why, now=clock.now()
-    )
-    return "Proposed: another person decides."
+    @action(description="Post to a customer", url_path="assign", permissions=["decide"])  # type: ignore[untyped-decorator]
+    def assign(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose whose money it is."""
+        credit = get_object_or_404(BankCredit, pk=object_id)
+        likely = credit.instruction.user.email if credit.instruction else ""
+        form = AssignForm(request.POST or None, initial={"email": likely})
+        return self._ask(request, credit, form, operations.ASSIGN_CREDIT)
+
+    @action(description="Return to the sender", url_path="return", permissions=["decide"])  # type: ignore[untyped-decorator]
+    def give_back(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose that it goes back."""
+        credit = get_object_or_404(BankCredit, pk=object_id)
+        return self._ask(request, credit, WhyForm(request.POST or None), operations.RETURN_CREDIT)
+
+    def _ask(
+        self, request: HttpRequest, credit: BankCredit, form: WhyForm, kind: ProposalKind
+    ) -> HttpResponse:
+        def do(words: dict[str, Any]) -> str:
+            payload: dict[str, Any] = {"credit": credit.external_id}
+            if "email" in words:
+                payload["user"] = words["email"].pk
+            return propose(request, kind, payload, words["why"])
+
+        return ask(
+            request,
+            self,
+            form=form,
+            title=kind.title,
+            facts=[
+                f"{self.exact_amount(credit)} {credit.asset.code}, for {credit.reference!r}",
+                f"{credit.get_status_display()}: {credit.get_waits_for_display() or 'matched'}",
+            ],
+            back=reverse("admin:payments_bankcredit_change", args=[credit.pk]),
+            do=do,
+        )
+
+
+@admin.register(BankPolicy)
+class BankPolicyAdmin(ReadOnly, ModelAdmin):
+    """Which money is posted without staff; the next is proposed, and none is changed."""
+
+    ordering = ("-since",)
+    list_display = ("since", "tolerance_usd", "largest_usd", "largest_day_usd")
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose a row whose role does."""
+        return users.queries.may_propose(request.user, operations.SET_BANK_POLICY.name)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose a row."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
+        def do(words: dict[str, Any]) -> str:
+            why = words.pop("why")
+            return propose(request, operations.SET_BANK_POLICY, words, why)
+
+        return ask(
+            request,
+            self,
+            form=row_form(request, self)(request.POST or None),
+            title="Propose a policy",
+            back=reverse("admin:payments_bankpolicy_changelist"),
+            do=do,
+        )
 
 
 class ProposedAdmin(ReadOnlyTable):

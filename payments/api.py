@@ -114,4 +114,4 @@ class BankWebhook(APIView):
             signature=request.headers.get(WEBHOOK_SIGNATURE, ""),
             now=clock.now(),
         )
-        return Response({"id": credit.external_id, "matched": credit.instruction_id is not None})
+        return Response({"id": credit.external_id, "matched": credit.user_id is not None})

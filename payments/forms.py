@@ -125,6 +125,18 @@ class AdjustmentForm(WhyForm):
         return counted(self, USD)
 
 
+class AssignForm(WhyForm):
+    """Whose money it is."""
+
+    title: ClassVar[str] = "Propose to post this money"
+    email = forms.EmailField(label="The customer's address", widget=UnfoldAdminTextInputWidget)
+    field_order = ("email", "why")
+
+    def clean_email(self) -> User:
+        """Find the customer."""
+        return customer_by(self.cleaned_data["email"])
+
+
 def customer_by(email: str) -> User:
     """Find a person by their address.
 

@@ -12,7 +12,7 @@ the row names their proposal, and the database holds it to what they approved.
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
 from ledger.models import Account, Asset, Journal
@@ -57,8 +57,50 @@ class DepositInstruction(models.Model):
         return self.reference
 
 
+class BankPolicy(models.Model):
+    """Which money is posted without staff, from a date on; amounts in dollars."""
+
+    since = models.DateField(unique=True)
+    tolerance_usd = models.DecimalField(max_digits=12, decimal_places=2)  # from what was announced
+    largest_usd = models.PositiveBigIntegerField()  # of one credit
+    largest_day_usd = models.PositiveBigIntegerField()  # of one customer, on a day in UTC
+
+    class Meta:
+        verbose_name_plural = "bank policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(tolerance_usd__gte=0)
+                & Q(largest_usd__gt=0)
+                & Q(largest_day_usd__gte=F("largest_usd"))
+                & Q(largest_day_usd__lte=10**12),
+                name="bank_policy_sound",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"from {self.since}"
+
+
 class BankCredit(models.Model):
-    """Money the bank says it received for us, by the bank's own id."""
+    """Money the bank says it received for us, by the bank's own id.
+
+    `instruction` is what its reference means, `user` who got it: by that instruction, or by the
+    proposal that two people decided.
+    """
+
+    class Status(models.TextChoices):
+        POSTED = "posted"
+        WAITING = "waiting"
+        RETURNED = "returned"  # to the sender, at the bank
+
+    class Waiting(models.TextChoices):
+        UNKNOWN_REFERENCE = "unknown_reference", "Nobody announced it"
+        COMPLETED = "completed", "What was announced has arrived before"
+        AMOUNT_DIFFERS = "amount_differs", "Another amount was announced"
+        TOO_LARGE = "too_large", "Larger than policy posts by itself"
+        TOO_MUCH_TODAY = "too_much_today", "More in a day than policy posts by itself"
+        ACCOUNT_STOPPED = "account_stopped", "The account may not deposit"
+        UNCOUNTABLE = "uncountable", "More than can be counted"
 
     external_id = models.CharField(max_length=64, unique=True)
     reference = models.CharField(max_length=140)
@@ -66,6 +108,14 @@ class BankCredit(models.Model):
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
     instruction = models.ForeignKey(
         DepositInstruction, null=True, on_delete=models.PROTECT, related_name="credits"
+    )
+    status = models.CharField(max_length=8, choices=Status)
+    waits_for = models.CharField(max_length=20, choices=Waiting, blank=True)  # or waited
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="bank_credits"
+    )
+    proposal = models.OneToOneField(
+        Proposal, null=True, on_delete=models.PROTECT, related_name="bank_credit"
     )
     journal = models.OneToOneField(
         Journal, null=True, on_delete=models.PROTECT, related_name="bank_credit"
@@ -76,10 +126,20 @@ class BankCredit(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount_units__gt=0), name="bank_credit_positive"),
             models.CheckConstraint(
-                condition=Q(instruction__isnull=True, journal__isnull=True)
-                | Q(instruction__isnull=False, journal__isnull=False),
-                name="bank_credit_matched_iff_posted",
+                condition=Q(status="posted", user__isnull=False, journal__isnull=False)
+                | (~Q(status="posted") & Q(user__isnull=True, journal__isnull=True)),
+                name="bank_credit_posted_iff_journal",
             ),
+            models.CheckConstraint(
+                condition=(Q(status="posted") | ~Q(waits_for=""))
+                & (~Q(status="returned") | Q(proposal__isnull=False))
+                & (~Q(status="waiting") | Q(proposal__isnull=True)),
+                name="bank_credit_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status="waiting"), name="bank_credit_waiting"),
+            models.Index(fields=["user", "received_at"], name="bank_credit_of_day"),
         ]
 
     def __str__(self) -> str:

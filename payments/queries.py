@@ -1,16 +1,20 @@
 """What is known about money coming in."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 import ledger.queries
 from common.invariants import Check
-from common.money import Amount
+from common.money import USD, Amount
+from payments import rules
 from payments.models import (
     Adjustment,
     BankCredit,
+    BankPolicy,
     DepositInstruction,
     Reversal,
     TreasuryMovement,
@@ -59,12 +63,33 @@ def announced(instruction: DepositInstruction) -> Amount:
 
 def received(instruction: DepositInstruction) -> Amount:
     """Give what has arrived for a deposit, which may differ from what was announced."""
-    return Amount(sum(one.amount_units for one in instruction.credits.all()), instruction.asset)
+    posted = [one for one in instruction.credits.all() if one.user_id == instruction.user_id]
+    return Amount(sum(one.amount_units for one in posted), instruction.asset)
 
 
-def unmatched_credits() -> QuerySet[BankCredit]:
-    """Give the money whose reference nobody knows, oldest first."""
-    return BankCredit.objects.filter(instruction=None).order_by("id")
+def waiting_credits() -> QuerySet[BankCredit]:
+    """Give the money that staff have to look at, oldest first."""
+    return BankCredit.objects.filter(status=BankCredit.Status.WAITING).order_by("id")
+
+
+def credit_status(external_id: str) -> str:
+    """Say what became of money, by the bank's id."""
+    return BankCredit.objects.values_list("status", flat=True).get(external_id=external_id)
+
+
+def posted_on(user: User, now: datetime) -> Amount:
+    """Give the dollars that arrived for a customer on the day of a moment, in UTC."""
+    begin = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = BankCredit.objects.filter(user=user, received_at__gte=begin, received_at__lte=now)
+    return Amount(day.aggregate(sum=Sum("amount_units", default=0))["sum"], USD)
+
+
+def bank_limits(day: date) -> rules.Limits:
+    """Give the policy of a day: which money is posted without staff."""
+    policy = BankPolicy.objects.filter(since__lte=day).latest("since")
+    return rules.Limits(
+        policy.tolerance_usd, Decimal(policy.largest_usd), Decimal(policy.largest_day_usd)
+    )
 
 
 def is_known_credit(external_id: str) -> bool:
@@ -126,17 +151,17 @@ CHECKS = [
         """
         SELECT 'bank credit ' || c.external_id || ' is not what its journal moved'
         FROM payments_bankcredit c
-        JOIN payments_depositinstruction i ON i.id = c.instruction_id
         LEFT JOIN ledger_journal j ON j.id = c.journal_id
         LEFT JOIN ledger_transfer t ON t.journal_id = j.id
         LEFT JOIN ledger_account debit ON debit.id = t.debit_id
         LEFT JOIN ledger_account credit ON credit.id = t.credit_id
-        GROUP BY c.id, j.key, i.user_id
+        WHERE c.status = 'posted'
+        GROUP BY c.id, j.key
         HAVING count(*) <> 1 OR j.key IS DISTINCT FROM 'deposit:' || c.external_id
             OR max(t.amount) IS DISTINCT FROM c.amount_units
             OR max(t.asset_id) IS DISTINCT FROM c.asset_id
             OR max(debit.role) IS DISTINCT FROM 'external'
-            OR max(credit.owner_id) IS DISTINCT FROM i.user_id
+            OR max(credit.owner_id) IS DISTINCT FROM c.user_id
         """,
     ),
     Check(
@@ -156,7 +181,7 @@ CHECKS = [
         SELECT 'deposit ' || i.reference || ' is ' || i.status || ' with '
             || count(c.id) || ' bank credits'
         FROM payments_depositinstruction i
-        LEFT JOIN payments_bankcredit c ON c.instruction_id = i.id
+        LEFT JOIN payments_bankcredit c ON c.instruction_id = i.id AND c.user_id = i.user_id
         GROUP BY i.id
         HAVING (i.status = 'completed') <> (count(c.id) > 0)
         """,

@@ -1,5 +1,6 @@
 """The verbs about money: in from customers, the house's own, and what staff correct."""
 
+from payments.operations.credits import CreditNotWaiting
 from payments.operations.deposits import (
     REFERENCE,
     CentsOnly,
@@ -12,7 +13,15 @@ from payments.operations.deposits import (
     receive_bank_credit,
     receive_bank_webhook,
 )
-from payments.operations.proposals import ADJUST_CASH, KINDS, MOVE_TREASURY, REVERSE
+from payments.operations.proposals import (
+    ADJUST_CASH,
+    ASSIGN_CREDIT,
+    KINDS,
+    MOVE_TREASURY,
+    RETURN_CREDIT,
+    REVERSE,
+    SET_BANK_POLICY,
+)
 from payments.operations.treasury import (
     MovedBefore,
     Movement,
@@ -25,12 +34,16 @@ from payments.operations.treasury import (
 
 __all__ = [
     "ADJUST_CASH",
+    "ASSIGN_CREDIT",
     "KINDS",
     "MOVE_TREASURY",
     "REFERENCE",
+    "RETURN_CREDIT",
     "REVERSE",
+    "SET_BANK_POLICY",
     "CentsOnly",
     "CreditContradicts",
+    "CreditNotWaiting",
     "DepositTooLarge",
     "DepositTooSmall",
     "MovedBefore",

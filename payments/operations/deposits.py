@@ -13,7 +13,7 @@ import users.operations
 from common.errors import DomainError
 from common.money import Amount
 from ledger.operations import AccountKey, Entry, Leg
-from payments import gateways, queries
+from payments import gateways, queries, rules
 from payments.models import BankCredit, DepositInstruction
 from payments.signals import deposit_completed
 from users.models import User
@@ -24,6 +24,7 @@ REFERENCE = re.compile(f"(?=(KRAK[{REFERENCE_LETTERS}]{{8}}))")  # wherever one 
 LEAST_USD = 1
 MOST_USD = 1_000_000
 BANK_BATCH = 100
+Waiting = BankCredit.Waiting
 
 
 class DepositTooSmall(DomainError):
@@ -87,7 +88,8 @@ def receive_bank_credit(
     """Take the bank's news that money arrived, and post it to who announced it.
 
     The bank's id makes it safe to hear the same news again, at the same moment too. What arrived
-    is what is posted, whatever was announced. A reference nobody knows is kept for staff, unposted.
+    is what is posted. It waits for staff, unposted, where policy does not let it through: nobody
+    announced it, or another amount, or it is too much, or the books could not count it.
 
     :param external_id: the bank's own id of this movement
     :param reference: as the sender typed it; spaces, hyphens and case don't matter
@@ -109,12 +111,36 @@ def receive_bank_credit(
         instruction=instruction,
         received_at=now,
     )
-    if instruction:
-        credit.journal_id = _post(credit, instruction.user, now)
+    credit.waits_for = _judge(credit, now)
+    if instruction and not credit.waits_for:
+        try:
+            credit.journal_id = post_credit(credit, instruction.user, now)
+        except ledger.operations.Uncountable:
+            credit.waits_for = Waiting.UNCOUNTABLE
+        else:
+            credit.user = instruction.user
+    credit.status = BankCredit.Status.WAITING if credit.waits_for else BankCredit.Status.POSTED
     credit.save(force_insert=True)
     if instruction:
-        _complete(instruction, Amount(amount.units, asset), now)
+        tell = _say_it_waits if credit.waits_for else complete
+        tell(instruction, Amount(amount.units, asset), now)
     return credit
+
+
+def _judge(credit: BankCredit, now: datetime) -> str:
+    """Say why money has to wait, under today's policy; empty: it does not."""
+    instruction = credit.instruction
+    if instruction is None:
+        return Waiting.UNKNOWN_REFERENCE
+    _lock(f"of user {instruction.user_id}")  # two credits at once count each other
+    arrival = rules.Arrival(
+        amount=Amount(credit.amount_units, credit.asset).decimal,
+        announced=queries.announced(instruction).decimal,
+        completed=instruction.status == DepositInstruction.Status.COMPLETED,
+        today=queries.posted_on(instruction.user, now).decimal,
+        may_deposit=kyc.queries.standing(instruction.user).can["deposit"],
+    )
+    return rules.waits_for(arrival, queries.bank_limits(now.date()))
 
 
 def receive_bank_webhook(*, payload: bytes, signature: str, now: datetime) -> BankCredit:
@@ -164,7 +190,11 @@ def _instruction_for(reference: str, amount: Amount) -> DepositInstruction | Non
     )
 
 
-def _post(credit: BankCredit, user: User, now: datetime) -> int:
+def post_credit(credit: BankCredit, user: User, now: datetime) -> int:
+    """Post what arrived to a customer; give the journal's id.
+
+    :raises Uncountable: if the books can't count that much
+    """
     outside, customer = ledger.operations.open_accounts(
         keys=[
             AccountKey(None, credit.asset_id, "external"),
@@ -179,7 +209,7 @@ def _post(credit: BankCredit, user: User, now: datetime) -> int:
     return ledger.operations.post(entries=[entry], occurred_at=now)[0]
 
 
-def _complete(instruction: DepositInstruction, arrived: Amount, now: datetime) -> None:
+def complete(instruction: DepositInstruction, arrived: Amount, now: datetime) -> None:
     """Mark the deposit as completed, and tell the customer and whoever listens."""
     instruction.status = DepositInstruction.Status.COMPLETED
     instruction.completed_at = instruction.completed_at or now
@@ -190,6 +220,17 @@ def _complete(instruction: DepositInstruction, arrived: Amount, now: datetime) -
         kind="deposit.completed",
         title=f"{arrived.decimal:,.2f} {arrived.asset.code} arrived",
         body=f"Your deposit {instruction.reference} is in your balance.",
+        url="/deposit/",
+        now=now,
+    )
+
+
+def _say_it_waits(instruction: DepositInstruction, arrived: Amount, now: datetime) -> None:
+    users.operations.notify(
+        user=instruction.user,
+        kind="deposit.waiting",
+        title=f"{arrived.decimal:,.2f} {arrived.asset.code} arrived and is being checked",
+        body=f"It came for your deposit {instruction.reference}. We tell you when it is done.",
         url="/deposit/",
         now=now,
     )

@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any
 
 import ledger.queries
+from common.money import Amount
 from payments import queries
+from payments.models import BankPolicy
+from payments.operations import credits as arrived
 from payments.operations import treasury
 from users.models import Proposal, User
-from users.operations import ProposalKind
+from users.operations import ProposalKind, policy_kind
 
 Payload = dict[str, Any]
 
@@ -92,4 +95,55 @@ REVERSE = ProposalKind(
     subject=lambda payload: queries.adjusted_by(payload["journal"]),
 )
 
-KINDS = (MOVE_TREASURY, ADJUST_CASH, REVERSE)
+
+def _assign(proposal: Proposal, _actor: User, now: datetime) -> str:
+    return f"credit:{arrived.assign_credit(proposal=proposal, now=now).external_id}"
+
+
+def _return(proposal: Proposal, _actor: User, _now: datetime) -> str:
+    return f"credit:{arrived.return_credit(proposal=proposal).external_id}"
+
+
+def _check_credit(payload: Payload, _actor: User, _now: datetime) -> None:
+    arrived.waiting_credit(payload)
+
+
+def _describe_credit(payload: Payload) -> list[tuple[str, str, str]]:
+    credit = arrived.waiting_credit(payload)
+    amount = f"{Amount(credit.amount_units, credit.asset)} {credit.asset.code}"
+    whose = str(_user(payload)) if "user" in payload else "its sender"
+    return [(f"{amount}, {credit.reference!r}", credit.get_waits_for_display(), f"goes to {whose}")]
+
+
+# One of the two may be proposed for a credit, and each conflicts once the other is done.
+ASSIGN_CREDIT = ProposalKind(
+    name="payments.assign_credit",
+    title="Post money that waits to a customer",
+    target=lambda payload: str(payload["credit"]),
+    version=lambda payload: queries.credit_status(payload["credit"]),
+    describe=_describe_credit,
+    check=_check_credit,
+    execute=_assign,
+    subject=_user,
+)
+RETURN_CREDIT = ProposalKind(
+    name="payments.return_credit",
+    title="Return money that waits to its sender",
+    target=lambda payload: str(payload["credit"]),
+    version=lambda payload: queries.credit_status(payload["credit"]),
+    describe=_describe_credit,
+    check=_check_credit,
+    execute=_return,
+)
+SET_BANK_POLICY = policy_kind(
+    name="payments.set_bank_policy", title="Change which money waits for staff", model=BankPolicy
+)
+
+KINDS = (
+    MOVE_TREASURY,
+    ADJUST_CASH,
+    REVERSE,
+    ASSIGN_CREDIT,
+    RETURN_CREDIT,
+    SET_BANK_POLICY,
+)

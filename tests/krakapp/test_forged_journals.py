@@ -58,9 +58,9 @@ def credit(of: User, *, units: int, number: int | None, name: str = "forged") ->
             " amount_units, reference, status, created_at, completed_at)"
             " VALUES (uuidv7(), %s, %s, %s, %s, 'completed', now(), now()) RETURNING id)"
             " INSERT INTO payments_bankcredit (external_id, reference, amount_units, asset_id,"
-            " instruction_id, journal_id, received_at)"
-            " SELECT %s, '', %s, %s, i.id, %s, now() FROM i",
-            [of.pk, usd, units, name.upper(), name, units, usd, number],
+            " instruction_id, status, waits_for, user_id, journal_id, received_at)"
+            " SELECT %s, '', %s, %s, i.id, 'posted', '', %s, %s, now() FROM i",
+            [of.pk, usd, units, name.upper(), name, units, usd, of.pk, number],
         )
 
 
@@ -134,7 +134,7 @@ class TestTheAppsRole:
             credit(alice, units=first.amount_units, number=first.journal_id)
 
     def test_keeps_no_matched_credit_without_a_journal(self, alice: User) -> None:
-        with refused("bank_credit_matched_iff_posted"):
+        with refused("bank_credit_posted_iff_journal"):
             credit(alice, units=5, number=None)
 
     def test_changes_no_credit_afterwards(self, alice: User) -> None:

@@ -10,12 +10,13 @@ from common import clock
 from kyc.queries import VerificationRequired
 from ledger.queries import journal_exists, movements_of
 from payments import gateways, operations, queries
-from payments.models import BankCredit, DepositInstruction
+from payments.models import BankCredit, BankPolicy, DepositInstruction
 from payments.signals import deposit_completed
 from tests import world
-from users.models import Notice
+from users.models import Notice, User
 
 Status = DepositInstruction.Status
+Waiting = BankCredit.Waiting
 
 
 def announce(user, amount="250"):
@@ -82,19 +83,56 @@ class TestReceiveBankCredit:
         with pytest.raises(operations.CreditContradicts):
             receive(instruction.reference, "9999")
 
-    def test_posts_what_arrived_whatever_was_announced(self):
+    def test_posts_what_arrived_where_it_is_about_what_was_announced(self):
         alice = world.alice()
         instruction = announce(alice)
         receive(instruction.reference, "249.50")
         assert world.balance(alice) == world.usd("249.50").decimal
         assert str(queries.received(instruction)) == "249.500000"
 
-    def test_posts_a_second_payment_with_the_same_reference(self):
+    @pytest.mark.parametrize(
+        ("amount", "because"),
+        [
+            ("275.01", Waiting.AMOUNT_DIFFERS),
+            ("224.99", Waiting.AMOUNT_DIFFERS),
+            ("999999999999.999999", Waiting.AMOUNT_DIFFERS),
+        ],
+    )
+    def test_lets_another_amount_wait_for_staff(self, amount, because):
+        alice = world.alice()
+        instruction = announce(alice)
+        credit = receive(instruction.reference, amount)
+        assert (credit.status, credit.waits_for) == ("waiting", because)
+        assert world.balance(alice) == 0
+        instruction.refresh_from_db()
+        assert instruction.status == Status.WAITING
+        assert Notice.objects.filter(user=alice, kind="deposit.waiting").exists()
+
+    def test_lets_a_second_payment_with_the_same_reference_wait(self):
         alice = world.alice()
         instruction = announce(alice)
         receive(instruction.reference)
-        receive(instruction.reference, "50", external_id="bank-2")
-        assert world.balance(alice) == 300
+        second = receive(instruction.reference, external_id="bank-2")
+        assert second.waits_for == Waiting.COMPLETED
+        assert world.balance(alice) == 250
+
+    def test_lets_wait_what_is_beyond_policy(self):
+        BankPolicy.objects.create(
+            since="2026-01-01", tolerance_usd=0, largest_usd=300, largest_day_usd=500
+        )
+        alice = world.alice()
+        waits = []
+        for number, amount in enumerate(("301", "300", "200", "1")):
+            instruction = announce(alice, amount)
+            waits.append(receive(instruction.reference, amount, f"bank-{number}").waits_for)
+        assert waits == [Waiting.TOO_LARGE, "", "", Waiting.TOO_MUCH_TODAY]
+        assert world.balance(alice) == 500
+
+    def test_lets_money_for_a_stopped_account_wait(self):
+        alice = world.alice()
+        instruction = announce(alice)
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+        assert receive(instruction.reference).waits_for == Waiting.ACCOUNT_STOPPED
 
     @pytest.mark.parametrize("words", ["{}", "rent {} thanks", "{} ", "krakapp/{}"])
     def test_finds_the_reference_among_other_words(self, words):
@@ -105,7 +143,7 @@ class TestReceiveBankCredit:
     def test_keeps_money_of_an_unknown_reference_unposted(self):
         world.instrument()
         credit = receive("thanks for lunch")
-        assert list(queries.unmatched_credits()) == [credit]
+        assert list(queries.waiting_credits()) == [credit]
         assert not journal_exists("deposit:bank-1")
 
     def test_tells_the_customer_and_whoever_listens(self):
