@@ -92,10 +92,11 @@ class TreasuryForm(WhyForm):
         if {"asset", "amount"} <= given.keys():
             try:
                 asset = ledger.queries.asset(given["asset"].strip())
+                given["amount"] = counted(given["amount"], asset)
             except ObjectDoesNotExist:
                 self.add_error("asset", "Nothing of this name can be counted here.")
-            else:
-                given["amount"] = counted(self, asset)
+            except forms.ValidationError as error:
+                self.add_error("amount", error)
         return given
 
 
@@ -122,7 +123,7 @@ class AdjustmentForm(WhyForm):
 
     def clean_amount(self) -> Amount:
         """Count the dollars."""
-        return counted(self, USD)
+        return counted(self.cleaned_data["amount"], USD)
 
 
 class AssignForm(WhyForm):
@@ -148,10 +149,12 @@ def customer_by(email: str) -> User:
     return found
 
 
-def counted(form: forms.Form, asset: Any) -> Amount | None:
-    """Count what was typed, or say beside the field why it can't be."""
+def counted(text: str, asset: Any) -> Amount:
+    """Count what was typed.
+
+    :raises ValidationError: if it can't be
+    """
     try:
-        return Amount.parse(parse_decimal(form.cleaned_data["amount"]), asset)
+        return Amount.parse(parse_decimal(text), asset)
     except DomainError as error:
-        form.add_error("amount", error.detail)
-        return None
+        raise forms.ValidationError(error.detail) from error

@@ -46,8 +46,8 @@ def assign_credit(*, proposal: Proposal, now: datetime) -> BankCredit:
     credit.journal_id = post_credit(credit, user, now)
     _decide(credit, Status.POSTED, proposal, user)
     arrived = Amount(credit.amount_units, credit.asset)
-    awaited = DepositInstruction.objects.select_for_update(no_key=True).filter(
-        pk=credit.instruction_id, user=user, status=DepositInstruction.Status.WAITING
+    awaited = DepositInstruction.objects.select_for_update(no_key=True, of=("self",)).filter(
+        credits=credit, user=user, status=DepositInstruction.Status.WAITING
     )
     if instruction := awaited.first():
         complete(instruction, arrived, now)
