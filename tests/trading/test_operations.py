@@ -113,7 +113,7 @@ class TestPlaceOrder:
                 )
             counts.append(len(captured))
         assert counts[0] == counts[1]
-        assert counts[0] == 13
+        assert counts[0] == 14
 
 
 class TestTheDay:

@@ -13,6 +13,7 @@ from typing import Any
 from common import heartbeats
 from common.errors import DomainError
 from common.money import MAX_UNITS, USD, Amount
+from instruments.models import Instrument
 from kyc import queries as kyc
 from ledger import queries as books
 from ledger.operations import InsufficientFunds
@@ -186,7 +187,7 @@ def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) 
     tier = queries.fee_tier(customer, now)
     states = queries.books_of({draft.instrument.pk for draft in drafts})
     lasts = {pk: book.last_price for pk, book in states.items() if book.last_price is not None}
-    priced = {draft.instrument.pk: draft.instrument for draft in drafts if needs_prices(draft)}
+    priced = {draft.instrument.pk: draft.instrument for draft in drafts}
     prices = queries.prices_of(list(priced.values()), now=now, lasts=lasts)
     barred = {}
     for side in {draft.side for draft in drafts}:
@@ -196,11 +197,6 @@ def conditions_for(drafts: Sequence[OrderDraft], customer: User, now: datetime) 
             barred[side] = refusal
     silence = queries.silence(book.shard_id for book in states.values())
     return Conditions(now, tier.maker_rate, tier.taker_rate, states, prices, barred, silence)
-
-
-def needs_prices(draft: OrderDraft) -> bool:
-    """Tell whether a draft is measured by what others pay, and not by its limit alone."""
-    return draft.type not in {Order.Type.LIMIT, Order.Type.ICEBERG} or draft.close is not None
 
 
 def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
@@ -224,12 +220,12 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     base = None if draft.quantity is None else scale.base(draft.quantity)
     if base is None:
         notional = Amount.parse(draft.notional or "", USD, field="notional").units
-        cost = notional
     else:
-        cost = scale.cost(ticks, base)
         check_display(base, special.get("display"))
     field = "quantity" if notional is None else "notional"
-    rules.check_minimum(cost, draft.instrument.min_notional, field=field)
+    check_minimum(
+        draft.instrument, conditions.prices, ticks=ticks, base=base, notional=notional, field=field
+    )
     budget = _budget(draft, scale, ticks, base, notional, conditions)
     if budget > MAX_UNITS:
         raise rules.TooLarge(field=field)
@@ -276,6 +272,31 @@ def special_terms(draft: OrderDraft, scale: rules.Scale) -> dict[str, Any]:
             scale.ticks(price, field=f"close.{field}")
         special["close"] = draft.close.as_said()
     return special
+
+
+def check_minimum(
+    instrument: Instrument,
+    prices: queries.Prices,
+    *,
+    ticks: int,
+    base: int | None,
+    notional: int | None,
+    field: str,
+) -> None:
+    """Refuse an order for which less can be paid than the market's minimum.
+
+    :param ticks: its limit, or the worst price it may get
+    :param base: its base units, None for an order by dollars
+    :raises BelowMinimum: naming the minimum in dollars
+    """
+    scale = queries.scale_of(instrument)
+    limit = scale.price(ticks)
+    price = prices.most_paid(instrument, limit=limit, by_dollars=base is None)
+    payable = notional or 0
+    if base is not None or price < limit:
+        base = scale.base_for(payable, ticks) if base is None else base
+        payable = scale.cost(max(1, int(price / scale.tick)), base)
+    rules.check_minimum(payable, instrument.min_notional, field=field)
 
 
 def check_display(base: int, display: int | None) -> None:

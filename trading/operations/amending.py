@@ -19,7 +19,12 @@ from trading import queries, rules
 from trading.engine.commands import MOST_TIPS
 from trading.models import LIMITED, STOPPING, Command, Order
 from trading.operations import counter
-from trading.operations.acceptance import DisplayOutOfBounds, check_heard, check_triggers
+from trading.operations.acceptance import (
+    DisplayOutOfBounds,
+    check_heard,
+    check_minimum,
+    check_triggers,
+)
 from trading.operations.drafts import NotPositive, OrderDraft, TermNotTaken, TermsContradict
 from trading.operations.sending import OrderAlreadyDone, send
 from trading.operations.withdrawing import claim_place
@@ -82,13 +87,14 @@ def amend_order(
     _check(order, change)
     scale = queries.scale_of(order.instrument)
     base = order.quantity if quantity is None else scale.base(quantity)
-    ticks = scale.ticks(_price(order, change, now), field="limit_price")
+    prices = queries.prices_of([order.instrument], now=now)
+    ticks = scale.ticks(_price(order, change, prices), field="limit_price")
     terms: dict[str, Any] = {"price": ticks}
     if trigger_price is not None:
         terms["trigger_price"] = scale.ticks(trigger_price, field="trigger_price")
     if base is not None:
         terms["quantity"] = base
-    need = _need(order, base, ticks, scale)
+    need = _need(order, base, ticks, prices)
     if max(order.budget, need) > MAX_UNITS:
         raise rules.TooLarge(field="quantity")
     if place is not None:
@@ -160,7 +166,7 @@ def _check(order: Order, change: Change) -> None:
         raise FiredAlready
 
 
-def _price(order: Order, change: Change, now: datetime) -> Decimal:
+def _price(order: Order, change: Change, prices: queries.Prices) -> Decimal:
     """Give the worst price of the changed order: its limit, or the collar around a new trigger.
 
     :raises TriggersAtOnce: if the price is past the new trigger already
@@ -176,7 +182,6 @@ def _price(order: Order, change: Change, now: datetime) -> Decimal:
             trigger=order.trigger,
             take_profit_price=order.take_profit_price,
         )
-        prices = queries.prices_of([order.instrument], now=now)
         check_triggers(draft, prices)
         return queries.worst_price(draft, prices)
     price = limit if limit is not None else order.worst_price
@@ -184,22 +189,25 @@ def _price(order: Order, change: Change, now: datetime) -> Decimal:
     return price
 
 
-def _need(order: Order, base: int | None, ticks: int, scale: rules.Scale) -> int:
+def _need(order: Order, base: int | None, ticks: int, prices: queries.Prices) -> int:
     """Give what the rest of the changed order needs of its hold; the engine holds it to the same.
 
     :raises FilledAlready: if nothing would be left
-    :raises BelowMinimum: if what is left would be worth less than the market's minimum
+    :raises BelowMinimum: if less could be paid for what is left than the market's minimum
     """
-    minimum = order.instrument.min_notional
+    instrument = order.instrument
     if base is None:
-        rules.check_minimum((order.notional or 0) - order.cost, minimum, field="limit_price")
+        left = (order.notional or 0) - order.cost
+        check_minimum(
+            instrument, prices, ticks=ticks, base=None, notional=left, field="limit_price"
+        )
         return 0  # it stays within its dollars, whatever the price
     if base <= order.filled:
         raise FilledAlready
     if order.display_quantity and base > order.display_quantity * MOST_TIPS:
         raise DisplayOutOfBounds(field="quantity")
     rest = base - order.filled
-    rules.check_minimum(scale.cost(ticks, rest), minimum, field="quantity")
+    check_minimum(instrument, prices, ticks=ticks, base=rest, notional=None, field="quantity")
     if order.side == Order.Side.SELL:
         return rest
-    return scale.hold_for(ticks, rest, rules.ppm(order.taker_rate))
+    return queries.scale_of(instrument).hold_for(ticks, rest, rules.ppm(order.taker_rate))

@@ -68,14 +68,21 @@ class Prices:
 
     :param rule: the market's bounds then in force
     :param references: fresh reference prices, by symbol
+    :param known: reference prices that can be true, however old, by symbol
     :param lasts: prices of the last trades, by instrument id
-    :param collar: how far from the reference a market order may go now, as a share of it
     """
 
+    now: datetime
     rule: MarketRule
     references: dict[str, Decimal]
+    known: dict[str, Decimal]
     lasts: dict[int, Decimal]
-    collar: Decimal
+
+    @property
+    def collar(self) -> Decimal:
+        """How far from the reference a market order may go now, as a share of it."""
+        open_ = market.primary_is_open(self.now)
+        return self.rule.collar_open if open_ else self.rule.collar_closed
 
     @property
     def widest_collar(self) -> Decimal:
@@ -98,6 +105,20 @@ class Prices:
             return reference
         return self.lasts.get(instrument.pk, reference)
 
+    def most_paid(self, instrument: Instrument, *, limit: Decimal, by_dollars: bool) -> Decimal:
+        """Give the price of one share at which an order's smallest size is counted.
+
+        A worst price says what may be paid at most, and not what anything is worth: nobody pays
+        more than the reference, or for an order by dollars more than the widest collar around it.
+        Without a reference only the limit is known.
+
+        :param limit: the worst price of the order
+        """
+        known = self.known.get(instrument.symbol, limit)
+        if by_dollars:
+            known = _around(known, instrument, "buy", self.widest_collar)
+        return min(limit, known)
+
 
 def prices_of(
     instruments: Sequence[Instrument], *, now: datetime, lasts: dict[int, Decimal] | None = None
@@ -112,15 +133,18 @@ def prices_of(
         rows = books.values_list("instrument_id", "last_price")
         lasts = {pk: price for pk, price in rows if price is not None}
     ids = {instrument.symbol: instrument.pk for instrument in instruments}
-    fresh = {
-        symbol: reference.price
+    told = {
+        symbol: reference
         for symbol, reference in market.references(instruments).items()
-        if reference.is_fresh(now=now, max_age_s=rule.reference_max_age_s)
-        and rules.is_believable(reference.price, lasts.get(ids[symbol]))
+        if rules.is_believable(reference.price, lasts.get(ids[symbol]))
     }
-    open_ = bool(instruments) and market.primary_is_open(now)  # a limit alone asks for no calendar
-    collar = rule.collar_open if open_ else rule.collar_closed
-    return Prices(rule, fresh, lasts, collar)
+    known = {symbol: reference.price for symbol, reference in told.items()}
+    fresh = {
+        symbol: known[symbol]
+        for symbol, reference in told.items()
+        if reference.is_fresh(now=now, max_age_s=rule.reference_max_age_s)
+    }
+    return Prices(now, rule, fresh, known, lasts)
 
 
 def market_rule(now: datetime) -> MarketRule:
