@@ -56,6 +56,11 @@ GRANTS = (
     f"{_LATER} GRANT USAGE, SELECT ON SEQUENCES TO {{role}}",
 )
 
+WITHHELD = (
+    f"{_LATER} REVOKE ALL ON TABLES FROM {{role}}",
+    f"{_LATER} REVOKE ALL ON SEQUENCES FROM {{role}}",
+)
+
 
 def connect(config: dict[str, Any], *, name: str | None = None) -> psycopg.Connection[Any]:
     """Open a connection of one's own, each statement its own transaction.
@@ -102,6 +107,13 @@ def provision(*, owner: dict[str, Any], app: dict[str, Any]) -> None:
                     sql.Identifier(APP_ROLE), sql.Identifier(app["USER"])
                 )
             )
+
+
+def withhold(*, owner: dict[str, Any]) -> None:
+    """Grant nothing on the tables that are made next: a dump brings the grants of its own."""
+    with connect(owner) as database:
+        for revoke in WITHHELD:
+            database.execute(sql.SQL(revoke).format(role=sql.Identifier(APP_ROLE)))
 
 
 def _ensure_role(database: psycopg.Connection[Any], role: str, app: dict[str, Any]) -> None:

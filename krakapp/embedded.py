@@ -57,8 +57,8 @@ POSTGRES_SETTINGS = {
     "min_wal_size": "32MB",
     "random_page_cost": "1.1",  # no disk turns: else a few rows of many are read by reading all
     "wal_compression": "on",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
+    "wal_level": "replica",  # so that it can be backed up while it runs
+    "max_wal_senders": "3",
     "io_method": "sync",
     "jit": "off",
     "log_checkpoints": "off",
@@ -78,13 +78,14 @@ class Postgres:
     home: Path
     run: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    folder: str = "postgres"  # in the home
     name = "postgres"
     stop_signal = signal.SIGINT  # SIGTERM would wait for every client to leave
 
     @property
     def data(self) -> Path:
         """Where the cluster lives."""
-        return self._ground / "postgres"
+        return self._ground / self.folder
 
     @property
     def _ground(self) -> Path:
@@ -131,12 +132,17 @@ class Postgres:
                 f"{here} cannot be reached by the user PostgreSQL runs as, and this system lets "
                 f"root change nothing about it: move it to {self.data}, or to another KRAKAPP_HOME."
             )
-        _make_private(self._sockets, owner=_server_uid(self.home))
+        _make_private(self._sockets, owner=server_uid(self.home))
         _link(here, self.data)
 
     def _create(self) -> None:
         if self.data.exists() and any(self.data.iterdir()):
             raise CannotStart(f"{self.data} is not empty, and holds no PostgreSQL data.")
+        if aside := sorted(self._ground.glob(f"{self.folder}.before-*")):
+            raise CannotStart(
+                f"{self.data} is gone, and {aside[-1]} was set aside by a restore that did not "
+                "end: rename it back, or restore again."
+            )
         fresh = self._ground / "postgres.new"  # so a crash of initdb leaves no half of a cluster
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -163,12 +169,23 @@ class Postgres:
         runs, the owner's password is set by PostgreSQL's single-user mode, unless it is known to be
         ours already.
         """
-        password = homes.secret(self.home, OWNER_SECRET)
-        set_to, digest = self.data / "krakapp_owner", sha256(password.encode()).hexdigest()
-        if not set_to.exists() or set_to.read_text() != digest:
+        if not self.has_our_password:
+            password = homes.secret(self.home, OWNER_SECRET)
             self._tell_alone(f"ALTER ROLE {OWNER} PASSWORD '{password}'")
-            self._write(set_to, digest)
+            self._write(self._set_to, sha256(password.encode()).hexdigest())
         self._write(self.data / "pg_hba.conf", ACCESS)
+
+    @property
+    def has_our_password(self) -> bool:
+        """Say whether the cluster's owner is known to have the password that the home keeps."""
+        password = homes.secret(self.home, OWNER_SECRET)
+        digest = sha256(password.encode()).hexdigest()
+        return self._set_to.exists() and self._set_to.read_text() == digest
+
+    @property
+    def _set_to(self) -> Path:
+        """Where the digest of the password is noted that the owner was given last."""
+        return self.data / "krakapp_owner"
 
     def _tell_alone(self, statement: str) -> None:
         """Run a statement as the superuser, with no server that others could reach.
@@ -295,7 +312,7 @@ def claim(home: Path, run: Path) -> IO[str]:
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        _make_private(run, owner=_server_uid(home))
+        _make_private(run, owner=server_uid(home))
         lock = (home / "lock").open("a")
     except OSError as error:
         raise CannotStart(f"Cannot write in KRAKAPP_HOME {home}: {error.strerror}.") from error
@@ -377,7 +394,7 @@ def dies_with_parent(death: str) -> list[str]:
     return [setpriv, f"--pdeathsig={death}"] if setpriv else []
 
 
-def _server_uid(home: Path) -> int:
+def server_uid(home: Path) -> int:
     """Say who PostgreSQL runs as: the user; under root the data's owner, at first nobody."""
     if os.getuid():
         return os.getuid()
@@ -392,7 +409,7 @@ def _as_server(home: Path, *, death: str) -> list[str]:
         return prefix
     if not prefix:
         raise CannotStart("PostgreSQL refuses to run as root, and there is no setpriv: be a user.")
-    uid = _server_uid(home)
+    uid = server_uid(home)
     prefix += [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     return [*prefix, *PASS_EVERYWHERE] if _may_pass_everywhere(uid) else prefix
 

@@ -128,6 +128,8 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
 )
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")  # addresses or networks that may name the client
+BACKUP_DIR = Path(os.environ.get("BACKUP_DIR", HOME / "backups")).resolve()
+BACKUPS_KEPT = int(os.environ.get("BACKUPS_KEPT", "7"))
 MAINTENANCE = env_bool("MAINTENANCE")
 MAINTENANCE_RETRY_AFTER = env_int("MAINTENANCE_RETRY_AFTER", 300)  # seconds
 PROPOSAL_DAYS = env_int("PROPOSAL_DAYS", 7)  # then nobody has decided in time

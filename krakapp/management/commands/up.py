@@ -18,7 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from krakapp import embedded, home, staff
+from krakapp import backup, embedded, home, staff
 from krakapp.embedded import CannotStart
 from krakapp.home import HomeMistaken
 from krakapp.supervisor import Program, StopAsked, Supervisor
@@ -93,7 +93,8 @@ def start_servers(supervisor: Supervisor) -> None:
     """
     servers: list[embedded.Server] = []
     if settings.EMBEDDED_POSTGRES:
-        servers.append(embedded.Postgres(settings.HOME, settings.RUN))
+        archiving = backup.archiving(settings.BACKUP_DIR)
+        servers.append(embedded.Postgres(settings.HOME, settings.RUN, archiving))
     if settings.EMBEDDED_VALKEY:
         servers.append(embedded.Valkey(settings.HOME, settings.RUN))
     for server in servers:
