@@ -57,3 +57,25 @@ def read(
         )
         for row in rows
     ]
+
+
+def delete_in_batches(table: str, which: str, params: Params, *, at_once: int = 5000) -> int:
+    """Delete rows, so many in a transaction each, so that nobody waits long for their locks.
+
+    Nothing cascades: only for tables that no other points at. It must not run in a transaction.
+
+    :param which: what follows WHERE; the row is `t`
+    :returns: how many went
+    """
+    query = f"""
+        DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+            SELECT t.ctid FROM {table} t WHERE {which} LIMIT {at_once} FOR UPDATE SKIP LOCKED))
+    """  # noqa: S608 - words of ours
+    gone = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(query, params)
+            batch: int = cursor.rowcount
+        gone += batch
+        if batch < at_once:
+            return gone

@@ -79,6 +79,18 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "trading.tasks.purge_commands",
         "schedule": crontab(hour=4, minute=0),
     },
+    "let ended sessions go": {
+        "task": "users.tasks.forget_sessions",
+        "schedule": crontab(minute=25),
+    },
+    "let old notices go": {
+        "task": "users.tasks.forget_notices",
+        "schedule": crontab(hour=4, minute=10),
+    },
+    "let short candles and the old tape go": {
+        "task": "market.tasks.forget_prices",
+        "schedule": crontab(hour=4, minute=30),
+    },
     "load the exchange's calendar": {
         "task": "market.tasks.load_calendar",
         "schedule": crontab(hour=4, minute=20),

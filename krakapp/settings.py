@@ -343,6 +343,15 @@ CELERY_TIMEZONE = "UTC"
 # Reference prices: "simulated" in a demo, or "kraken" where there is internet
 
 PRICE_FEED = env_feed("PRICE_FEED")
+# How long the past of the market is kept; longer candles, and the trades themselves, for good
+
+TAPE_KEPT_DAYS = env_int("TAPE_KEPT_DAYS", 90)
+CANDLES_KEPT_DAYS = {
+    "1m": env_int("MINUTE_CANDLES_KEPT_DAYS", 35),
+    "5m": 190,
+    "15m": 400,
+    "1h": 1100,
+}
 SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "krakapp")
 KRAKEN_WS_URL = os.environ.get("KRAKEN_WS_URL", "wss://ws.kraken.com/v2")
 
@@ -404,6 +413,7 @@ EMAIL_BACKEND = "users.adapters.Outbox"
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "KrakApp <hello@krakapp.test>")
 MAIL_HOURS = env_int("MAIL_HOURS", 72)  # after which it is too late to send one
 MAIL_KEPT_DAYS = env_int("MAIL_KEPT_DAYS", 90)
+NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 90)  # once read; unread four times as long
 MAIL_TRANSPORT = f"django.core.mail.backends.{'filebased' if DEMO else 'smtp'}.EmailBackend"
 EMAIL_FILE_PATH = HOME / "mail"
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")

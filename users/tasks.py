@@ -27,3 +27,15 @@ def send_mail() -> int:
 def let_mail_go() -> int:
     """Drop mail that is too late, and forget what was sent long ago."""
     return operations.let_mail_go(now=clock.now())
+
+
+@shared_task(name="users.tasks.forget_sessions")
+def forget_sessions() -> int:
+    """Let go of sessions that have expired."""
+    return operations.forget_sessions(now=clock.now())
+
+
+@shared_task(name="users.tasks.forget_notices")
+def forget_notices() -> int:
+    """Let go of notices of long ago."""
+    return operations.forget_notices(now=clock.now())

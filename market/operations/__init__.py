@@ -2,6 +2,7 @@
 
 from market.operations.calendar import load_calendar
 from market.operations.feed import FeedRun, become_only_feed, start_feed
+from market.operations.purging import forget_prices
 from market.operations.stars import star, unstar
 from market.operations.states import keep_states, publish_state
 from market.operations.tape import record_trades
@@ -9,6 +10,7 @@ from market.operations.tape import record_trades
 __all__ = [
     "FeedRun",
     "become_only_feed",
+    "forget_prices",
     "keep_states",
     "load_calendar",
     "publish_state",

@@ -1,5 +1,6 @@
 """The verbs about people: audit trail, notices, security acts, and proposals of two people."""
 
+from users.operations.chores import forget_notices, forget_sessions
 from users.operations.limits import charge, limit, neighborhood
 from users.operations.mail import (
     MailGone,
@@ -92,6 +93,8 @@ __all__ = [
     "event_of",
     "expire_proposals",
     "finish_sign_in",
+    "forget_notices",
+    "forget_sessions",
     "kind_of",
     "kinds",
     "let_mail_go",
