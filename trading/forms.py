@@ -404,7 +404,16 @@ class CorporateActionForm(SteeringForm):
         help_text="The market halts before, and opens again by itself.",
         widget=UnfoldAdminSplitDateTimeVerticalWidget,
     )
-    field_order = ("kind", "event")
+    field_order = (
+        "kind",
+        "event",
+        "ratio_to",
+        "ratio_from",
+        "net_amount",
+        "reinvestment_price",
+        "effective_at",
+        "reason",
+    )
 
 
 class CancelActionForm(SteeringForm):

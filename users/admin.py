@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -194,6 +194,14 @@ class MailAdmin(ReadOnly, ModelAdmin):
                 self.message_user(request, f"{mail}: {error}", messages.ERROR)
 
 
+def changes_in(proposal: Proposal) -> list[str]:
+    """Say in lines what is and what would be, as the proposer saw it."""
+    return [
+        f"{what}: {after}" if before == "-" else f"{what}: {before} → {after}"
+        for what, before, after in proposal.changes
+    ]
+
+
 class WaitingFilter(admin.SimpleListFilter):
     """Show the proposals that wait for who looks."""
 
@@ -247,8 +255,7 @@ class ProposalAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="changes")
     def what_changes(self, proposal: Proposal) -> SafeString:
         """Say what is and what would be, as the proposer saw it."""
-        lines = format_html_join("", "<div>{}: {} → <strong>{}</strong></div>", proposal.changes)
-        return lines or format_html("{}", "-")
+        return format_html_join("", "<div>{}</div>", ([line] for line in changes_in(proposal)))
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """Offer only what this person may do with a proposal of this state."""
@@ -291,7 +298,7 @@ class ProposalAdmin(ReadOnly, ModelAdmin):
             title=kind.title,
             facts=[
                 f"{self.what(proposal)}: {proposal.target}",
-                *(f"{what}: {before} → {after}" for what, before, after in proposal.changes),
+                *changes_in(proposal),
                 f"Proposed by {proposal.proposer}, because: {proposal.reason}",
             ],
             back=reverse("admin:users_proposal_change", args=[object_id]),

@@ -17,7 +17,7 @@ FEW_LINES = {"rows": 3}
 class NoteForm(forms.Form):
     """Words beside an approval."""
 
-    title: ClassVar[str] = "Approve: it is done at once"
+    title: ClassVar[str] = "Approve"
     note = forms.CharField(
         required=False,
         help_text="For the audit trail.",

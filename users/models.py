@@ -266,7 +266,7 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target}"
+        return f"proposal {self.pk}: {self.target}"
 
 
 class CallLimit(models.Model):

@@ -122,7 +122,7 @@ class TestPolicy:
         assert self.propose(desk).status_code == 302
         assert not FeeTier.objects.filter(since="2099-01-01").exists()
         shown = desk.get(f"/admin/users/proposal/{Proposal.objects.get().pk}/change/")
-        assert "Taker rate: 0.001000 → <strong>0.001" in shown.content.decode()
+        assert "Taker rate: 0.001000 → 0.001" in shown.content.decode()
         self.approve(desk, world.olivia())
         assert FeeTier.objects.filter(since="2099-01-01").exists()
 

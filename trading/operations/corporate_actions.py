@@ -5,7 +5,7 @@ order the engine to change the multiplier, let the market go on. Every step wait
 has done the one before, so a sweep may be killed or repeated anywhere.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +71,10 @@ def _terms(payload: Payload) -> rules.Terms:
     )
 
 
+def _effective_at(payload: Payload) -> datetime:
+    return datetime.fromisoformat(payload["effective_at"])
+
+
 def _after(payload: Payload, instrument: Instrument) -> Decimal:
     return rules.multiplier_after(instrument.multiplier, _terms(payload))
 
@@ -82,7 +86,7 @@ def _check(payload: Payload, _actor: User, now: datetime) -> None:
         raise EventUnsound(sentence, field=field)
     markets.require_multiplier(_after(payload, instrument))
     notice = timedelta(seconds=settings.CORPORATE_ACTION_NOTICE_S)
-    if datetime.fromisoformat(payload["effective_at"]) < now + notice:
+    if _effective_at(payload) < now + notice:
         raise TooSoon(f"Name a time at least {notice} after the approval.")
     actions = instrument.corporate_actions
     if actions.filter(status__in=CorporateAction.LIVE).exists():
@@ -105,7 +109,7 @@ def _describe(payload: Payload) -> list[tuple[str, str, str]]:
             f"{instrument.multiplier.normalize():f}",
             f"{_after(payload, instrument).normalize():f}",
         ),
-        ("Takes effect", "-", payload["effective_at"]),
+        ("Takes effect", "-", f"{_effective_at(payload).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
     ]
 
 
@@ -131,7 +135,7 @@ def _schedule(proposal: Proposal, actor: User, now: datetime) -> str:
         multiplier_after=_after(payload, instrument),
         proposal=proposal,
         scheduled_at=now,
-        effective_at=datetime.fromisoformat(payload["effective_at"]),
+        effective_at=_effective_at(payload),
     )
     _record("corporate_action.scheduled", action, actor, proposal.reason, now)
     return f"corporate_action:{action.uid}"
