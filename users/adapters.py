@@ -41,6 +41,13 @@ class Outbox(BaseEmailBackend):
 class AccountAdapter(DefaultAccountAdapter):
     """Our rules at sign-in and before what guards an account."""
 
+    def render_mail(self, template_prefix: str, *args: Any, **kwargs: Any) -> EmailMessage:
+        """Write a mail, and name its kind for the queue, which shows no subject: some are codes."""
+        message: EmailMessage = super().render_mail(template_prefix, *args, **kwargs)
+        kind = template_prefix.rpartition("/")[2].replace("_", " ")
+        message.about = kind  # type: ignore[attr-defined]
+        return message
+
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Ask for the password again, unless it or a second factor was given a moment ago."""
         return not queries.is_fresh(

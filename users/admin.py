@@ -171,7 +171,7 @@ class MailAdmin(ReadOnly, ModelAdmin):
     """The queue of mail. Nobody reads one here: it may carry a code."""
 
     ordering = ("-id",)
-    list_display = ("created_at", "recipients", "subject", "status", "attempts", "last_error")
+    list_display = ("created_at", "recipients", "about", "status", "attempts", "last_error")
     list_filter = ("status",)
     search_fields = ("recipients", "=uid")
     search_help_text = "An e-mail address"

@@ -144,8 +144,9 @@ class Mail(models.Model):
     """A mail on its way, or gone.
 
     It is written in the transaction that has something to say, and a worker sends it. `content` is
-    what is sent: it may carry a code or a link, so it is encrypted, no page shows it, and it is
-    dropped as soon as it is sent or too late to be. `due_at` is when a worker may take it next.
+    what is sent, its subject too: it may carry a code or a link, so it is encrypted, no page shows
+    it, and it is dropped as soon as it is sent or too late to be. `about` says what kind of mail it
+    is, where its sender says so. `due_at` is when a worker may take it next.
     """
 
     class Status(models.TextChoices):
@@ -155,7 +156,7 @@ class Mail(models.Model):
 
     uid = models.UUIDField(default=uuid7, unique=True, editable=False)
     recipients = models.TextField()  # separated by ", "
-    subject = models.CharField(max_length=255)
+    about = models.CharField(max_length=64, blank=True)
     content = EncryptedText(bound_to="uid")
     status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
     created_at = models.DateTimeField()
@@ -187,7 +188,7 @@ class Mail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.subject} to {self.recipients}"
+        return f"{self.about or 'mail'} to {self.recipients}"
 
 
 class Proposal(models.Model):

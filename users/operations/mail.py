@@ -48,7 +48,7 @@ def queue_mail(*, messages: Sequence[EmailMessage], now: datetime) -> int:
     rows = [
         Mail(
             recipients=", ".join(message.recipients()),
-            subject=str(message.subject)[:255],
+            about=getattr(message, "about", ""),
             content=_write(message, now),
             created_at=now,
             due_at=now,
@@ -120,7 +120,7 @@ def send_again(*, mail: Mail, actor: User, now: datetime) -> None:
     if not failed.exclude(content=None).update(status=Mail.Status.QUEUED, due_at=now):
         raise MailGone
     realtime.run_soon(TASK)
-    facts = {"mail": str(mail.uid), "subject": mail.subject}
+    facts = {"mail": str(mail.uid), "about": mail.about}
     record(action="mail.queued_again", actor=actor, subject=None, at=now, detail=facts)
 
 
