@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.core import context
 from allauth.core.internal.httpkit import headed_redirect_response
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -21,6 +22,8 @@ from django.contrib.auth.hashers import make_password
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.http import HttpRequest
+from fido2.server import Fido2Server
+from fido2.webauthn import PublicKeyCredentialRpEntity
 
 from common import clock
 from common.limits import TooManyCalls
@@ -103,6 +106,18 @@ class AccountAdapter(DefaultAccountAdapter):
         if signup:
             record_authentication(request, user, method="password", email=kwargs["email"])
         return super().post_login(request, user, signup=signup, **kwargs)
+
+
+def passkey_server() -> Fido2Server:
+    """Check passkeys against the page they were asked on, or an app that the settings name.
+
+    It takes the place of allauth's, which in plain HTTP believes any page, and no native app ever.
+    """
+    request = context.request
+    own = f"{request.scheme}://{request.get_host()}"
+    entity = PublicKeyCredentialRpEntity(**MFAAdapter().get_public_key_credential_rp_entity())
+    known = {own, *settings.PASSKEY_APP_ORIGINS}
+    return Fido2Server(entity, verify_origin=known.__contains__)
 
 
 def device_token(request: HttpRequest) -> str:

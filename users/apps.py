@@ -11,7 +11,10 @@ class UsersConfig(AppConfig):
     def ready(self) -> None:
         """Register what answers new subscribers, what two decide, and who makes the groups."""
         # Models have to be there first.
-        from users import operations, queries, receivers  # noqa: F401, PLC0415
+        from allauth.mfa.webauthn.internal import auth as passkeys  # noqa: PLC0415
 
+        from users import adapters, operations, queries, receivers  # noqa: F401, PLC0415
+
+        passkeys.get_server = adapters.passkey_server
         operations.register_kind(operations.CHANGE_STAFF)
         post_migrate.connect(receivers.grant_permissions, dispatch_uid="users.grant_permissions")

@@ -139,7 +139,7 @@ class Staff:
         """Prepare the decision to open an account."""
         page = self.page
         self.open_first(f"/admin/kyc/application/?q={email}")
-        page.get_by_role("link", name="Approve").click()
+        page.get_by_role("link", name="Approve", exact=True).click()
         page.get_by_label("Reason").fill("All answers are plausible.")
         page.get_by_role("button", name="Propose to approve this application").click()
         page.wait_for_url("**/change/**")
@@ -168,7 +168,7 @@ class Staff:
         """Approve the newest proposal that waits."""
         page = self.page
         self.open_first("/admin/users/proposal/?queue=me&status__exact=proposed")
-        page.get_by_role("link", name="Approve").click()
+        page.get_by_role("link", name="Approve", exact=True).click()
         page.get_by_role("button", name="Approve").click()
         page.wait_for_url("**/change/**")
 

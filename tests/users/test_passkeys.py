@@ -90,6 +90,26 @@ class TestPasskeysOfApps:
         answer = other.call("POST", "auth/webauthn/login", {"credential": credential})
         assert answer.status_code == 400
 
+    @pytest.mark.parametrize(
+        "origin", ["http://evil.example", "https://testserver", "http://testserver.evil.example"]
+    )
+    def test_are_not_taken_from_another_page(self, app, origin):
+        passkey, _ = enrol(app)
+        passkey.origin = origin
+        other = App()
+        credential = passkey.get(challenge(other, "auth/webauthn/login"))
+        answer = other.call("POST", "auth/webauthn/login", {"credential": credential})
+        assert answer.status_code == 400
+
+    def test_are_taken_from_an_app_that_is_named(self, app, settings):
+        passkey, _ = enrol(app)
+        passkey.origin = "android:apk-key-hash:abc"
+        settings.PASSKEY_APP_ORIGINS = [passkey.origin]
+        other = App()
+        credential = passkey.get(challenge(other, "auth/webauthn/login"))
+        answer = other.call("POST", "auth/webauthn/login", {"credential": credential})
+        assert answer.status_code == 200
+
     def test_are_not_added_by_who_only_has_the_token(self, app, bob, monkeypatch):
         monkeypatch.setattr("time.time", later(minutes=6))
         answer = app.call("GET", f"{FACTORS}/webauthn?passwordless")
