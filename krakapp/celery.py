@@ -62,6 +62,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
+    "read the bank's statement": {
+        "task": "payments.tasks.import_statements",
+        "schedule": 1800.0,
+        "options": {"expires": 1800},
+    },
     "forget first answers": {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,

@@ -460,6 +460,7 @@ SPECTACULAR_SETTINGS = {
 
 # The bank account that customers send dollars to
 
+BANK_STATEMENTS = os.environ.get("BANK_STATEMENTS", "")
 BANK_DETAILS = {
     "beneficiary": os.environ.get("BANK_BENEFICIARY", "KrakApp customer funds"),
     "bank": os.environ.get("BANK_NAME", "Simulated Bank" if DEMO else ""),

@@ -22,8 +22,10 @@ from payments.models import (
     Adjustment,
     BankCredit,
     BankPolicy,
+    BankStatement,
     DepositInstruction,
     Reversal,
+    StatementEntry,
     TreasuryMovement,
 )
 from users.models import User
@@ -318,3 +320,51 @@ class ReversalAdmin(ReadOnlyTable):
 
     list_display = ("original", "journal", "proposal", "reversed_at")
     list_select_related = ("original", "journal", "proposal")
+
+
+class FaultFilter(admin.SimpleListFilter):
+    """Show what does not add up."""
+
+    title = "fault"
+    parameter_name = "fault"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the faults, beside everything."""
+        return [("some", "Does not add up")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Narrow to the faults."""
+        return queryset.exclude(fault="") if self.value() else queryset
+
+
+@admin.register(BankStatement)
+class BankStatementAdmin(ReadOnlyTable):
+    """The bank's days, as the bank states them."""
+
+    ordering = ("-day",)
+    list_display = ("day", "opening", "closing", "fault", "imported_at")
+    list_filter = (FaultFilter,)
+
+    @admin.display(description="opening")
+    def opening(self, row: BankStatement) -> str:
+        """Show dollars."""
+        return queries.as_dollars(row.opening_units)
+
+    @admin.display(description="closing")
+    def closing(self, row: BankStatement) -> str:
+        """Show dollars."""
+        return queries.as_dollars(row.closing_units)
+
+
+@admin.register(StatementEntry)
+class StatementEntryAdmin(ReadOnlyTable):
+    """What the bank booked, and what of it the books do not explain."""
+
+    list_display = ("external_id", "booked_on", "amount", "reference", "fault")
+    list_filter = (FaultFilter,)
+    search_fields = ("external_id", "reference")
+
+    @admin.display(description="amount")
+    def amount(self, row: StatementEntry) -> str:
+        """Show dollars."""
+        return queries.as_dollars(row.amount_units)

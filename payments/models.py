@@ -215,3 +215,37 @@ class Reversal(models.Model):
 
     def __str__(self) -> str:
         return f"reversal of journal {self.original_id}"
+
+
+class BankStatement(models.Model):
+    """A day at the bank, as the bank states it; USD units. `fault` says what does not add up."""
+
+    day = models.DateField(unique=True)
+    opening_units = models.BigIntegerField()
+    closing_units = models.BigIntegerField()
+    fault = models.CharField(max_length=200, blank=True)
+    imported_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"statement of {self.day}"
+
+
+class StatementEntry(models.Model):
+    """One movement that the bank stated, once by its own id; negative where money left.
+
+    `fault` says why it is not explained: by a bank credit or a treasury movement of its amount.
+    """
+
+    statement = models.ForeignKey(BankStatement, on_delete=models.PROTECT, related_name="entries")
+    external_id = models.CharField(max_length=64, unique=True)
+    reference = models.CharField(max_length=140, blank=True)
+    amount_units = models.BigIntegerField()
+    booked_on = models.DateField()
+    fault = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name_plural = "statement entries"
+        indexes = [models.Index(fields=["id"], condition=~Q(fault=""), name="statement_fault")]
+
+    def __str__(self) -> str:
+        return self.external_id

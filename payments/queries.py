@@ -1,11 +1,11 @@
 """What is known about money coming in."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 import ledger.queries
 from common.invariants import Check
@@ -15,8 +15,10 @@ from payments.models import (
     Adjustment,
     BankCredit,
     BankPolicy,
+    BankStatement,
     DepositInstruction,
     Reversal,
+    StatementEntry,
     TreasuryMovement,
 )
 from users.models import User
@@ -132,6 +134,49 @@ def adjusted_by(journal: str) -> User | None:
     return found.user if found else None
 
 
+def last_statement_day() -> date | None:
+    """Say up to which day the bank's statements were read."""
+    return BankStatement.objects.order_by("-day").values_list("day", flat=True).first()
+
+
+def closing_before(day: date) -> int | None:
+    """Give what the statement of the day before closed with, in USD units."""
+    earlier = BankStatement.objects.filter(day=day - timedelta(days=1))
+    return earlier.values_list("closing_units", flat=True).first()
+
+
+def booked_at_bank(external_id: str, reference: str) -> int | None:
+    """Give what the books know of a movement at the bank, in USD units: negative where it left.
+
+    A credit has the bank's id, or its id stands in the reference of what was returned; capital has
+    the bank's id as its reference.
+    """
+    credit = BankCredit.objects.filter(external_id=external_id).first()
+    if credit:
+        return credit.amount_units
+    returned = BankCredit.objects.filter(status=BankCredit.Status.RETURNED)
+    for word in reference.split():
+        if found := returned.filter(external_id=word).first():
+            return -found.amount_units
+    kinds = TreasuryMovement.Kind
+    moved = TreasuryMovement.objects.filter(reference=external_id)
+    sums = moved.aggregate(
+        came=Sum("amount_units", filter=Q(kind=kinds.CAPITAL), default=0),
+        went=Sum("amount_units", filter=Q(kind=kinds.CAPITAL_OUT), default=0),
+    )
+    return sums["came"] - sums["went"] or None
+
+
+def stated_amount(entry: StatementEntry) -> Amount:
+    """Give what the bank stated."""
+    return Amount(entry.amount_units, ledger.queries.usd())
+
+
+def as_dollars(units: int) -> str:
+    """Write USD units."""
+    return f"{Amount(units, USD)} USD"
+
+
 CHECKS = [
     ledger.queries.explained(
         by="payments_explained",
@@ -184,6 +229,49 @@ CHECKS = [
         LEFT JOIN payments_bankcredit c ON c.instruction_id = i.id AND c.user_id = i.user_id
         GROUP BY i.id
         HAVING (i.status = 'completed') <> (count(c.id) > 0)
+        """,
+    ),
+    Check(
+        40,
+        "the bank's statement says what the books say",
+        """
+        SELECT format('statement of %s: %s', day, fault) FROM payments_bankstatement
+        WHERE fault <> ''
+        UNION ALL
+        SELECT format('statement entry %s of %s: %s', external_id, booked_on, fault)
+        FROM payments_statemententry WHERE fault <> ''
+        UNION ALL
+        SELECT format('statement entry %s is %s, its bank credit %s', e.external_id,
+                      e.amount_units, c.amount_units)
+        FROM payments_statemententry e JOIN payments_bankcredit c USING (external_id)
+        WHERE e.amount_units <> c.amount_units
+        UNION ALL
+        SELECT format('statement of %s is followed by none of the next day', s.day)
+        FROM payments_bankstatement s
+        WHERE s.day < (SELECT max(day) FROM payments_bankstatement)
+            AND NOT EXISTS (SELECT FROM payments_bankstatement n WHERE n.day = s.day + 1)
+        """,
+    ),
+    Check(
+        40,
+        "what the bank told of is on its statement",
+        """
+        SELECT format('bank credit %s of %s is on no statement', c.external_id, c.received_at)
+        FROM payments_bankcredit c, (
+            SELECT min(day) AS first, max(day) AS last FROM payments_bankstatement) AS stated
+        WHERE (c.received_at AT TIME ZONE 'UTC')::date >= stated.first
+            AND (c.received_at AT TIME ZONE 'UTC')::date < stated.last
+            AND NOT EXISTS (
+                SELECT FROM payments_statemententry e WHERE e.external_id = c.external_id)
+        UNION ALL
+        SELECT format('%s %s is on no statement', m.kind, m.reference)
+        FROM payments_treasurymovement m, (
+            SELECT min(day) AS first, max(day) AS last FROM payments_bankstatement) AS stated
+        WHERE m.kind IN ('capital', 'capital_out')
+            AND (m.moved_at AT TIME ZONE 'UTC')::date >= stated.first
+            AND (m.moved_at AT TIME ZONE 'UTC')::date < stated.last
+            AND NOT EXISTS (
+                SELECT FROM payments_statemententry e WHERE e.external_id = m.reference)
         """,
     ),
 ]

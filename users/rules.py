@@ -45,6 +45,8 @@ SEES: dict[str, tuple[str, ...]] = {
     "payments.depositinstruction": _ABOUT_MONEY,
     "payments.bankcredit": _ABOUT_MONEY,
     "payments.bankpolicy": _ABOUT_MONEY,
+    "payments.bankstatement": _ABOUT_MONEY,
+    "payments.statemententry": _ABOUT_MONEY,
     "payments.treasurymovement": _ABOUT_MONEY,
     "payments.adjustment": _ABOUT_MONEY,
     "payments.reversal": _ABOUT_MONEY,

@@ -22,6 +22,7 @@ from payments.operations.proposals import (
     REVERSE,
     SET_BANK_POLICY,
 )
+from payments.operations.statements import import_statements, keep_statement, reconcile
 from payments.operations.treasury import (
     MovedBefore,
     Movement,
@@ -53,9 +54,12 @@ __all__ = [
     "WrongAsset",
     "adjustment_payload",
     "announce_deposit",
+    "import_statements",
+    "keep_statement",
     "let_simulated_bank_pay",
     "new_reference",
     "receive_bank_credit",
     "receive_bank_webhook",
+    "reconcile",
     "treasury_payload",
 ]

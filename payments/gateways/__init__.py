@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 import httpx
@@ -20,6 +21,16 @@ from django.conf import settings
 from common import payloads, signatures
 from common.errors import DomainError
 from common.money import USD, Amount
+from payments.gateways.statements import (
+    Entry,
+    Folder,
+    SimulatedRecord,
+    Statement,
+    StatementGateway,
+    StatementMalformed,
+)
+
+__all__ = ["Entry", "Statement", "StatementMalformed"]
 
 logger = logging.getLogger(__name__)
 
@@ -98,19 +109,30 @@ class SimulatedBank(WebhookBank):
     """The demo's bank, and its customers: whatever was announced is paid within seconds.
 
     It behaves as badly as real ones: some news comes late, so that orders change, and some comes
-    twice, at the same moment. Which does is decided by the reference alone. It remembers nothing:
-    a deposit that still waits is told again, under the same id.
+    twice, at the same moment. Which does is decided by the reference alone. A deposit that still
+    waits is told again, under the same id. What it booked it keeps in a record of its own.
     """
 
-    def __init__(self, secret: str, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        """Post to a URL; tests bring their own transport."""
+    def __init__(
+        self,
+        secret: str,
+        url: str,
+        transport: httpx.BaseTransport | None = None,
+        record: SimulatedRecord | None = None,
+    ) -> None:
+        """Post to a URL, and book in a record; tests bring their own transport."""
         super().__init__(secret)
         self.url = url
         self.transport = transport
+        self.record = record
 
     def pay(self, expected: Iterable[Expected], *, now: datetime) -> int:
         """Pay what is due by now, and tell; say how many webhooks were answered with success."""
         due = [one for one in expected if one.since + delay(one.reference) <= now]
+        if self.record:  # before anybody is told: some news never arrives
+            self.record.book(
+                Entry(f"sim-{one.reference}", one.reference, one.amount, now.date()) for one in due
+            )
         news = [body for one in sorted(due, key=luck) for body in self._tell(one)]
         if not news:
             return 0
@@ -156,4 +178,22 @@ def simulated_bank() -> SimulatedBank | None:
     """Give the demo's bank; outside demo mode there is none."""
     if not settings.DEMO:
         return None
-    return SimulatedBank(settings.BANK_WEBHOOK_SECRET, f"{settings.SITE_URL}/webhooks/bank")
+    return SimulatedBank(
+        settings.BANK_WEBHOOK_SECRET,
+        f"{settings.SITE_URL}/webhooks/bank",
+        record=simulated_record(),
+    )
+
+
+def simulated_record() -> SimulatedRecord:
+    """Give what the demo's bank booked."""
+    return SimulatedRecord(settings.HOME / "bank" / "record.jsonl")
+
+
+def statement_source() -> StatementGateway | None:
+    """Give who has the bank's statements; None where no folder for them is named."""
+    if settings.DEMO:
+        return simulated_record()
+    if not settings.BANK_STATEMENTS:
+        return None
+    return Folder(Path(settings.BANK_STATEMENTS), settings.BANK_DETAILS["iban"])
