@@ -30,8 +30,7 @@ class Shard(models.Model):
 
     A starting engine takes the next `epoch`; a batch of an older epoch changes no row. Commands up
     to `purged_sequence`, the last at `purged_us`, are no longer kept: a snapshot stands for them.
-    The house has confirmed its quotes at `quotes_confirmed_us`; at `quotes_until_us` the engine
-    withdraws them, unless they are confirmed again.
+    At `quotes_until_us` the engine withdraws the house's quotes, unless they are confirmed before.
     """
 
     name = models.CharField(max_length=32, unique=True)
@@ -41,7 +40,6 @@ class Shard(models.Model):
     time_us = models.BigIntegerField(default=0)  # engine time, microseconds since the epoch
     purged_sequence = models.BigIntegerField(default=0)
     purged_us = models.BigIntegerField(default=0)
-    quotes_confirmed_us = models.BigIntegerField(default=0)  # 0: never
     quotes_until_us = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:

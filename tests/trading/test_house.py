@@ -305,15 +305,6 @@ class TestConfirmations:
         floor.run()
         assert best(floor.instrument, "buy")
 
-    def test_a_silent_house_is_named(self, floor: "Floor", desk: trading.operations.Desk) -> None:
-        assert queries.liquidity_silent_since(now=world.NOW) is None
-        confirmed = datetime(2026, 11, 20, 14, tzinfo=UTC)
-        Shard.objects.update(quotes_confirmed_us=confirmed.timestamp() * 10**6)
-        assert queries.liquidity_silent_since(now=world.NOW) == confirmed
-        desk.step(now=world.NOW)
-        floor.run()
-        assert queries.liquidity_silent_since(now=world.NOW) is None
-
 
 class TestHedges:
     clock: list[datetime]

@@ -129,7 +129,6 @@ class Engine:
             shard.sequence,
             shard.at,
             shard.priority,
-            shard.quotes_confirmed,
             shard.quotes_until,
             [shard.books[id_].state.__copy__() for id_ in sorted(shard.books)],
             [shard.copy(shard.orders[id_]) for id_ in sorted(shard.orders)],
@@ -170,7 +169,6 @@ def load(state: ShardState) -> Shard:
 
 def schedule_withdrawal(shard: Shard, state: ShardState) -> None:
     """Schedule when the loaded quotes are withdrawn; at once, where they know of no such time."""
-    shard.quotes_confirmed = state.quotes_confirmed
     until = state.quotes_until
     if until is None and any(order.levels for order in state.orders):
         until = state.time  # an engine of before has left them

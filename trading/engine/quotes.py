@@ -54,7 +54,6 @@ def confirm(shard: Shard, command: Confirm) -> None:
         if order.instrument in withdrawn:
             shard.clear_quote(order)
     keep_quotes(shard, command.until)
-    shard.quotes_confirmed = shard.at
 
 
 def refusal(shard: Shard, command: Quote) -> str | None:

@@ -43,7 +43,6 @@ class Shard:
         self.orders: dict[int, OrderState] = {}
         self.quotes: dict[int, list[QuoteLevel]] = {}
         self.owned: dict[int, int | set[int]] = {}  # by owner; most have one open order
-        self.quotes_confirmed = 0
         self.quotes_until: int | None = None
         self.deadlines: dict[int, int] = {}
         self.due: list[tuple[int, int, int]] = []

@@ -159,14 +159,13 @@ class ParticipantState(Record, gc=False):
 class ShardState(Struct, gc=False):
     """Everything a shard's engine is: from it, and the commands after it, the rest follows.
 
-    All standing quotes were confirmed last at `quotes_confirmed` and are withdrawn at
-    `quotes_until`, unless they are confirmed again; None where there is nothing to withdraw.
+    At `quotes_until` all standing quotes are withdrawn, unless they are confirmed before; None
+    where there is nothing to withdraw.
     """
 
     sequence: int = 0
     time: int = 0
     priority: int = 0
-    quotes_confirmed: int = 0
     quotes_until: int | None = None
     instruments: list[InstrumentState] = []
     orders: list[OrderState] = []

@@ -247,11 +247,10 @@ class Engine:
         shard = self.core.shard
         moved = prepared(
             "UPDATE trading_shard SET sequence = %s, priority = %s, time_us = %s,"
-            " quotes_confirmed_us = %s, quotes_until_us = %s"
+            " quotes_until_us = %s"
             " WHERE id = %s AND epoch = %s AND sequence = %s RETURNING id",
             [
-                *(self.sequence, shard.priority, shard.at),
-                *(shard.quotes_confirmed, shard.quotes_until),
+                *(self.sequence, shard.priority, shard.at, shard.quotes_until),
                 *(self.shard_id, self.epoch, before),
             ],
         )

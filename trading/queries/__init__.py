@@ -12,7 +12,6 @@ from trading.queries.house import (
     house_levels,
     house_policy,
     house_positions,
-    liquidity_silent_since,
 )
 from trading.queries.markets import MarketState, books_of, market_state, state_of
 from trading.queries.orders import (
@@ -90,7 +89,6 @@ __all__ = [
     "house_policy",
     "house_positions",
     "latest_snapshot",
-    "liquidity_silent_since",
     "market_rule",
     "market_state",
     "open_orders_of",

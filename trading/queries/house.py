@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection
@@ -55,23 +55,6 @@ def house_levels(instruments: Sequence[Instrument]) -> dict[tuple[int, str], lis
     standing = Order.objects.filter(type=Order.Type.QUOTE, instrument__in=instruments)
     rows = standing.values_list("instrument_id", "side", "engine_state__levels")
     return {(pk, side): [ticks for ticks, *_ in levels or ()] for pk, side, levels in rows}
-
-
-def liquidity_silent_since(*, now: datetime) -> datetime | None:
-    """Say since when the house has not confirmed its quotes, None while it does.
-
-    What counts is what an engine has carried out, by the database's clock. It is silent from when
-    its quotes would have been withdrawn; where it has never quoted, nothing is missing.
-    """
-    [(confirmed_us,)] = database.prepared(
-        """
-        SELECT min(quotes_confirmed_us) FROM trading_shard
-        WHERE quotes_confirmed_us BETWEEN 1
-              AND (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - %s
-        """,
-        [house_policy(now).quote_life_s * 1_000_000],
-    )
-    return confirmed_us and datetime.fromtimestamp(confirmed_us / 1_000_000, tz=UTC)
 
 
 def house_positions(instruments: Sequence[Instrument]) -> dict[int, int]:

@@ -65,7 +65,6 @@ def persisted_state(shard_id: int) -> engine.ShardState:
         sequence=shard.sequence,
         time=shard.time_us,
         priority=shard.priority,
-        quotes_confirmed=shard.quotes_confirmed_us,
         quotes_until=shard.quotes_until_us,
         instruments=_read(books, engine.InstrumentState),
         orders=_read(orders, OrderState),
