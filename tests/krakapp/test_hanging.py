@@ -15,6 +15,8 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connections
 from django.test import Client
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 import trading.operations
 from common import patience, realtime
@@ -44,7 +46,9 @@ def web(floor: "Floor") -> Iterator[httpx.Client]:
     world.fund(world.alice(), "100000")
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
-    url = f"postgresql://krakapp_app@{quote(str(settings.RUN), safe='')}/{NAME}"
+    described = settings.DATABASES["default"]
+    who = f"{described['USER']}:{quote(described['PASSWORD'], safe='')}"
+    url = f"postgresql://{who}@{quote(described['HOST'], safe='')}/{NAME}"
     environment = os.environ | {"DATABASE_URL": url, "DATABASE_POOL_SIZE": "4"}
     environment |= {"REDIS_URL": settings.REDIS_URL, "PORT": str(port), "QUEUE": "24"}
     command = [sys.executable, "-m", "uvicorn", "krakapp.asgi:application", "--port", str(port)]
@@ -116,6 +120,21 @@ class TestPostgreSQL:
             answers = [one.result(PATIENCE_S) for one in asked]
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.headers["Retry-After"] for answer in answers} == {"1"}
+
+    @pytest.mark.parametrize("where", ["/ws/v2", "/ws/v2/private"])
+    def test_a_socket_is_told_to_come_again(
+        self, web: httpx.Client, hanging: None, where: str
+    ) -> None:
+        address = f"ws://{web.base_url.host}:{web.base_url.port}{where}"
+        told = {}
+        try:
+            with connect(address, open_timeout=ANSWER_S, close_timeout=1) as line:
+                line.recv(timeout=ANSWER_S)
+        except InvalidStatus as refused:
+            told = {"status": refused.response.status_code}
+        except ConnectionClosed as closed:
+            told = {"code": closed.rcvd and closed.rcvd.code}
+        assert told in ({"status": 503}, {"code": 1013})
 
     def test_all_goes_on_when_it_does(self, web: httpx.Client) -> None:
         assert web.get("/api/v1/me").status_code == 200
