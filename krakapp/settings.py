@@ -123,6 +123,7 @@ if not RATE_LIMITS and not DEMO:
         "RATE_LIMITS=0 is for load tests in demo mode; take it out of the environment."
     )
 SECRET_KEY = env_secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (
     ["127.0.0.1", "localhost", "[::1]", "testserver"] if DEMO else []
 )

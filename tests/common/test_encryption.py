@@ -160,7 +160,7 @@ class TestRotateKeys:
         settings.PERSONAL_DATA_KEYS = ["22" * 32, *old]
         assert list(queries.named("Okafor")) == [bob]
         call_command("rotate_keys")
-        assert "All personal data" in capsys.readouterr().out
+        assert "Encrypted: customers' personal data" in capsys.readouterr().out
         settings.PERSONAL_DATA_KEYS = ["22" * 32]
         assert again(bob).last_names == "Okafor"
         assert list(queries.named("Okafor")) == [bob]

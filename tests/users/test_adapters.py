@@ -4,6 +4,7 @@ from allauth.mfa.totp.internal import auth as totp
 from cryptography.fernet import InvalidToken
 
 from tests import world
+from users import operations
 from users.adapters import MFAAdapter
 
 
@@ -28,3 +29,15 @@ class TestSecondFactors:
         secret = totp.generate_totp_secret()
         totp.TOTP.activate(world.customer("bob@demo.test"), secret)
         assert secret not in str(Authenticator.objects.get().data)
+
+    @pytest.mark.django_db
+    def test_are_encrypted_anew_when_the_key_is_replaced(self, settings):
+        secret = totp.generate_totp_secret()
+        totp.TOTP.activate(world.customer("bob@demo.test"), secret)
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another"
+        last = operations.rotate_factors(after=0, limit=10)
+        assert operations.rotate_factors(after=last, limit=10) is None
+        settings.SECRET_KEY_FALLBACKS = []
+        kept = Authenticator.objects.get().data["secret"]
+        assert MFAAdapter().decrypt(kept) == secret

@@ -1,6 +1,7 @@
 """The verbs about people: audit trail, notices, security acts, and proposals of two people."""
 
 from users.operations.chores import forget_notices, forget_sessions
+from users.operations.factors import rotate_factors
 from users.operations.limits import charge, limit, neighborhood
 from users.operations.mail import (
     MailGone,
@@ -111,6 +112,7 @@ __all__ = [
     "record",
     "register_kind",
     "remember_device",
+    "rotate_factors",
     "send_again",
     "send_next_mail",
     "staff_payload",

@@ -2,19 +2,23 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from kyc import operations
+import kyc.operations
+import users.operations
 
 BATCH = 100
+KEPT = {
+    "customers' personal data, under the first of PERSONAL_DATA_KEYS": kyc.operations.rotate_keys,
+    "second factors, under SECRET_KEY": users.operations.rotate_factors,
+}
 
 
 class Command(BaseCommand):
-    help = "Encrypt customers' personal data anew under the first of PERSONAL_DATA_KEYS."
+    help = "Encrypt anew, under the present keys, what is kept encrypted for years."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        last, batches = 0, 0
-        while (reached := operations.rotate_keys(after=last, limit=BATCH)) is not None:
-            last, batches = reached, batches + 1
-        self.stdout.write(
-            f"All personal data is encrypted under the first key now ({batches} batches of "
-            f"{BATCH} at most). The others may be taken out of PERSONAL_DATA_KEYS."
-        )
+        for what, rotate in KEPT.items():
+            last = 0
+            while (reached := rotate(after=last, limit=BATCH)) is not None:
+                last = reached
+            self.stdout.write(f"Encrypted: {what}.")
+        self.stdout.write("Older keys may be taken out of the environment.")
