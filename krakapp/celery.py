@@ -67,6 +67,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1800.0,
         "options": {"expires": 1800},
     },
+    "take what customers owe from new money": {
+        "task": "spending.tasks.recover_debts",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "forget first answers": {
         "task": "krakapp.tasks.forget_first_answers",
         "schedule": 3600.0,

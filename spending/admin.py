@@ -24,6 +24,7 @@ from spending.models import (
     CardEvent,
     CardMovement,
     CardSale,
+    DebtReduction,
     FundingSource,
 )
 from users.models import User
@@ -144,8 +145,8 @@ class CardAdmin(SpendingAdmin):
 
     @admin.display(description="the holder owes")
     def owed(self, card: Card) -> str:
-        """Show what the house paid for the holder."""
-        return f"${queries.dollars(queries.owed_on(card))}"
+        """Show what the house paid for the holder and has not got back."""
+        return f"${queries.dollars(queries.debt_of(card.user))}"
 
     @admin.display(description="see also")
     def see_also(self, card: Card) -> SafeString:
@@ -338,6 +339,29 @@ class CardMovementAdmin(OfACard, SpendingAdmin):
     def the_journal(self, movement: CardMovement) -> SafeString | str:
         """Link the journal."""
         return link(movement.journal)
+
+
+@admin.register(DebtReduction)
+class DebtReductionAdmin(SpendingAdmin):
+    """What customers owed and paid, or were forgiven by two people."""
+
+    list_display = ("made_at", "user", "kind", "amount")
+    list_filter = ("kind",)
+    list_select_related = ("user",)
+    owner_path = "user__email"
+    id_paths = ("proposal__uid",)
+    fields = (("user", "kind", "amount"), ("the_journal", "proposal", "made_at"))
+    readonly_fields = ("amount", "the_journal")
+
+    @admin.display(description="amount")
+    def amount(self, reduction: DebtReduction) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(reduction.amount_units)}"
+
+    @admin.display(description="journal")
+    def the_journal(self, reduction: DebtReduction) -> SafeString | str:
+        """Link the journal of a recovery."""
+        return link(reduction.journal)
 
 
 @admin.register(CardEvent)

@@ -13,4 +13,5 @@ class SpendingConfig(AppConfig):
         import users.operations  # noqa: PLC0415
         from spending import operations  # noqa: PLC0415
 
-        users.operations.register_kind(operations.UNFREEZE_CARD)
+        for kind in operations.KINDS:
+            users.operations.register_kind(kind)

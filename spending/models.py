@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from ledger.models import Asset, Hold, Journal
 from trading.models import Trade
+from users.models import Proposal
 
 
 class Card(models.Model):
@@ -216,6 +217,44 @@ class CardMovement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.external_id}"
+
+
+class DebtReduction(models.Model):
+    """A part of what a customer owed after a shortfall: taken from their cash, or forgiven.
+
+    What the house paid left its books at the shortfall, so that forgiving moves no money.
+    """
+
+    class Kind(models.TextChoices):
+        RECOVERED = "recovered"
+        FORGIVEN = "forgiven"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="debt_reductions"
+    )
+    kind = models.CharField(max_length=9, choices=Kind)
+    amount_units = models.BigIntegerField()
+    journal = models.OneToOneField(
+        Journal, null=True, on_delete=models.PROTECT, related_name="debt_reduction"
+    )
+    proposal = models.OneToOneField(
+        Proposal, null=True, on_delete=models.PROTECT, related_name="debt_reduction"
+    )
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_units__gt=0), name="debt_reduction_positive"),
+            models.CheckConstraint(
+                condition=Q(kind="recovered", journal__isnull=False, proposal__isnull=True)
+                | Q(kind="forgiven", journal__isnull=True, proposal__isnull=False),
+                name="debt_reduction_explained",
+            ),
+        ]
+        indexes = [models.Index(fields=["user"], name="debt_reduction_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount_units}"
 
 
 class CardEvent(models.Model):

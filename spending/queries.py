@@ -10,6 +10,7 @@ from django.db.models import Prefetch, Q, QuerySet, Sum
 
 import ledger.queries
 import trading.queries
+from common import database
 from common.invariants import Check
 from common.money import EXACT, USD, Amount
 from instruments.models import Instrument
@@ -30,6 +31,7 @@ REASONS = {
     "card_canceled": "The card is cancelled.",
     "card_expired": "The card has expired.",
     "insufficient_funds": "What pays for this card did not cover it.",
+    "account_owes": "You owe us for an earlier payment. New money settles that first.",
     "kyc_restricted": "Your account may not spend just now.",
     "security_hold": "How you sign in was just changed: for a day cards pay small amounts only.",
     "price_stale": "There was no fresh price to sell your shares at.",
@@ -84,10 +86,53 @@ def refundable(authorization: Authorization) -> int:
     return int(sums["taken"] - sums["returned"])
 
 
-def owed_on(card: Card) -> int:
-    """Say how many USD units the house paid for a card's holder."""
-    owed = card.movements.aggregate(owed=Sum("shortfall_units", default=0))["owed"]
-    return int(owed)
+OWED = """
+    SELECT owing.user_id, owing.units - coalesce(reduced.units, 0) AS units
+    FROM (
+        SELECT c.user_id, sum(m.shortfall_units)::bigint AS units
+        FROM spending_cardmovement m JOIN spending_card c ON c.id = m.card_id
+        WHERE m.shortfall_units > 0 GROUP BY 1
+    ) AS owing
+    LEFT JOIN (
+        SELECT user_id, sum(amount_units)::bigint AS units
+        FROM spending_debtreduction GROUP BY 1
+    ) AS reduced USING (user_id)
+"""
+
+
+def debt_of(user: User) -> int:
+    """Say how many USD units the house paid for a customer, and has neither got back nor forgiven.
+
+    While any are left, the customer spends nothing by card and gets no other card.
+    """
+    rows = database.prepared(
+        """
+        SELECT (
+            SELECT coalesce(sum(m.shortfall_units), 0)
+            FROM spending_card c JOIN spending_cardmovement m ON m.card_id = c.id
+            WHERE c.user_id = %(user)s AND m.shortfall_units > 0
+        ) - (
+            SELECT coalesce(sum(amount_units), 0)
+            FROM spending_debtreduction WHERE user_id = %(user)s
+        )
+        """,
+        {"user": user.pk},
+    )
+    return int(rows[0][0])
+
+
+def debtors_with_cash() -> list[int]:
+    """List who owes and has cash that is not set aside, by user id."""
+    rows = database.prepared(
+        f"""
+        SELECT owed.user_id FROM ({OWED}) AS owed
+        JOIN ledger_account a ON a.owner_id = owed.user_id AND a.role = 'customer'
+        JOIN ledger_asset s ON s.id = a.asset_id AND s.code = 'USD'
+        WHERE owed.units > 0 AND a.posted > a.held
+        """,  # noqa: S608 - of this file's own words
+        [],
+    )
+    return [user_id for (user_id,) in rows]
 
 
 def keep_of(source: FundingSource) -> Decimal:
@@ -467,11 +512,48 @@ CHECKS = [
     Check(
         34,
         "an owing card is frozen",
+        f"""
+        SELECT format('card %s has a shortfall, its holder owes %s and it is %s', c.uid, owed.units,
+                      c.status)
+        FROM ({OWED}) AS owed
+        JOIN spending_card c ON c.user_id = owed.user_id
+        WHERE owed.units > 0 AND c.status NOT IN ('frozen', 'cancelled')
+          AND EXISTS (
+              SELECT FROM spending_cardmovement m WHERE m.card_id = c.id AND m.shortfall_units > 0
+          )
+        """,  # noqa: S608 - of this file's own words
+    ),
+    Check(
+        43,
+        "a debt is its shortfalls less what was recovered and forgiven",
+        f"""
+        SELECT format('customer %s: %s more was given back than was owed', user_id, -units)
+        FROM ({OWED}) AS owed WHERE units < 0
+        UNION ALL
+        SELECT format('reduction %s has no shortfall of its customer', r.id)
+        FROM spending_debtreduction r
+        WHERE NOT EXISTS (SELECT FROM ({OWED}) AS owed WHERE owed.user_id = r.user_id)
+        UNION ALL
+        SELECT format('reduction %s was forgiven by a proposal that is %s', r.id, p.status)
+        FROM spending_debtreduction r JOIN users_proposal p ON p.id = r.proposal_id
+        WHERE p.status <> 'executed' OR p.kind <> 'spending.forgive_shortfall'
+           OR p.subject_id IS DISTINCT FROM r.user_id
+        """,  # noqa: S608 - of this file's own words
+    ),
+    Check(
+        43,
+        "nothing is issued while a debt is open",
         """
-        SELECT format('card %s owes %s and is %s', c.uid, sum(m.shortfall_units), c.status)
-        FROM spending_card c JOIN spending_cardmovement m ON m.card_id = c.id
-        GROUP BY c.uid, c.status
-        HAVING sum(m.shortfall_units) > 0 AND c.status NOT IN ('frozen', 'cancelled')
+        SELECT format('card %s was issued to customer %s, who owed', c.uid, c.user_id)
+        FROM spending_card c
+        WHERE (
+            SELECT coalesce(sum(m.shortfall_units), 0)
+            FROM spending_cardmovement m JOIN spending_card o ON o.id = m.card_id
+            WHERE o.user_id = c.user_id AND m.posted_at < c.created_at
+        ) > (
+            SELECT coalesce(sum(amount_units), 0) FROM spending_debtreduction r
+            WHERE r.user_id = c.user_id AND r.made_at <= c.created_at
+        )
         """,
     ),
 ]

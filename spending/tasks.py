@@ -13,6 +13,12 @@ def expire_due() -> None:
 
 
 @shared_task
+def recover_debts() -> None:
+    """Take what customers owe from the money that came since."""
+    operations.recover_debts(now=clock.now())
+
+
+@shared_task
 def clear_taps() -> None:
     """Let the demo's merchants clear what was tapped."""
     operations.clear_taps(now=clock.now())

@@ -72,6 +72,7 @@ SEES: dict[str, tuple[str, ...]] = {
     "spending.cardsale": _ABOUT_PEOPLE,
     "spending.cardmovement": _ABOUT_MONEY,
     "spending.cardevent": _ABOUT_PEOPLE,
+    "spending.debtreduction": _ABOUT_MONEY,
 }
 
 # What one person does alone, because it protects: it stops something, and gives nothing away.
@@ -112,6 +113,7 @@ PROPOSALS: dict[str, FourEyes] = {
     "payments.return_credit": _two(_ABOUT_MONEY, (COMPLIANCE, TREASURY)),
     "payments.set_bank_policy": _two((TREASURY,), (COMPLIANCE,)),
     "payments.reverse_journal": _two((TREASURY,), (COMPLIANCE, TREASURY)),
+    "spending.forgive_shortfall": _two(_ABOUT_MONEY, (COMPLIANCE, TREASURY)),
     "spending.unfreeze_card": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "trading.change_state": _two((OPERATIONS,), _ABOUT_MARKETS),
     "trading.change_tier": _two((OPERATIONS,), _ABOUT_MARKETS),
@@ -129,6 +131,7 @@ DEEDS_OF_TWO = (
     "application.approved",
     "application.rejected",
     "application.reopened",
+    "card.debt_forgiven",
     "corporate_action.scheduled",
     "market.tier_changed",
     "policy.added",

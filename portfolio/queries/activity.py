@@ -152,6 +152,7 @@ _WORDS = {
     "withdrawal": ("Withdrawal", "arrow-up-from-line"),
     "adjustment": ("Adjustment", "circle-check"),
     "reversal": ("Adjustment taken back", "rotate-ccw"),
+    "card_recovery": ("Paid what you owed", "credit-card"),
 }
 _TRADED = {
     "buy": ("Bought", "plus"),
@@ -159,7 +160,10 @@ _TRADED = {
     "card_sale": ("Sold", "credit-card"),
     "card_sale_undone": ("Got back", "rotate-ccw"),
 }
-_DETAIL = {"deposit": "Bank transfer"}
+_DETAIL = {
+    "card_recovery": "After a payment that took more than there was",
+    "deposit": "Bank transfer",
+}
 
 
 def _wholes(units: int, asset: Any, multiplier: Decimal | None) -> Decimal:

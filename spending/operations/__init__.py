@@ -18,8 +18,9 @@ from spending.operations.cards import (
     set_funding,
     unfreeze_card,
 )
+from spending.operations.debts import NothingOwed, forgive_shortfall, recover_debts
 from spending.operations.events import UnknownCard, expire_due, receive_event
-from spending.operations.proposals import UNFREEZE_CARD
+from spending.operations.proposals import KINDS, UNFREEZE_CARD
 from spending.operations.simulation import (
     PURCHASES,
     NetworkRefused,
@@ -29,6 +30,7 @@ from spending.operations.simulation import (
 )
 
 __all__ = [
+    "KINDS",
     "PURCHASES",
     "UNFREEZE_CARD",
     "CardCancelled",
@@ -38,6 +40,7 @@ __all__ = [
     "FundingChoice",
     "FundingInvalid",
     "NetworkRefused",
+    "NothingOwed",
     "TooManyCards",
     "UnknownCard",
     "activate_card",
@@ -46,10 +49,12 @@ __all__ = [
     "cancel_card",
     "clear_taps",
     "expire_due",
+    "forgive_shortfall",
     "freeze_card",
     "issue_card",
     "move_source",
     "receive_event",
+    "recover_debts",
     "send_as_network",
     "set_funding",
     "tap",

@@ -122,11 +122,11 @@ def take_in_line(event: gateways.Event) -> Card:
 
 
 def lock_card(token: str) -> Card:
-    """Lock a card's row, which puts everything about the card in line.
+    """Lock a card's row and its holder's, which puts everything about both in line.
 
     :raises UnknownCard: if the card is not ours
     """
-    cards = Card.objects.select_for_update(of=("self",), no_key=True).select_related("user")
+    cards = Card.objects.select_for_update(of=("self", "user"), no_key=True).select_related("user")
     card = cards.filter(token=token).first()
     if card is None:
         raise UnknownCard
@@ -173,6 +173,8 @@ def refusal(card: Card, units: int, now: datetime) -> str:
         return "card_expired"
     if not kyc.queries.standing(card.user).can["spend"]:
         return "kyc_restricted"
+    if queries.debt_of(card.user):
+        return "account_owes"
     return "security_hold" if _beyond_everyday(card.user, units, now) else ""
 
 

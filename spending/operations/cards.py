@@ -47,7 +47,7 @@ class CardNotFrozen(DomainError):
 
 
 class CardOwes(DomainError):
-    """A merchant took more than there was; the card stays frozen until that is settled."""
+    """You owe for a payment that took more than there was. New money settles that first."""
 
     status = 409
 
@@ -71,6 +71,7 @@ def issue_card(*, user: User, now: datetime) -> Card:
 
     :raises kyc.queries.VerificationRequired: before the customer may spend
     :raises users.queries.ValueHeld: soon after how the account is entered was changed
+    :raises CardOwes: while the customer owes after a shortfall
     :raises TooManyCards: beyond five that are not cancelled
     """
     kyc.queries.require(user, "spend")
@@ -78,6 +79,8 @@ def issue_card(*, user: User, now: datetime) -> Card:
     issued = gateways.processor().issue(today=now.date())
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if queries.debt_of(user):
+            raise CardOwes
         live = Card.objects.filter(user=user).exclude(status=Card.Status.CANCELLED)
         if live.count() >= CARDS_AT_MOST:
             raise TooManyCards
@@ -97,8 +100,11 @@ def issue_card(*, user: User, now: datetime) -> Card:
 def activate_card(*, card: Card, actor: User, now: datetime) -> Card:
     """Let an inactive card pay; an active one stays as it is.
 
+    :raises CardOwes: while its holder owes after a shortfall
     :raises CardCancelled: if it is cancelled
     """
+    if queries.debt_of(card.user):
+        raise CardOwes
     return _turn(card, Card.Status.ACTIVE, actor, now, when=(Card.Status.INACTIVE,))
 
 
@@ -115,10 +121,10 @@ def unfreeze_card(*, card: Card, actor: User, reason: str = "", now: datetime) -
     """Let a frozen card pay again.
 
     :raises CardFrozenForYou: if somebody else froze it, and the actor is no staff
-    :raises CardOwes: if the house paid for its holder
+    :raises CardOwes: while its holder owes after a shortfall
     :raises CardCancelled: if it is cancelled
     """
-    if queries.owed_on(card):
+    if queries.debt_of(card.user):
         raise CardOwes
     when = (Card.Status.FROZEN,)
     return _turn(card, Card.Status.ACTIVE, actor, now, when=when, reason=reason)

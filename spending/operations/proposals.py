@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from common.money import USD, Amount
 from spending import queries
 from spending.models import Card
-from spending.operations import cards
+from spending.operations import cards, debts
 from users.models import Proposal, User
 from users.operations import ProposalKind
 
@@ -21,7 +22,7 @@ def _check(payload: Payload, _actor: User, _now: datetime) -> None:
     card = _card(payload)
     if card.status != Card.Status.FROZEN:
         raise cards.CardNotFrozen
-    if queries.owed_on(card):
+    if queries.debt_of(card.user):
         raise cards.CardOwes
 
 
@@ -45,3 +46,44 @@ UNFREEZE_CARD = ProposalKind(
     execute=_unfreeze,
     subject=lambda payload: _card(payload).user,
 )
+
+
+def _user(payload: Payload) -> User:
+    return debts.lock_customer(int(payload["user"]))
+
+
+def _units(payload: Payload) -> int:
+    return Amount.parse(payload["amount"], USD, field="amount").units
+
+
+def _owed(payload: Payload) -> str:
+    return f"${queries.dollars(queries.debt_of(_user(payload)))}"
+
+
+def _describe_debt(payload: Payload) -> list[tuple[str, str, str]]:
+    left = queries.debt_of(_user(payload)) - _units(payload)
+    return [("Owed after shortfalls", _owed(payload), f"${queries.dollars(left)}")]
+
+
+def _check_forgiving(payload: Payload, _actor: User, _now: datetime) -> None:
+    if not 0 < _units(payload) <= queries.debt_of(_user(payload)):
+        raise debts.NothingOwed
+
+
+def _forgive(proposal: Proposal, actor: User, now: datetime) -> str:
+    user, units = _user(proposal.payload), _units(proposal.payload)
+    made = debts.forgive_shortfall(user=user, units=units, proposal=proposal, actor=actor, now=now)
+    return f"debt reduction {made.pk}"
+
+
+FORGIVE_SHORTFALL = ProposalKind(
+    name="spending.forgive_shortfall",
+    title="Forgive what a customer owes after a shortfall",
+    target=lambda payload: str(_user(payload)),
+    version=lambda payload: f"owes {_owed(payload)}",
+    describe=_describe_debt,
+    check=_check_forgiving,
+    execute=_forgive,
+    subject=_user,
+)
+KINDS = (FORGIVE_SHORTFALL, UNFREEZE_CARD)

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connections, transaction
 
+import spending.operations
 from common.invariants import find_breaks
 from spending import gateways, queries
 from tests import world
@@ -132,6 +133,31 @@ class TestChecks:
             EXPLAINED,
             "refunds stay within what was taken",
         }
+
+    @pytest.mark.parametrize(
+        "broken_so",
+        [
+            "UPDATE spending_debtreduction SET amount_units = amount_units + 1",
+            (
+                "UPDATE spending_debtreduction"
+                " SET user_id = (SELECT id FROM users_user WHERE email LIKE 'sam%%')"
+            ),
+        ],
+    )
+    def test_a_debt_that_does_not_add_up(self, day, broken_so):
+        shop.send(gateways.CLEARED, day, amount="900")
+        world.fund(world.alice(), "2000")
+        spending.operations.recover_debts(now=world.NOW)
+        world.sam()
+        plant("ALTER TABLE spending_debtreduction DISABLE TRIGGER USER")
+        plant(broken_so)
+        plant("ALTER TABLE spending_debtreduction ENABLE TRIGGER USER")
+        assert "a debt is its shortfalls less what was recovered and forgiven" in broken()
+
+    def test_a_card_issued_to_who_owes(self, day):
+        shop.send(gateways.CLEARED, day, amount="900")
+        plant("UPDATE spending_card SET created_at = now() + interval '1 day', status = 'frozen'")
+        assert broken() == {"nothing is issued while a debt is open"}
 
     def test_an_owing_card_that_still_pays(self, day):
         plant("UPDATE spending_cardmovement SET shortfall_units = 1 WHERE kind = 'clearing'")

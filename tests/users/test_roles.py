@@ -17,6 +17,7 @@ kyc.lift_account                P         B           -          -         -
 kyc.reject_application          P         B           -          -         -
 kyc.reopen_application          P         B           -          -         -
 kyc.restrict_place              -         B           -          -         -
+spending.forgive_shortfall      P         B           -          B         -
 spending.unfreeze_card          P         B           -          -         -
 trading.change_state            -         A           B          -         -
 trading.change_tier             -         A           B          -         -

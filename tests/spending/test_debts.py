@@ -1,0 +1,132 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, transaction
+
+import ledger.queries
+import spending.operations
+import users.operations
+from common.invariants import find_breaks
+from ledger.models import Journal
+from spending import gateways, queries
+from spending.models import DebtReduction
+from spending.operations import CardOwes
+from tests import world
+from tests.spending import shop
+
+pytestmark = pytest.mark.django_db
+LATER = world.NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def alice():
+    return world.alice()
+
+
+@pytest.fixture
+def owing(alice):
+    """Alice's card, of which a merchant took 30 dollars more than there was."""
+    world.fund(alice, "100")
+    card = shop.card(alice)
+    shop.send(gateways.CLEARED, card, amount="130")
+    card.refresh_from_db()
+    return card
+
+
+@pytest.fixture(autouse=True)
+def books_stay_true(db):
+    yield
+    assert not list(find_breaks([*ledger.queries.CHECKS, *queries.CHECKS]))
+
+
+def forgive(user, amount):
+    proposal = users.operations.propose(
+        kind="spending.forgive_shortfall",
+        payload={"user": user.pk, "amount": amount},
+        actor=world.sam(),
+        reason="The merchant erred.",
+        now=LATER,
+    )
+    return users.operations.approve(proposal=proposal, actor=world.olivia(), now=LATER)
+
+
+class TestWhoOwes:
+    def test_spends_with_no_card(self, alice):
+        world.fund(alice, "100")
+        card, other = shop.card(alice), shop.card(alice)
+        shop.send(gateways.CLEARED, card, amount="130")
+        assert shop.authorize(other, "1")["reason"] == "account_owes"
+
+    def test_gets_no_other_card_and_thaws_none(self, alice, owing):
+        with pytest.raises(CardOwes):
+            spending.operations.issue_card(user=alice, now=LATER)
+        for turn in (spending.operations.unfreeze_card, spending.operations.activate_card):
+            with pytest.raises(CardOwes):
+                turn(card=owing, actor=world.sam(), now=LATER)
+
+    def test_of_others_is_not_asked(self, owing):
+        carol = world.carol()
+        world.fund(carol, "10")
+        assert shop.authorize(shop.card(carol), "4")["decision"] == "approved"
+
+
+class TestRecovery:
+    def test_takes_the_debt_first_from_new_money(self, alice, owing):
+        world.fund(alice, "20")
+        assert spending.operations.recover_debts(now=LATER) == 1
+        assert (world.balance(alice), queries.debt_of(alice)) == (0, 10_000_000)
+        world.fund(alice, "50")
+        assert spending.operations.recover_debts(now=LATER) == 1
+        assert spending.operations.recover_debts(now=LATER) == 0
+        assert (world.balance(alice), queries.debt_of(alice)) == (40, 0)
+        assert Journal.objects.filter(kind="card_recovery").count() == 2
+
+    def test_leaves_what_is_set_aside(self, alice):
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        asked = shop.pending(card, "60")
+        shop.send(gateways.CLEARED, card, amount="70")
+        assert spending.operations.recover_debts(now=LATER) == 0
+        assert world.balance(alice) == Decimal(60)
+        asked.refresh_from_db()
+        assert asked.pending_units == 60_000_000
+
+    def test_lets_the_card_be_thawed_and_pay_again(self, alice, owing):
+        world.fund(alice, "50")
+        spending.operations.recover_debts(now=LATER)
+        spending.operations.unfreeze_card(card=owing, actor=world.sam(), now=LATER)
+        assert shop.authorize(owing, "4")["decision"] == "approved"
+
+    def test_is_explained_by_its_row_and_by_nothing_else(self, alice, owing):
+        world.fund(alice, "50")
+        spending.operations.recover_debts(now=LATER)
+        with pytest.raises(DatabaseError), transaction.atomic():
+            DebtReduction.objects.update(amount_units=1)
+
+
+class TestForgiving:
+    def test_is_decided_by_two_and_moves_no_money(self, alice, owing):
+        journals = Journal.objects.count()
+        forgive(alice, "30")
+        assert queries.debt_of(alice) == 0
+        assert Journal.objects.count() == journals
+        assert "is forgiven" in alice.notices.latest("id").title
+
+    def test_of_more_than_is_owed_is_refused(self, alice, owing):
+        with pytest.raises(spending.operations.NothingOwed):
+            forgive(alice, "30.01")
+
+    def test_is_not_decided_on_what_has_changed(self, alice, owing):
+        proposal = users.operations.propose(
+            kind="spending.forgive_shortfall",
+            payload={"user": alice.pk, "amount": "30"},
+            actor=world.sam(),
+            reason="The merchant erred.",
+            now=LATER,
+        )
+        world.fund(alice, "10")
+        spending.operations.recover_debts(now=LATER)
+        with pytest.raises(users.operations.ProposalConflicted):
+            users.operations.approve(proposal=proposal, actor=world.olivia(), now=LATER)
+        assert queries.debt_of(alice) == 20_000_000
