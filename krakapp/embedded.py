@@ -126,7 +126,7 @@ class Postgres:
 
     def _settle_elsewhere(self) -> None:
         """Make the folder that takes the home's place for the server, and link the data to it."""
-        here = self.home / "postgres"
+        here = self.home / self.folder
         if here.exists() and not here.is_symlink():
             raise CannotStart(
                 f"{here} cannot be reached by the user PostgreSQL runs as, and this system lets "
