@@ -7,6 +7,7 @@ for the middleware, for the view, for the end. That costs more than the request 
 
 import asyncio
 import contextvars
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -24,7 +25,9 @@ from django.http import FileResponse, HttpResponse
 from django.urls import set_script_prefix
 
 from common import patience
-from krakapp.problems import APART, for_programs, say
+from krakapp.problems import APART, WORDS, for_programs, say
+
+logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -46,7 +49,8 @@ class Refused(Exception):
         if for_programs(path):
             response = say(self.status, request_id=str(uuid.uuid4()), detail=self.detail)
         else:
-            response = HttpResponse(self.detail, status=self.status, content_type="text/plain")
+            words = self.detail or WORDS[self.status][1]
+            response = HttpResponse(words, status=self.status, content_type="text/plain")
         response["Connection"] = "close"
         if self.status == 503:
             response["Retry-After"] = "1"
@@ -120,6 +124,14 @@ class ThreadHandler(ASGIHandler):
         with patience.within(seconds):
             return self._answer(scope, body)
 
+    def _answer(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
+        """Answer, whatever fails: what rises here is outside the views and their middleware."""
+        try:
+            return self._answer_of_django(scope, body)
+        except Exception:
+            logger.exception("a request failed outside its view: %s", scope["path"])
+            return Refused(500, "").answer(scope["path"])
+
     async def _read(self, scope: Mapping[str, Any], receive: Receive) -> IO[bytes]:
         """Read a body within its bounds of size and time.
 
@@ -142,12 +154,14 @@ class ThreadHandler(ASGIHandler):
             unless_read.pop_all()
             return body
 
-    def _answer(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
+    def _answer_of_django(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         read: tuple[Any, Any] = self.create_request(scope, body)
         request, response = read  # none, and what is wrong with it
-        if request is not None:
+        if request is None:
+            response = Refused(response.status_code, "").answer(scope["path"])
+        else:
             response = self.get_response(request)
             response._handler_class = self.__class__  # type: ignore[attr-defined]  # noqa: SLF001
         if isinstance(response, FileResponse):

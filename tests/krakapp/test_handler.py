@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.core.signals import request_finished
+from django.core.signals import request_finished, request_started
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
@@ -67,6 +67,7 @@ def ask(
     where: str,
     *incoming: dict[str, Any] | None,
     headers: list[tuple[bytes, bytes]] | None = None,
+    query: bytes = b"",
 ) -> list[dict[str, Any]]:
     """Ask with the messages that come in; None never comes."""
     scope = {
@@ -74,7 +75,7 @@ def ask(
         "http_version": "1.1",
         "method": "POST",
         "path": where,
-        "query_string": b"",
+        "query_string": query,
         "headers": [(b"host", b"testserver"), *(headers or [])],
     }
     waiting, sent = list(incoming), []
@@ -154,6 +155,26 @@ class TestThreadHandler:
 
         assert problem_in(sent) == (408, "RequestTimeout")
         assert seen == []
+
+    @pytest.mark.parametrize("path", ["/api/echo", "/echo"])
+    def test_an_address_that_is_no_text_is_refused(self, handler: ThreadHandler, path: str) -> None:
+        sent = ask(handler, path, part(b""), query=b"name=\xff")
+
+        assert sent[0]["status"] == 400
+        assert b"malformed" in body_of(sent)
+        assert seen == []
+
+    def test_what_fails_outside_a_view_is_a_problem_too(self, handler: ThreadHandler) -> None:
+        def fail(**_: Any) -> None:
+            raise ZeroDivisionError
+
+        request_started.connect(fail)
+        try:
+            sent = ask(handler, "/api/echo", part(b""))
+        finally:
+            request_started.disconnect(fail)
+
+        assert problem_in(sent) == (500, "ServerError")
 
     def test_a_stream_is_read_in_the_thread_of_its_view(self, handler: ThreadHandler) -> None:
         sent = ask(handler, "/drops", part(b""))
