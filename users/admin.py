@@ -9,6 +9,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -19,7 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from common import clock
-from common.admin import ReadOnly, ask
+from common.admin import ReadOnly, ask, row_form
 from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
@@ -320,20 +321,43 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(CallLimit)
-class CallLimitAdmin(ModelAdmin):
-    """How often who may ask: a new row with a later date takes over, and the old ones stay."""
+class CallLimitAdmin(ReadOnly, ModelAdmin):
+    """How often who may ask; the next is proposed, and none is changed."""
 
     ordering = ("kind", "scope", "-since")
     list_display = ("kind", "scope", "since", "capacity", "per_second")
     list_filter = ("kind", "scope")
+    actions = None
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Keep what was in force as it was."""
-        return False
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose a row whose role does."""
+        return queries.may_propose(request.user, operations.SET_CALL_LIMIT.name)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Keep what was in force as it was."""
-        return False
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose a row."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
+        def do(words: dict[str, Any]) -> str:
+            operations.propose(
+                kind=operations.SET_CALL_LIMIT.name,
+                reason=words.pop("why"),
+                payload=words,
+                actor=as_user(request),
+                now=clock.now(),
+            )
+            return "Proposed: another person decides."
+
+        return ask(
+            request,
+            self,
+            form=row_form(request, self)(request.POST or None),
+            title="Propose a limit",
+            back=reverse("admin:users_calllimit_changelist"),
+            do=do,
+        )
 
 
 @admin.register(Notice)

@@ -16,5 +16,6 @@ class UsersConfig(AppConfig):
         from users import adapters, operations, queries, receivers  # noqa: F401, PLC0415
 
         passkeys.get_server = adapters.passkey_server
-        operations.register_kind(operations.CHANGE_STAFF)
+        for kind in (operations.CHANGE_STAFF, operations.SET_CALL_LIMIT):
+            operations.register_kind(kind)
         post_migrate.connect(receivers.grant_permissions, dispatch_uid="users.grant_permissions")

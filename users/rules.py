@@ -32,6 +32,7 @@ SEES: dict[str, tuple[str, ...]] = {
     "users.mail": (SUPPORT, COMPLIANCE, OPERATIONS),
     "users.auditentry": (COMPLIANCE,),
     "users.proposal": _ALL,
+    "users.calllimit": _ABOUT_MARKETS,
     "kyc.application": _ABOUT_PEOPLE,
     "kyc.checkresult": _ABOUT_PEOPLE,
     "kyc.agreementacceptance": _ABOUT_PEOPLE,
@@ -101,6 +102,7 @@ def _two(proposers: tuple[str, ...], approvers: tuple[str, ...]) -> FourEyes:
 # What two people decide, by the name of the kind: `app.verb_noun`.
 PROPOSALS: dict[str, FourEyes] = {
     "users.change_staff": _two((COMPLIANCE,), (COMPLIANCE,)),
+    "users.set_call_limit": _two((OPERATIONS,), _ABOUT_MARKETS),
     "kyc.approve_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "kyc.reject_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),
     "kyc.reopen_application": _two(_ABOUT_PEOPLE, (COMPLIANCE,)),

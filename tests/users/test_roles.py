@@ -27,6 +27,7 @@ trading.set_fees                -         A           P          A         -
 trading.set_house_policy        -         A           P          A         -
 trading.set_market_rule         -         A           B          -         -
 users.change_staff              -         B           -          -         -
+users.set_call_limit            -         A           B          -         -
 """
 ALONE = {
     "Support": {"spending.freeze_card", "kyc.restrict_account", "users.resend_mail"},

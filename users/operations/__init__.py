@@ -19,7 +19,12 @@ from users.operations.people import (
     reactivate,
     record,
 )
-from users.operations.policies import PolicyInThePast, PolicyUnsound, policy_kind
+from users.operations.policies import (
+    SET_CALL_LIMIT,
+    PolicyInThePast,
+    PolicyUnsound,
+    policy_kind,
+)
 from users.operations.proposals import (
     AboutYourself,
     MayNotApprove,
@@ -63,6 +68,7 @@ from users.operations.staff import (
 
 __all__ = [
     "CHANGE_STAFF",
+    "SET_CALL_LIMIT",
     "AboutYourself",
     "Attempt",
     "MailGone",

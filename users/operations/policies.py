@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from common.errors import DomainError
-from users.models import Proposal, User
+from users.models import CallLimit, Proposal, User
 from users.operations.people import record
 from users.operations.proposals import Change, Payload, ProposalKind, plain
 
@@ -121,3 +121,11 @@ def _say(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "-" if value is None else str(value)
+
+
+SET_CALL_LIMIT = policy_kind(
+    name="users.set_call_limit",
+    title="Set how often who may ask",
+    model=CallLimit,
+    key=("kind", "scope"),
+)
