@@ -9,6 +9,7 @@ from typing import Any
 from allauth.core.internal.httpkit import is_headless_request
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import BadRequest, MiddlewareNotUsed
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -197,6 +198,28 @@ def know_device(get_response: View) -> View:
         return response
 
     return middleware
+
+
+@sync_only_middleware
+def leave_nothing(get_response: View) -> View:
+    """Let no browser keep what somebody saw who was signed in; who signs out leaves nothing."""
+    user_logged_out.connect(note_sign_out, dispatch_uid="krakapp.note_sign_out")
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if getattr(request, "signed_out", False):
+            response["Clear-Site-Data"] = '"cache", "storage"'
+        elif request.session.accessed and request.user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware
+
+
+def note_sign_out(request: HttpRequest | None, **_: Any) -> None:
+    """Remember that the request signs somebody out."""
+    if request is not None:
+        request.signed_out = True  # type: ignore[attr-defined]
 
 
 @sync_only_middleware

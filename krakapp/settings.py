@@ -213,6 +213,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "krakapp.middleware.keep_session",
     "krakapp.middleware.know_device",
+    "krakapp.middleware.leave_nothing",
     "django_htmx.middleware.HtmxMiddleware",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
@@ -526,8 +527,13 @@ SESSION_LIVES = {
     "app": (timedelta(days=30), timedelta(days=90)),
     "staff": (timedelta(minutes=30), timedelta(hours=12)),
 }
+# Browsers take a name with this prefix over HTTPS alone, for this host and the whole of it.
+COOKIE_PREFIX = "__Host-" if SECURE_TLS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
 SESSION_COOKIE_SECURE = SECURE_TLS
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = SECURE_TLS
+MESSAGE_STORAGE = "krakapp.messages.MessageStorage"
 X_FRAME_OPTIONS = "DENY"
 
 LANGUAGE_CODE = "en-us"

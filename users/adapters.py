@@ -29,7 +29,7 @@ from common import clock
 from common.limits import TooManyCalls
 from users import operations, queries
 
-DEVICE_COOKIE = "device"
+DEVICE_COOKIE = f"{settings.COOKIE_PREFIX}device"
 DEVICE_HEADER = "X-Device-Token"
 
 
