@@ -238,6 +238,15 @@ class TestHold:
         assert operations.release(releases=[]) == []
 
 
+class TestUncountable:
+    def test_names_a_sum_that_no_account_can_hold(self, outside: int, alice: int) -> None:
+        most = 2**63 - 1
+        move(outside, alice, most)
+        with pytest.raises(operations.Uncountable):
+            move(outside, alice, 1, key="two")
+        assert state(alice) == (most, 0)
+
+
 class TestReverse:
     def test_mirrors_the_journal_once(self, outside: int, alice: int) -> None:
         journal = move(outside, alice, 10)

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+import ledger.operations
 import ledger.queries
 import spending.operations
 from common.invariants import find_breaks
@@ -243,6 +244,12 @@ class TestRefund:
     def test_may_come_unasked(self, alice, card):
         shop.send(gateways.REFUNDED, card, amount="25")
         assert world.balance(alice) == 125
+
+    def test_of_more_than_the_books_can_count_is_refused(self, alice, card):
+        shop.send(gateways.REFUNDED, card, amount="9000000000000")
+        with pytest.raises(ledger.operations.Uncountable):
+            shop.send(gateways.REFUNDED, card, amount="9000000000000")
+        assert world.balance(alice) == 9_000_000_000_100
 
 
 class TestTheDoor:
