@@ -289,12 +289,21 @@ class TestTheLink:
         client.post(link_to(EMAIL))
         assert User.objects.get(email=EMAIL).pk == alice.pk
 
-    def test_leaves_an_address_to_who_has_proven_it_since(self, app, client, alice):
+    def test_leaves_an_address_to_who_has_proven_it_since_and_nobody_in(self, app, client, alice):
         change_email(app)
         world.customer(EMAIL)
         assert client.post(link_to(THIEF)).status_code == 200
-        assert User.objects.get(pk=alice.pk).email == THIEF
-        assert User.objects.get(pk=alice.pk).locked_at
+        now = User.objects.get(pk=alice.pk)
+        assert (now.email, now.is_active) == (THIEF, False)
+        mail.outbox.clear()
+        client.post("/accounts/password/reset/", {"email": THIEF})
+        assert not any("password/reset/key" in letter.body for letter in mail.outbox)
+
+    def test_tells_every_address_that_the_account_is_locked(self, app, client):
+        change_email(app)
+        client.post(link_to(EMAIL))
+        for address in (EMAIL, THIEF):
+            assert told(address)[-1].subject == "Your account is locked"
 
     def test_lets_the_owner_back_in_by_a_new_password(self, app, client, alice):
         change_email(app)

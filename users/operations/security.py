@@ -6,7 +6,7 @@ doors (`users.queries.require_fresh`, or `@reauthentication_required` on a page)
 is taken back. What lets value leave asks `users.queries.require_value_free`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -125,14 +125,15 @@ def undo_security_act(*, token: str, now: datetime) -> SecurityEvent:
         event.refresh_from_db()
         if event.undone_at is not None:
             raise UndoneAlready
+        addresses = queries.addresses_to_tell(user, now=now)
         _lock(user, now)
         since = SecurityEvent.objects.filter(user=user, id__gte=event.pk, undone_at=None)
         for one in since.order_by("-id"):
             one.user = user
             _undo.get(one.kind, _nothing)(one)
         since.update(undone_at=now)
-        _say_locked(user, event)
-        detail = {"event": str(event.uid), "kind": event.kind}
+        _say_locked(event, addresses)
+        detail = {"event": str(event.uid), "kind": event.kind, "open": user.is_active}
         record(action="security.undone", actor=None, subject=user, at=now, detail=detail)
     event.undone_at = now
     return event
@@ -183,11 +184,12 @@ def _tell(event: SecurityEvent, act: rules.SecurityAct) -> None:
     )
 
 
-def _say_locked(user: User, event: SecurityEvent) -> None:
+def _say_locked(event: SecurityEvent, addresses: Sequence[str]) -> None:
     link = settings.SITE_URL + reverse("account_reset_password")
     page = {"event": event, "act": rules.SECURITY_ACTS[event.kind], "link": link}
     text = render_to_string("users/email/security_undone.txt", page)
-    send_mail("Your account is locked", text, None, [user.email])
+    for address in addresses:
+        send_mail("Your account is locked", text, None, [address])
 
 
 def _lock(user: User, now: datetime) -> None:
@@ -206,12 +208,17 @@ def _nothing(_event: SecurityEvent) -> None:
 
 @undoes("email.changed")
 def _restore_email(event: SecurityEvent) -> None:
-    """Give the account the address it had; where another account has proven it, leave it."""
+    """Give the account the address it had.
+
+    Where another account has proven it meanwhile, nobody resets this one's password: support helps.
+    """
     user, old = event.user, str(event.before["email"])
-    squatters = User.objects.exclude(pk=user.pk).filter(email=old)
     if EmailAddress.objects.exclude(user=user).filter(email=old, verified=True).exists():
+        user.is_active = False
+        user.save(update_fields=["is_active"])
         return
-    for squatter in squatters:  # somebody signed up with it meanwhile, and never proved it
+    # Somebody may have signed up with it, and never proved it.
+    for squatter in User.objects.exclude(pk=user.pk).filter(email=old):
         EmailAddress.objects.filter(user=squatter).delete()
         squatter.email = f"{squatter.uid}@unproven.invalid"
         squatter.is_active = False
