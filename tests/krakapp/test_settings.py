@@ -26,7 +26,8 @@ def sources():
 
 class TestConfiguration:
     def test_is_documented_variable_by_variable(self):
-        read = {name for path in sources() for name in READ.findall(path.read_text())} - {"PATH"}
+        read = {name for path in sources() for name in READ.findall(path.read_text())}
+        read -= {"PATH", "SUDO_USER"}  # the system's own
         assert read
         assert read <= set(re.findall(r"`([A-Z_]{4,})`", PAGE))
 
@@ -110,6 +111,28 @@ class TestAHomeThatWasStarted:
         assert "says neither demo nor production" in read_settings(
             "DEMO", KRAKAPP_HOME=str(tmp_path)
         )
+
+
+class TestTheOwnersAddress:
+    """Where migrations run, the settings have it; the platform's processes are told of none."""
+
+    def test_is_known_to_whoever_is_told_nothing(self, tmp_path):
+        told = read_settings("DATABASES", KRAKAPP_HOME=str(tmp_path), **PRODUCTION)
+        assert home.secret(tmp_path, "database_owner") in told
+
+    def test_is_unknown_where_it_is_said_to_be_empty(self, tmp_path):
+        secret = home.secret(tmp_path, "database_owner")
+        env = {"KRAKAPP_HOME": str(tmp_path), "DATABASE_OWNER_URL": "", **PRODUCTION}
+        told = read_settings("DATABASES", **env)
+        assert "'default'" in told
+        assert "'owner'" not in told
+        assert secret not in told
+
+
+class TestMail:
+    def test_speaks_tls_in_one_way(self):
+        both = {"EMAIL_USE_TLS": "1", "EMAIL_USE_SSL": "1"}
+        assert "exclude each other" in read_settings("EMAIL_HOST", **PRODUCTION | both)
 
 
 class TestPrices:

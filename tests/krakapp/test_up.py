@@ -59,6 +59,10 @@ class TestKillingIt:
         assert copy.ask("SELECT answer FROM kept") == 42
         assert copy.ask("SELECT count(*) FROM django_migrations") > 0
         sleepers = [p for p in processes_of(copy.home) if "sleep" in read(f"/proc/{p}/comm")]
+        for pid in sleepers:
+            environ = read(f"/proc/{pid}/environ")
+            assert "DATABASE_OWNER_URL=\0" in environ
+            assert owners_password(copy.home) not in environ
         assert sleepers == [copy.pid_of_the_sleeper(second)]
         second.terminate()
         assert second.wait(PATIENCE_S) == 0
