@@ -116,6 +116,10 @@ BREAKS = {
     "a trade's cost and fees follow from its price": (
         "UPDATE trading_trade SET sell_fee = sell_fee + 1"
     ),
+    "one person halts a market, two open it": (
+        "INSERT INTO users_auditentry (at, action, reason, detail)"
+        " VALUES (now(), 'market.state_changed', '', '{\"to\": \"online\"}')"
+    ),
     "every trade and every new multiplier belongs to a corporate action": (
         "UPDATE trading_trade SET multiplier = 3"
     ),

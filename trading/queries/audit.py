@@ -36,6 +36,24 @@ TRADES = [
         """,
     ),
     Check(
+        41,
+        "one person halts a market, two open it",
+        """
+        SELECT format('audit entry %s: one person made a market %s', entry.id,
+                      entry.detail ->> 'to')
+        FROM users_auditentry entry
+        WHERE entry.action = 'market.state_changed'
+          AND entry.detail ->> 'to' NOT IN ('cancel_only', 'maintenance')
+          AND NOT EXISTS (
+            SELECT FROM users_proposal
+            WHERE status = 'executed' AND kind = 'trading.change_state'
+              AND decided_by_id = entry.actor_id AND decided_at = entry.at
+          ) AND NOT EXISTS (
+            SELECT FROM instruments_corporateaction WHERE done_at = entry.at
+          )
+        """,
+    ),
+    Check(
         42,
         "every trade and every new multiplier belongs to a corporate action",
         """
