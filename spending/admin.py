@@ -17,7 +17,7 @@ import users.queries
 from common import clock
 from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link
 from spending import operations, queries
-from spending.forms import ReasonForm
+from spending.forms import ForgiveForm, ReasonForm
 from spending.models import (
     Authorization,
     Card,
@@ -81,7 +81,7 @@ class CardAdmin(SpendingAdmin):
     list_filter = ("status",)
     list_select_related = ("user",)
     owner_path = "user__email"
-    actions_detail = ("freeze", "unfreeze")
+    actions_detail = ("freeze", "unfreeze", "forgive")
     inlines = (SourceInline,)
     fields = (
         ("user", "status", "uid"),
@@ -126,6 +126,36 @@ class CardAdmin(SpendingAdmin):
             return "Proposed: another person decides."
 
         return self._ask(request, object_id, "Propose to unfreeze the card", do)
+
+    def has_forgive_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Say whether somebody may propose to forgive what a holder owes."""
+        return users.queries.may_propose(request.user, operations.FORGIVE_SHORTFALL.name)
+
+    @action(description="Forgive a debt", url_path="forgive", permissions=["forgive"])  # type: ignore[untyped-decorator]
+    def forgive(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose to let the holder off what they owe, or a part of it."""
+        card = get_object_or_404(Card.objects.select_related("user"), pk=object_id)
+
+        def do(words: dict[str, str]) -> str:
+            assert isinstance(request.user, User)
+            users.operations.propose(
+                kind=operations.FORGIVE_SHORTFALL.name,
+                payload={"user": card.user_id, "amount": words["amount"]},
+                actor=request.user,
+                reason=words["reason"],
+                now=clock.now(),
+            )
+            return "Proposed: another person decides."
+
+        return ask(
+            request,
+            self,
+            form=ForgiveForm(request.POST or None),
+            title="Propose to forgive what the holder owes",
+            facts=[f"{card.user.email} owes {self.owed(card)}", "Their cards stay frozen."],
+            back=reverse("admin:spending_card_change", args=[object_id]),
+            do=do,
+        )
 
     def _ask(self, request: HttpRequest, object_id: int, title: str, do: Any) -> HttpResponse:
         """Ask for the reason, which the customer reads."""

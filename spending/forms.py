@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from common.forms import PlainDecimalField
 from spending.operations import PURCHASES
@@ -46,6 +46,19 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         label="Why (the customer reads this)",
+        max_length=200,
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )
+
+
+class ForgiveForm(forms.Form):
+    """How much of what a customer owes is forgiven, and why."""
+
+    amount = forms.CharField(
+        label="How many dollars", max_length=40, widget=UnfoldAdminTextInputWidget()
+    )
+    reason = forms.CharField(
+        label="Why (for who decides)",
         max_length=200,
         widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )

@@ -20,7 +20,7 @@ from spending.operations.cards import (
 )
 from spending.operations.debts import NothingOwed, forgive_shortfall, recover_debts
 from spending.operations.events import UnknownCard, expire_due, receive_event
-from spending.operations.proposals import KINDS, UNFREEZE_CARD
+from spending.operations.proposals import FORGIVE_SHORTFALL, KINDS, UNFREEZE_CARD
 from spending.operations.simulation import (
     PURCHASES,
     NetworkRefused,
@@ -30,6 +30,7 @@ from spending.operations.simulation import (
 )
 
 __all__ = [
+    "FORGIVE_SHORTFALL",
     "KINDS",
     "PURCHASES",
     "UNFREEZE_CARD",

@@ -1,6 +1,6 @@
 import pytest
 
-from spending import gateways, operations
+from spending import gateways, operations, queries
 from spending.models import Authorization, Card, CardEvent, CardMovement
 from tests import world
 from tests.spending import shop
@@ -81,3 +81,20 @@ class TestFreezing:
         assert client.post(path, {"reason": "Because."}).status_code in {302, 403}
         card.refresh_from_db()
         assert card.status == "active"
+
+
+class TestForgiving:
+    def test_is_proposed_from_the_card_and_decided_by_another(self, client, card):
+        shop.send(gateways.CLEARED, card, amount="5000")
+        owed = queries.debt_of(card.user)
+        path = f"/admin/spending/card/{card.pk}/forgive/"
+        assert queries.dollars(owed) in client.get(path).content.decode()
+        client.post(path, {"amount": "9999", "reason": "Too much."})
+        assert not Proposal.objects.filter(kind="spending.forgive_shortfall").exists()
+        client.post(path, {"amount": "1", "reason": "The merchant erred."})
+        made = Proposal.objects.get(kind="spending.forgive_shortfall")
+        client.post(f"/admin/users/proposal/{made.pk}/approve/")
+        assert queries.debt_of(card.user) == owed
+        client.force_login(world.olivia())
+        client.post(f"/admin/users/proposal/{made.pk}/approve/")
+        assert queries.debt_of(card.user) == owed - 10**6
