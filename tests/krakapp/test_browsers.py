@@ -36,6 +36,12 @@ class TestEverybody:
         assert "Cache-Control" not in answer
         assert "Clear-Site-Data" not in answer
 
+    @pytest.mark.parametrize(
+        "path", ["/.git/config", "/static/.git/config", "/static/../manage.py"]
+    )
+    def test_gets_no_file_but_the_static_ones(self, client, path):
+        assert client.get(path).status_code == 404
+
     def test_reads_us_from_our_own_pages_alone(self, client):
         answer = client.get("/api/v1/instruments", headers={"Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in answer
