@@ -93,6 +93,7 @@ class TestProblems:
             ("put", "/_allauth/app/v1/config", {}, 405),
             ("get", "/api/v1/instruments", {"Host": "evil.test"}, 400),
             ("post", "/webhooks/nowhere", {}, 404),
+            ("get", "/api/v1/instruments?" + "a=1&" * 1001, {}, 400),
             ("post", "/api/v1/orders", {}, 401),
         ],
     )
