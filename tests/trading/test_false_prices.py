@@ -14,6 +14,7 @@ from common import realtime
 from market import queries as market
 from market.models import ReferencePrice
 from tests import world
+from tests.spending import shop
 from trading import queries
 from trading.models import Command, Order, Trade
 
@@ -83,6 +84,17 @@ class TestAKeyInRedisMovesNoMoney:
         told = Command.objects.filter(kind="mark").values_list("payload", flat=True)
         assert list(told) == [{"prices": {str(floor.instrument.pk): 27850}}]
         assert {order.status for order in Order.objects.all()} == {"open"}
+
+    def test_no_sale_for_a_card(
+        self, floor: "Floor", lie: Callable[[str], None], false: str
+    ) -> None:
+        alice = world.alice()
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(apple, ("278.40", "50"))
+        card = shop.card(alice, ("AAPLx", "0"))
+        lie(false)
+        assert shop.authorize(card, "200")["decision"] == "approved"
+        assert Trade.objects.latest("id").price == Decimal("278.40")
 
     def test_no_hedge(self, floor: "Floor", lie: Callable[[str], None], false: str) -> None:
         carol = world.carol()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import trading.operations
 from common.invariants import find_breaks
 from instruments.models import Instrument
+from market import queries as market
 from market.models import ReferencePrice
 from tests import world
 from trading import queries, rules
@@ -282,6 +283,23 @@ class TestConfirmations:
             ("confirm", "deadline"),
         }
         assert best(floor.instrument, "sell") is None
+
+    def test_count_from_before_the_price_was_read(
+        self, floor: "Floor", desk: trading.operations.Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        references, hour_us = market.references, 3600 * 10**6
+
+        def slowly(instruments: list[Instrument]) -> dict[str, market.Reference]:
+            Shard.objects.update(time_us=F("time_us") + 10 * hour_us)  # stopped, and woken again
+            return references(instruments)
+
+        refer("279.50")
+        begun_us = Shard.objects.get().time_us
+        monkeypatch.setattr(market, "references", slowly)
+        desk.step(now=world.NOW)
+        sent = Command.objects.filter(sequence=None)
+        assert {command.kind for command in sent} == {"quote", "confirm"}
+        assert all(command.payload["until"] < begun_us + 5 * hour_us for command in sent)
 
     def test_leave_out_what_the_house_doubts(
         self, floor: "Floor", desk: trading.operations.Desk

@@ -71,15 +71,18 @@ class HouseQuote:
 
 
 @transaction.atomic
-def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[HouseQuote]:
+def quote_books(
+    *, quotes: Sequence[HouseQuote], until: dict[int, int] | None = None, now: datetime
+) -> list[HouseQuote]:
     """Replace the house's levels on books, but not while a quote is in the inbox, or is refused.
 
+    :param until: when they go by shard, as it was when their prices were read; else as it is now
     :returns: what was asked for, where the house has the means
     """
     quotes = _that_may_stand(quotes)
     if not quotes:
         return []
-    until = _until(now)
+    until = until or _until(now)
     standing = _standing_orders(quotes, now)
     balances = ledger.lock_accounts(account_ids=_accounts(standing))
     available = {account: balance.available for account, balance in balances.items()}
@@ -105,17 +108,17 @@ def quote_books(*, quotes: Sequence[HouseQuote], now: datetime) -> list[HouseQuo
 
 
 @transaction.atomic
-def confirm_quotes(*, withdrawn: Collection[int] = (), now: datetime) -> int:
+def confirm_quotes(*, until: dict[int, int], withdrawn: Collection[int] = ()) -> int:
     """Let the house's quotes stand for another while, but for those of some instruments.
 
     A shard that has not carried out the last confirmation is left alone: should it never, its
     quotes are withdrawn when their time is over.
 
+    :param until: when they go unless they are confirmed again, by shard
     :param withdrawn: the ids of the instruments whose quotes go at once
     :returns: how many shards were told
     """
     waiting = Command.objects.filter(sequence=None, kind="confirm").values_list("shard", flat=True)
-    until = _until(now)
     shards = until.keys() - set(waiting)
     payload = {"withdrawn": sorted(withdrawn)}
     inbox.insert_commands(
@@ -145,6 +148,7 @@ class Desk:
 
         :returns: how many books got a command
         """
+        until = _until(now)  # first: who hangs after reading a price must not quote it anew
         policy = queries.house_policy(now)
         instruments = list(Instrument.objects.filter(listed=True).order_by("id"))
         prices = self._prices(instruments, policy, now)
@@ -158,12 +162,13 @@ class Desk:
             _quote_at(one, prices[one.pk], positions.get(one.pk, 0), policy, distances)
             for one in wanted
         ]
-        asked = quote_books(quotes=quotes, now=now)
+        asked = quote_books(quotes=quotes, until=until, now=now)
         for quote in asked:
             self.quoted[quote.instrument.pk] = prices[quote.instrument.pk]
             self._asked |= quote.prices
         self._due.difference_update(quote.instrument.pk for quote in asked)
-        confirm_quotes(withdrawn={pk for pk in self._due if prices.get(pk) is None}, now=now)
+        doubted = {pk for pk in self._due if prices.get(pk) is None}
+        confirm_quotes(until=until, withdrawn=doubted)
         return len(asked)
 
     def _prices(
