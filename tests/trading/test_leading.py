@@ -151,7 +151,8 @@ class Process:
 
     def __init__(self, *arguments: str) -> None:
         database = connection.settings_dict
-        address = f"{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
+        who = f"{database['USER']}:{quote(database['PASSWORD'] or '', safe='')}"
+        address = f"{who}@{quote(database['HOST'], safe='')}/{database['NAME']}"
         places = {"DATABASE_URL": f"postgresql://{address}", "REDIS_URL": settings.REDIS_URL}
         self.child = subprocess.Popen(
             [sys.executable, "manage.py", "run_engine", *arguments],
