@@ -23,6 +23,7 @@ from spending.operations import FundingChoice
 from users.models import User
 
 SHOWN = 40
+PAYS = "From the top down, each to its floor. Selling shares costs your trading fee, {}%."
 PARTS = {"taps", "face", "payers"}
 
 
@@ -47,7 +48,7 @@ def cards(request: HttpRequest) -> HttpResponse:
     page |= {
         "holder": holder_of(user),
         "payers": queries.payers_of(card, user),
-        "sale_fee_percent": queries.sale_fee_percent(user, clock.now()),
+        "pays_hint": PAYS.format(queries.sale_fee_percent(user, clock.now())),
         "taps": queries.taps_of(card, limit=SHOWN),
         "form": SourceForm(assets=queries.may_pay_too(card, user)),
         "purchases": operations.PURCHASES.values() if settings.DEMO else [],

@@ -52,6 +52,7 @@ class TestCards:
         shown = page(client)
         assert "Blue Door Café" in shown
         assert "0.2157" in shown
+        assert "costs your trading fee, 0.1%" in shown
         assert "What pays for this card did not cover it." in shown
 
     @pytest.mark.parametrize("part", ["taps", "face", "payers"])
