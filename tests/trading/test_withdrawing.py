@@ -16,6 +16,7 @@ from ledger import queries as books
 from tests import world
 from trading.models import Command, Order, Participant, Trade
 from trading.operations import Close, log, sending
+from trading.operations.sending import OrderAlreadyDone
 from trading.queries import CHECKS
 from users.models import User
 
@@ -109,6 +110,15 @@ class TestCancelling:
         order.refresh_from_db()
         assert order.status == "cancelled"
 
+    def test_what_was_withdrawn_meanwhile_is_not_asked_of_the_engine(
+        self, floor: "Floor", alice: User
+    ) -> None:
+        order = rest(floor, alice)
+        stale = Order.objects.get(pk=order.pk)
+        cancel(order)
+        cancel(stale)
+        assert waiting() == []
+
     def test_takes_an_amendment_that_waits_behind_it_along(
         self, floor: "Floor", alice: User
     ) -> None:
@@ -123,6 +133,17 @@ class TestCancelling:
 
 
 class TestAmending:
+    def test_nothing_is_set_aside_for_what_was_withdrawn_meanwhile(
+        self, floor: "Floor", alice: User
+    ) -> None:
+        order = rest(floor, alice)
+        stale = Order.objects.get(pk=order.pk)
+        cancel(order)
+        with pytest.raises(OrderAlreadyDone):
+            trading.operations.amend_order(order=stale, quantity=Decimal(9), now=world.NOW)
+        assert world.available(alice) == 10_000
+        assert waiting() == []
+
     @pytest.mark.parametrize(
         ("change", "held"),
         [

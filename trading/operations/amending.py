@@ -82,8 +82,8 @@ def amend_order(
     counter.amending(order=order, now=now)
     change = Change(quantity, limit_price, trigger_price)
     place = claim_place(order)
-    if place is not None:
-        order.refresh_from_db()  # as it is with its place command locked
+    if not order.is_live:  # withdrawn meanwhile: nothing more may be set aside for it
+        raise OrderAlreadyDone
     _check(order, change)
     scale = queries.scale_of(order.instrument)
     base = order.quantity if quantity is None else scale.base(quantity)

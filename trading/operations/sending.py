@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from common.errors import DomainError
 from trading.models import Book, Command, Order
 from trading.operations import inbox
@@ -19,12 +21,11 @@ class OrderAlreadyDone(DomainError):
 def cancel(orders: Sequence[Order], *, now: datetime) -> None:
     """Take back what no engine has sequenced, and ask the engine to cancel the rest, each once."""
     withdrawn = withdraw(orders, now=now)
-    asked = set(
-        Command.objects.filter(
-            order__in=orders, kind="cancel", sequence=None, result=""
-        ).values_list("order_id", flat=True)
-    )
-    send([order for order in orders if order.pk not in withdrawn | asked], "cancel")
+    left = [order for order in orders if order.pk not in withdrawn]
+    waiting = Command.objects.filter(kind="cancel", sequence=None, result="", order=OuterRef("pk"))
+    live = Order.objects.filter(pk__in=[order.pk for order in left], status__in=Order.LIVE)
+    unasked = set(live.exclude(Exists(waiting)).values_list("pk", flat=True))
+    send([order for order in left if order.pk in unasked], "cancel")
 
 
 def send(

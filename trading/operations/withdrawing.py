@@ -50,12 +50,15 @@ CLAIM = """
 def claim_place(order: Order) -> int | None:
     """Lock the order's place command if no engine has sequenced it, and nothing waits behind it.
 
+    The order given is as it is now, since it may have been withdrawn while its account was locked.
+
     :returns: the command's id; until the caller's transaction ends no engine takes it
     """
     if order.status != Order.Status.PENDING:
         return None
     ledger.lock_accounts(account_ids=[order.pays_from])
     claimed = database.prepared(CLAIM, [order.pk])
+    order.refresh_from_db()
     return claimed[0][0] if claimed else None
 
 
