@@ -44,6 +44,7 @@ RELAXED = {
 # Where allauth does what is asked of an account, in several statements.
 ACCOUNT = ("/accounts/", "/_allauth/", "/settings/")
 READING = ("GET", "HEAD", "OPTIONS")
+ALLAUTH_WAIT_S = "60"  # it counts tries by the minute, and does not say when there is room again
 
 
 @sync_only_middleware
@@ -254,6 +255,8 @@ def limited(get_response: View) -> View:
             response = get_response(request)
         except TooManyCalls as error:
             response = too_many(request, error)
+        if response.status_code == 429:
+            response.headers.setdefault("Retry-After", ALLAUTH_WAIT_S)
         for name, value in limits.headers(request.limit_levels).items():  # type: ignore[attr-defined]
             response.headers.setdefault(name, value)  # a refusal has said which limit it was
         return response

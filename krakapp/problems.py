@@ -53,11 +53,12 @@ def translate(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Give a program a problem in place of an error page; leave every other answer as it is.
 
     Below `/_allauth/` allauth's own JSON stays: its answers of 400, 401, 409 and 410 are the
-    documented contract of the sign-in.
+    documented contract of the sign-in. Its 429 says nothing but that number.
     """
     if response.status_code < 400 or not for_programs(request.path_info):
         return response
-    if response.get("Content-Type", "").startswith((PROBLEM, "application/json")):
+    own = (PROBLEM,) if response.status_code == 429 else (PROBLEM, "application/json")
+    if response.get("Content-Type", "").startswith(own):
         return response
     told = say(response.status_code, request_id=request.request_id)  # type: ignore[attr-defined]
     for name, value in response.items():

@@ -14,6 +14,7 @@ from users.models import CallLimit
 pytestmark = pytest.mark.django_db
 
 ONCE = ("address", 1, "0.001")
+JSON = "application/json"
 
 
 def codes(client, address, count, method="get", **options):
@@ -145,3 +146,25 @@ class TestTheSwitch:
         )
         assert done.returncode == 1
         assert "RATE_LIMITS=0 is for load tests in demo mode" in done.stderr
+
+
+class TestTriesThatAllauthCounts:
+    RESET = {"reset_password": "1/m/ip"}
+
+    def test_are_refused_to_a_program_as_a_problem_that_says_when_to_come_back(
+        self, client, settings
+    ):
+        settings.ACCOUNT_RATE_LIMITS = self.RESET
+        address, email = "/_allauth/app/v1/auth/password/request", {"email": "nobody@demo.test"}
+        assert codes(client, address, 1, "post", data=email, content_type=JSON) == [200]
+        answer = client.post(address, email, content_type=JSON)
+        assert (answer.status_code, answer["Content-Type"]) == (429, "application/problem+json")
+        assert answer.json()["code"] == "TooManyCalls"
+        assert answer["Retry-After"] == "60"
+
+    def test_are_refused_on_a_page_that_says_when_to_come_back(self, client, settings):
+        settings.ACCOUNT_RATE_LIMITS = self.RESET
+        address, email = "/accounts/password/reset/", {"email": "nobody@demo.test"}
+        assert codes(client, address, 1, "post", data=email) == [302]
+        answer = client.post(address, email)
+        assert (answer.status_code, answer["Retry-After"]) == (429, "60")
