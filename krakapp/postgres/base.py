@@ -18,6 +18,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
     in between: after a restart of the server it would find them all broken, one after the other.
     """
 
+    def connect(self) -> None:
+        """Connect; a connection that could not be made ready in time is not kept.
+
+        It would be the thread's from then on, without autocommit: what comes next would take itself
+        for a part of a transaction, commit nothing and keep all its locks.
+
+        :raises psycopg.OperationalError: if the server is away or does not answer
+        """
+        try:
+            super().connect()
+        except BaseException:
+            self.close()
+            raise
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect, or take one from the pool; where it is broken, look through all the others too.
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -23,6 +23,7 @@ from common import patience, realtime
 from krakapp.settings import BASE_DIR
 from tests import stopping, world
 from tests.database import NAME
+from trading.models import Shard
 
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
@@ -144,6 +145,47 @@ class TestPostgreSQL:
         until(lambda: web.get("/healthz").json()["database"] == "ok")
         until(lambda: web.get("/api/v1/me").status_code == 200)
         assert web.post("/api/v1/orders", json=LIMIT).status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOutOfPatience:
+    """Who has no time left connects once more to leave the transaction, and can't make it ready."""
+
+    def test_no_connection_is_kept_on_which_nothing_is_committed(self) -> None:
+        run_out_in_a_transaction()
+        with transaction.atomic():
+            Shard.objects.create(name="in-time")
+        connections.close_all()
+        assert not Shard.objects.filter(name="late").exists()
+        assert Shard.objects.filter(name="in-time").exists()
+
+    def test_no_connection_is_kept_on_which_locks_stay(self) -> None:
+        shard = Shard.objects.create(name="locked")
+        run_out_in_a_transaction()
+        with transaction.atomic():
+            Shard.objects.select_for_update().get(pk=shard.pk)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(lock_at_once, shard.pk).result()
+
+
+def run_out_in_a_transaction() -> None:
+    with patience.within(PATIENCE_S) as waits, pytest.raises(OperationalError):
+        write_too_late(waits)
+
+
+@transaction.atomic
+def write_too_late(waits: patience.Patience) -> None:
+    Shard.objects.create(name="late")
+    waits.left = 0
+    Shard.objects.create(name="too-late")
+
+
+def lock_at_once(shard_id: int) -> None:
+    try:
+        with transaction.atomic():
+            Shard.objects.select_for_update(nowait=True).get(pk=shard_id)
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
