@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connections
+from django.db import close_old_connections, connections
 from rest_framework.test import APIClient
 
 import trading.operations
@@ -195,6 +195,7 @@ class Street:
             time.sleep(0.01)
 
     def pay(self, dice: random.Random) -> None:
+        close_old_connections()  # as a request does: one whose wait ended may have broken its own
         shop.authorize(dice.choice(self.cards), f"{dice.randint(1, 1500)}.00")
 
     def deposit(self, dice: random.Random) -> None:
