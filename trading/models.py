@@ -118,6 +118,11 @@ class FeeTier(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["since", "min_volume_usd"], name="fee_tier_once"),
             models.CheckConstraint(condition=Q(taker_rate__gte=0), name="fee_tier_taker_pays"),
+            # Who trades with themself under two names would get more back than they pay.
+            models.CheckConstraint(
+                condition=Q(maker_rate__gte=-F("taker_rate"), maker_rate__lt=1, taker_rate__lt=1),
+                name="fee_tier_rebate_is_paid",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -241,6 +246,10 @@ class HousePolicy(models.Model):
                     jump_bp__gt=0,
                 ),
                 name="house_bounds_positive",
+            ),
+            models.CheckConstraint(  # a limit over no time at all is none
+                condition=Q(refill_s__gt=0) & ~Q(card_intervals_s__contains=[0]),
+                name="house_intervals_positive",
             ),
             models.CheckConstraint(  # they are confirmed each second
                 condition=Q(quote_life_s__gte=2, quote_life_s__lte=3600), name="house_quote_life"

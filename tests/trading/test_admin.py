@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.db import IntegrityError
 from django.test import Client, RequestFactory
 
 from ledger.models import Account, Hold, Journal
@@ -142,6 +143,36 @@ class TestPolicy:
         FeeTier.objects.create(since="2098-01-01", min_volume_usd=0, **terms)
         assert "has changed since it was proposed" in self.approve(desk, world.olivia())
         assert not FeeTier.objects.filter(since="2099-01-01").exists()
+
+    @pytest.mark.parametrize(
+        "terms",
+        [
+            {"maker_rate": "-0.002"},
+            {"min_volume_usd": "7", "maker_rate": "-0.0008", "taker_rate": "0.0009"},
+            {"min_volume_usd": "7", "maker_rate": "0", "taker_rate": "0.0001"},
+            {"taker_rate": "1"},
+        ],
+    )
+    def test_of_fees_gives_nobody_more_than_another_pays(
+        self, desk: Client, terms: dict[str, str]
+    ) -> None:
+        self.propose(desk, **terms)
+        assert not Proposal.objects.exists()
+
+    def test_of_fees_looks_at_tiers_that_begin_later(self, desk: Client) -> None:
+        later = {"since": "2099-06-01", "min_volume_usd": 7, "maker_rate": 0}
+        FeeTier.objects.create(taker_rate="0.00005", **later)
+        answer = self.propose(desk)
+        assert "rebate no more than that" in answer.content.decode()
+        assert not Proposal.objects.exists()
+
+    @pytest.mark.parametrize("terms", [{"refill_s": 0}, {"card_intervals_s": [60, 0, 86_400]}])
+    def test_of_the_house_bounds_cards_over_some_time(self, terms: dict[str, Any]) -> None:
+        policy = HousePolicy.objects.latest("since")
+        for name, value in terms.items():
+            setattr(policy, name, value)
+        with pytest.raises(IntegrityError, match="house_intervals_positive"):
+            policy.save()
 
     @pytest.mark.parametrize("model", [FeeTier, BandRule, HousePolicy, MarketRule])
     def test_in_force_is_changed_by_nobody(self, desk: Client, model: Any) -> None:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from common.errors import DomainError
+from trading import queries
 from trading.models import BandRule, Book, FeeTier, HousePolicy, MarketRule
 from trading.operations import markets
 from trading.operations.corporate_actions import CORPORATE_ACTION
@@ -10,6 +12,12 @@ from users.models import Proposal, User
 from users.operations import ProposalKind, policy_kind
 
 Payload = dict[str, Any]
+
+
+class RebateUnpaid(DomainError):
+    """A maker gets back at most what the taker pays."""
+
+    field = "maker_rate"
 
 
 def _book(payload: Payload) -> Book:
@@ -45,6 +53,22 @@ def _change_tier(proposal: Proposal, actor: User, now: datetime) -> str:
     return f"{book.instrument.symbol}: tier {tier}"
 
 
+def _check_rebates(tier: FeeTier) -> None:
+    """Refuse a schedule by which one customer's rebate is more than another customer's fee.
+
+    :raises RebateUnpaid: from the day on which the tier begins, or another does later
+    """
+    later = FeeTier.objects.filter(since__gt=tier.since).values_list("since", flat=True)
+    for day in {tier.since, *later}:
+        standing = {row.min_volume_usd: row for row in queries.schedule_of(day)}
+        replaced = standing.get(tier.min_volume_usd)
+        if replaced is None or replaced.since <= tier.since:
+            standing[tier.min_volume_usd] = tier
+        least = min(row.taker_rate for row in standing.values())
+        if min(row.maker_rate for row in standing.values()) < -least:
+            raise RebateUnpaid(f"The lowest taker rate then is {least}: rebate no more than that.")
+
+
 CHANGE_STATE = ProposalKind(
     name="trading.change_state",
     title="Change a market's state",
@@ -72,7 +96,11 @@ SET_BANDS = policy_kind(
     key=("tier", "below_usd"),
 )
 SET_FEES = policy_kind(
-    name="trading.set_fees", title="Set what trading costs", model=FeeTier, key=("min_volume_usd",)
+    name="trading.set_fees",
+    title="Set what trading costs",
+    model=FeeTier,
+    key=("min_volume_usd",),
+    beside=_check_rebates,
 )
 SET_HOUSE_POLICY = policy_kind(
     name="trading.set_house_policy", title="Set how the house quotes and hedges", model=HousePolicy

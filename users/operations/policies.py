@@ -1,5 +1,6 @@
 """Dated rows of policy: two people decide on a new one, and those in force never change."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,15 +26,25 @@ class PolicyUnsound(DomainError):
     """The policy contradicts itself, or is there already."""
 
 
+def _fits(_row: Any) -> None:
+    return None
+
+
 def policy_kind(
-    *, name: str, title: str, model: type[models.Model], key: tuple[str, ...] = ()
+    *,
+    name: str,
+    title: str,
+    model: type[models.Model],
+    key: tuple[str, ...] = (),
+    beside: Callable[[Any], None] = _fits,
 ) -> ProposalKind:
     """Make the kind that adds a row to a table of policy, of which `since` is a date.
 
     :param name: its line in `users.rules.PROPOSALS`
     :param key: the fields that tell policies of the table apart: of each, the newest row holds
+    :param beside: raises a DomainError where a row does not fit to the others of the table
     """
-    policy = _Policy(model, key)
+    policy = _Policy(model, key, beside)
     return ProposalKind(
         name=name,
         title=title,
@@ -51,6 +62,7 @@ class _Policy:
 
     model: type[models.Model]
     key: tuple[str, ...]
+    beside: Callable[[Any], None]
 
     def build(self, payload: Payload) -> Any:
         """Make the row that is proposed, and find what is wrong with it."""
@@ -87,8 +99,10 @@ class _Policy:
 
     def check(self, payload: Payload, _actor: User, now: datetime) -> None:
         """Refuse what is unsound or begins in the past."""
-        if self.build(payload).since < now.date():
+        row = self.build(payload)
+        if row.since < now.date():
             raise PolicyInThePast
+        self.beside(row)
 
     def execute(self, proposal: Proposal, actor: User, now: datetime) -> str:
         """Add the row."""
