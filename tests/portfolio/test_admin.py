@@ -18,4 +18,7 @@ class TestLots:
         for path in ("", "?q=alice@demo.test", f"{Lot.objects.get().pk}/change/"):
             assert client.get(f"/admin/portfolio/lot/{path}").status_code == 200
         assert client.get("/admin/portfolio/lot/add/").status_code == 403
+
+    def test_that_are_due_are_for_operations_to_see(self, client):
+        client.force_login(world.staff("oscar@demo.test", "Operations"))
         assert client.get("/admin/portfolio/lotdue/").status_code == 200
