@@ -28,6 +28,7 @@ from krakapp.settings import kept_secret
 
 View = Callable[[HttpRequest], HttpResponse]
 
+ADMIN = "/admin/"
 READING = ("GET", "HEAD", "OPTIONS")
 FACTORS = (Authenticator.Type.WEBAUTHN, Authenticator.Type.TOTP)
 ENROLL = "The staff's pages need a second step at sign-in: add a passkey, or turn on an app's code."
@@ -39,7 +40,7 @@ def staff_door(get_response: View) -> View:
     """Let the staff into the admin with what its pages need, and send them for what is missing."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(reverse("admin:index")) or not (
+        if not request.path_info.startswith(ADMIN) or not (
             request.user.is_authenticated and request.user.is_staff
         ):
             return get_response(request)  # the admin itself sends strangers away
