@@ -67,7 +67,7 @@ def strangers_are_told_apart(**_kwargs: Any) -> Iterator[CheckMessage]:
         )
     if settings.SECURE_TLS and not settings.TRUSTED_PROXIES:
         yield Error(
-            "TRUSTED_PROXIES is empty, yet X-Forwarded-Proto decides what is HTTPS.",
+            "TRUSTED_PROXIES is empty: nobody could say that a request came by HTTPS.",
             hint="List the addresses of the proxies that end TLS, as 10.0.0.0/8 or 127.0.0.1; "
             "they have to set X-Forwarded-Proto and X-Forwarded-For themselves.",
             id="krakapp.E004",

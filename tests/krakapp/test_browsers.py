@@ -42,6 +42,10 @@ class TestEverybody:
     def test_gets_no_file_but_the_static_ones(self, client, path):
         assert client.get(path).status_code == 404
 
+    def test_cannot_claim_to_have_come_by_https(self, client, settings):
+        settings.SECURE_SSL_REDIRECT = True
+        assert client.get("/", headers={"X-Forwarded-Proto": "https"}).status_code == 301
+
     def test_reads_us_from_our_own_pages_alone(self, client):
         answer = client.get("/api/v1/instruments", headers={"Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in answer
