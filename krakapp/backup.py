@@ -314,7 +314,7 @@ def _prove() -> Iterator[str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise BackupFailed(f"{proof} found something:\n{done.stdout}{done.stderr}")
-        yield _took(done.stdout.strip(), began)
+        yield _took(f"{proof}: {done.stdout.strip() or 'nothing to look at'}", began)
 
 
 def _took(what: str, began: float) -> str:
