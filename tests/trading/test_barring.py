@@ -4,11 +4,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import OperationalError
 
 import kyc.operations
 import trading.operations
 import users.operations
 from kyc import queries as kyc_queries
+from kyc.models import Application
 from tests import world
 from trading.models import Order
 from trading.operations import Close
@@ -104,6 +106,28 @@ class TestTheSweep:
         world.restrict("FR", "residence", "Not offered in France.", since=world.NOW.date())
         trading.operations.cancel_orders_of_barred(now=world.NOW)
         assert states(floor, orders) == [CANCELLED, OPEN]
+
+    def test_locks_the_books_of_one_customer_at_a_time(
+        self, floor: "Floor", alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        carol = world.carol()
+        world.fund(carol, "1000")
+        own, hers = (
+            floor.place(who, "buy", quantity="1", limit_price="270.00") for who in (alice, carol)
+        )
+        Application.objects.update(status="frozen")
+        cancel = trading.operations.sending.cancel
+
+        def cancel_for_alice(orders: Any, *, now: Any) -> None:
+            cancel(orders, now=now)
+            if hers in orders:
+                raise OperationalError("deadlock detected")
+
+        monkeypatch.setattr(trading.operations.sending, "cancel", cancel_for_alice)
+        with pytest.raises(OperationalError):
+            trading.operations.cancel_orders_of_barred(now=world.NOW)
+        assert Order.objects.get(pk=own.pk).status == CANCELLED
+        assert Order.objects.get(pk=hers.pk).is_live
 
     def test_leaves_everybody_else_alone(self, floor: "Floor", alice: User, orders: Any) -> None:
         assert trading.operations.cancel_orders_of_barred(now=world.NOW) == 0

@@ -6,6 +6,8 @@ being accepted at that moment, and those of customers whom a new row of the poli
 """
 
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,9 +18,11 @@ from trading.operations import sending
 from users.models import User
 
 
-@transaction.atomic
 def cancel_orders_of_barred(*, customer: User | None = None, now: datetime) -> int:
     """Cancel what barred customers may not trade, or ask the engine to.
+
+    Each customer's orders go in a transaction of their own. The engine numbers executions customer
+    by customer too, and in its own order: who held the numbers of two could deadlock with it.
 
     :param customer: one customer, else everybody
     :returns: how many orders
@@ -28,6 +32,8 @@ def cancel_orders_of_barred(*, customer: User | None = None, now: datetime) -> i
         orders = orders.filter(customer=customer)
     shut = kyc.who_is_shut_out("customer__")
     buying = Q(side=Order.Side.BUY) & kyc.who_may_only_sell(now.date(), "customer__")
-    barred = list(orders.filter(shut | buying).order_by("id"))
-    sending.cancel(barred, now=now)
+    barred = list(orders.filter(shut | buying).order_by("customer_id", "id"))
+    for _, theirs in groupby(barred, key=attrgetter("customer_id")):
+        with transaction.atomic():
+            sending.cancel(list(theirs), now=now)
     return len(barred)
