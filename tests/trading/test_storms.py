@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from krakapp import database
 from ledger import operations as ledger
 from ledger.models import Account
 from spending.models import CardSale
+from spending.operations.authorizations import OutcomeUnknown
 from tests import world
 from tests.proof import Told, proof_of_the_test_bed
 from tests.spending import shop
@@ -196,7 +198,8 @@ class Street:
 
     def pay(self, dice: random.Random) -> None:
         close_old_connections()  # as a request does: one whose wait ended may have broken its own
-        shop.authorize(dice.choice(self.cards), f"{dice.randint(1, 1500)}.00")
+        with suppress(OutcomeUnknown):  # a COMMIT that took too long stands or not, both are fine
+            shop.authorize(dice.choice(self.cards), f"{dice.randint(1, 1500)}.00")
 
     def deposit(self, dice: random.Random) -> None:
         world.fund(dice.choice(self.users), f"{dice.randint(100, 200)}.00")
