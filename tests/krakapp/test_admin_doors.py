@@ -6,6 +6,7 @@ from django.test import RequestFactory
 
 from tests import world
 from users import operations
+from users.models import User
 
 PROPOSED = {
     "kyc.restrictedplace",
@@ -51,6 +52,37 @@ def test_a_row_is_added_by_a_proposal_or_not_at_all(request_of_admin):
 
 def test_no_list_acts_on_many_rows_but_to_send_mail_again():
     assert [label for label, door in doors() if door.actions] == ["users.mail"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "guess",
+    [
+        "users/user/?password__startswith=pbkdf2",
+        "users/mail/?content__contains=code",
+        "users/securityevent/?before__contains=secret",
+        "kyc/application/?last_names_index=x",
+        "spending/card/?token__startswith=a",
+        "users/user/?groups__permissions__codename__startswith=a",
+    ],
+)
+def test_no_list_tells_by_its_filter_what_a_column_holds_that_nobody_is_shown(client, guess):
+    client.force_login(User.objects.create_superuser("admin@demo.test", world.PASSWORD))
+    assert client.get(f"/admin/{guess.partition('?')[0]}").status_code == 200
+    assert client.get(f"/admin/{guess}").status_code == 400
+
+
+def test_a_list_is_narrowed_by_each_filter_that_it_offers(client, request_of_admin):
+    client.force_login(request_of_admin.user)
+    for address in ("users/user/?is_staff__exact=1", "users/proposal/?queue=me&status__exact=x"):
+        assert client.get(f"/admin/{address}").status_code == 200
+
+
+@pytest.mark.django_db
+def test_staff_change_their_password_where_they_are_told_of_it(client):
+    client.force_login(world.sam())
+    answer = client.post("/admin/password_change/", {})
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
 
 
 def test_every_act_on_a_row_asks_for_a_right():
