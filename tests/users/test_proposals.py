@@ -133,6 +133,21 @@ class TestApprove:
             approve(propose(admin()), admin())
         assert Wall.color == "white"
 
+    def test_is_not_of_what_somebody_proposed_who_was_shut_out_since(self):
+        made = propose()
+        operations.deactivate(user=world.sam(), actor=world.olivia(), reason="Left.", now=LATER)
+        with pytest.raises(operations.ProposerGone):
+            approve(made)
+        assert Wall.color == "white"
+        operations.decline(proposal=made, actor=world.olivia(), note="He left.", now=LATER)
+
+    def test_is_not_of_what_somebody_proposed_who_lost_the_role_since(self):
+        made = propose()
+        world.sam().groups.clear()
+        with pytest.raises(operations.ProposerGone):
+            approve(made)
+        assert Wall.color == "white"
+
     def test_is_not_for_whom_it_is_about(self):
         olivia = world.olivia()
         with pytest.raises(operations.AboutYourself):

@@ -83,6 +83,12 @@ class ProposalExpired(DomainError):
     status = 409
 
 
+class ProposerGone(DomainError):
+    """Who proposed this may not propose it any more: decline it, or propose it yourself."""
+
+    status = 409
+
+
 class ReasonMissing(DomainError):
     """Say why."""
 
@@ -206,12 +212,15 @@ def approve(*, proposal: Proposal, actor: User, note: str = "", now: datetime) -
     :raises OwnProposal: if the actor proposed it, whatever their role
     :raises AboutYourself: if it is about the actor
     :raises MayNotApprove: if no role of the actor's approves this kind
+    :raises ProposerGone: if the proposer was shut out, or lost the role; the proposal stays open
     :raises ProposalConflicted: if what it is about has changed since; the proposal ends
     :raises ProposalExpired: if it waited too long; the proposal ends
     :raises DomainError: whatever the operation refuses; the proposal stays open
     """
     with transaction.atomic():
         locked = _lock_for_decision(proposal, actor)
+        if not queries.may_propose(locked.proposer, locked.kind):
+            raise ProposerGone
         sort = kind_of(locked.kind)
         if locked.expires_at <= now:
             _end(locked, Status.EXPIRED, None, "", now)
