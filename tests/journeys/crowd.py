@@ -34,6 +34,7 @@ REFUSALS = {
     "FilledAlready",  # an amended one
     "InsufficientFunds",
     "MarketHalted",
+    "MarketSilent",
     "OrderAlreadyDone",
     "PriceOutOfBand",
     "PriceStale",

@@ -15,7 +15,7 @@ from tests.journeys.mobile import Phone
 PROCESSES = ("web", "engine", "worker", "beat", "feed", "liquidity", "valkey", "postgres")
 EACH_SIDE = 6  # orders answered before the kill, and after it
 PACE_S = 0.05
-REFUSALS = {"PriceStale"}  # what may honestly be answered while a process is away
+REFUSALS = {"MarketSilent", "PriceStale"}  # what may honestly be answered while a process is away
 
 
 class Trader:
