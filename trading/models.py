@@ -251,6 +251,13 @@ class HousePolicy(models.Model):
                 condition=Q(refill_s__gt=0) & ~Q(card_intervals_s__contains=[0]),
                 name="house_intervals_positive",
             ),
+            models.CheckConstraint(  # at the reference itself the house would work for nothing
+                condition=~Q(floor_bp__contains=[0])
+                & ~Q(extended_bp__contains=[0])
+                & ~Q(weekend_bp__contains=[0])
+                & Q(hedge_slippage_bp__lt=1_000),
+                name="house_gives_nothing_away",
+            ),
             models.CheckConstraint(  # they are confirmed each second
                 condition=Q(quote_life_s__gte=2, quote_life_s__lte=3600), name="house_quote_life"
             ),

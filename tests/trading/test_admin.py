@@ -174,6 +174,17 @@ class TestPolicy:
         with pytest.raises(IntegrityError, match="house_intervals_positive"):
             policy.save()
 
+    @pytest.mark.parametrize(
+        "terms",
+        [{"floor_bp": [0, 1, 2, 3, 4]}, {"weekend_bp": [5] * 4 + [0]}, {"hedge_slippage_bp": 9999}],
+    )
+    def test_of_the_house_gives_nothing_away(self, terms: dict[str, Any]) -> None:
+        policy = HousePolicy.objects.latest("since")
+        for name, value in terms.items():
+            setattr(policy, name, value)
+        with pytest.raises(IntegrityError, match="house_gives_nothing_away"):
+            policy.save()
+
     @pytest.mark.parametrize("model", [FeeTier, BandRule, HousePolicy, MarketRule])
     def test_in_force_is_changed_by_nobody(self, desk: Client, model: Any) -> None:
         row = model.objects.first()
