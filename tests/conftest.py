@@ -110,6 +110,15 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _one_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no code of an authenticator's app run out between its making and its typing."""
+    from allauth.mfa.totp.internal import auth  # noqa: PLC0415 - of models, which need Django set up
+
+    now = next(auth.yield_hotp_counters_from_time())
+    monkeypatch.setattr(auth, "yield_hotp_counters_from_time", lambda: iter([now]))
+
+
+@pytest.fixture(autouse=True)
 def _closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody out: only this machine's own sockets can be reached."""
     reach = socket.socket.connect

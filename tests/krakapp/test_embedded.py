@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -77,12 +78,14 @@ if os.getuid() == 0:  # nobody else has such a folder, or can become another use
 
     class TestAFolderThatOnlyRootMayEnter:
         @pytest.fixture
-        def clone(self, tmp_path):
-            closed = tmp_path / "root's own"
-            closed.mkdir(mode=0o700)
-            made = clone(closed)
-            yield made
-            shutil.rmtree(embedded._elsewhere((made / "var").resolve()))
+        def clone(self):
+            """Clone into a folder with a short path: a socket's has 107 characters at most."""
+            with TemporaryDirectory() as folder:
+                closed = Path(folder, "root's own")
+                closed.mkdir(mode=0o700)
+                made = clone(closed)
+                yield made
+                shutil.rmtree(embedded._elsewhere((made / "var").resolve()))
 
         def test_holds_a_clone_that_starts(self, clone):
             done = start_them(clone)
