@@ -149,23 +149,16 @@ def approve(
     :raises ApplicationChanged: if it isn't the version the approver saw
     :raises queries.NotEligible: if policy excludes the applicant by now
     """
-    locked = _lock_for_decision(application, actor, version)
+    locked = _lock_for_decision(
+        application, actor, version, queries.QUEUE, ApplicationNotInReview()
+    )
     ties = queries.ties_of(locked)
     finding = rules.jurisdiction(ties, queries.policy(now.date(), ties))
     if finding.outcome == "fail":
         raise queries.NotEligible(finding.reason)
-    _decide(locked, actor, message, internal_note, now)
-    _move(locked, Status.ACTIVE)
-    users.operations.notify(
-        user=locked.user,
-        kind="application.approved",
-        title="Your account is open",
-        body=message or "You can add money and buy your first share now.",
-        url=PAGE,
-        now=now,
-    )
-    _record_decision("application.approved", locked, actor, now)
-    return locked
+    said = ("application.approved", "Your account is open")
+    otherwise = "You can add money and buy your first share now."
+    return _decide(locked, Status.ACTIVE, said, actor, message, internal_note, now, otherwise)
 
 
 @transaction.atomic
@@ -187,19 +180,11 @@ def reject(
     """
     if not message.strip():
         raise MessageMissing
-    locked = _lock_for_decision(application, actor, version)
-    _decide(locked, actor, message, internal_note, now)
-    _move(locked, Status.REJECTED)
-    users.operations.notify(
-        user=locked.user,
-        kind="application.rejected",
-        title="We could not open your account",
-        body=message,
-        url=PAGE,
-        now=now,
+    locked = _lock_for_decision(
+        application, actor, version, queries.QUEUE, ApplicationNotInReview()
     )
-    _record_decision("application.rejected", locked, actor, now)
-    return locked
+    said = ("application.rejected", "We could not open your account")
+    return _decide(locked, Status.REJECTED, said, actor, message, internal_note, now)
 
 
 @transaction.atomic
@@ -209,11 +194,8 @@ def reopen(*, application: Application, actor: User, reason: str, now: datetime)
     :raises OwnApplication: if it is the actor's own
     :raises ApplicationNotInReview: if it isn't rejected
     """
-    locked = _lock(user=application.user)
-    if locked.user_id == actor.pk:
-        raise OwnApplication
-    if locked.status != Status.REJECTED:
-        raise ApplicationNotInReview("Only a rejected application can be given back.")
+    refusal = ApplicationNotInReview("Only a rejected application can be given back.")
+    locked = _lock_for_decision(application, actor, None, (Status.REJECTED,), refusal)
     _move(locked, Status.ACTION_REQUIRED)
     users.operations.notify(
         user=locked.user,
@@ -250,7 +232,7 @@ def restrict(
     """
     locked = _lock_account(application, actor, version, message, (Status.ACTIVE,))
     said = ("account.restricted", "Your account is limited")
-    return _set_standing(locked, Status.RESTRICTED, said, actor, message, internal_note, now)
+    return _decide(locked, Status.RESTRICTED, said, actor, message, internal_note, now)
 
 
 @transaction.atomic
@@ -277,7 +259,7 @@ def freeze(
     open_ = (Status.ACTIVE, Status.RESTRICTED)
     locked = _lock_account(application, actor, version, message, open_)
     said = ("account.frozen", "Your account is frozen")
-    return _set_standing(locked, Status.FROZEN, said, actor, message, internal_note, now)
+    return _decide(locked, Status.FROZEN, said, actor, message, internal_note, now)
 
 
 @transaction.atomic
@@ -302,10 +284,10 @@ def lift(
     stopped = (Status.RESTRICTED, Status.FROZEN)
     locked = _lock_account(application, actor, version, message, stopped)
     said = ("account.lifted", "Your account is open again")
-    return _set_standing(locked, Status.ACTIVE, said, actor, message, internal_note, now)
+    return _decide(locked, Status.ACTIVE, said, actor, message, internal_note, now)
 
 
-def _set_standing(
+def _decide(
     locked: Application,
     status: str,
     said: tuple[str, str],
@@ -313,30 +295,21 @@ def _set_standing(
     message: str,
     internal_note: str,
     now: datetime,
+    otherwise: str = "",
 ) -> Application:
-    """Move an account, tell its customer, and write who did it."""
+    """Move an application or account, tell its customer, and write who did it.
+
+    :param said: the kind and the title of what the customer is told
+    :param otherwise: what they read where there is no message
+    """
     kind, title = said
-    _decide(locked, actor, message, internal_note, now)
+    locked.decided_at, locked.decided_by = now, actor
+    locked.message, locked.internal_note = message, internal_note
     _move(locked, status)
     users.operations.notify(
-        user=locked.user, kind=kind, title=title, body=message, url=PAGE, now=now
+        user=locked.user, kind=kind, title=title, body=message or otherwise, url=PAGE, now=now
     )
     _record_decision(kind, locked, actor, now)
-    return locked
-
-
-def _lock_account(
-    application: Application, actor: User, version: int, message: str, states: Collection[str]
-) -> Application:
-    if not message.strip():
-        raise MessageMissing
-    locked = _lock(user=application.user)
-    if locked.user_id == actor.pk:
-        raise OwnApplication
-    if locked.status not in states:
-        raise AccountNotOpen
-    if locked.version != version:
-        raise ApplicationChanged
     return locked
 
 
@@ -347,24 +320,34 @@ def _lock(*, user: User) -> Application:
     return found
 
 
-def _lock_for_decision(application: Application, actor: User, version: int) -> Application:
+def _lock_for_decision(
+    application: Application,
+    actor: User,
+    version: int | None,
+    states: Collection[str],
+    refusal: DomainError,
+) -> Application:
+    """Lock an application that somebody else decides on, in a state and version that allow it.
+
+    :param version: as the actor saw it; None where the decision does not depend on the answers
+    :param refusal: what is raised in any other state
+    """
     locked = _lock(user=application.user)
     if locked.user_id == actor.pk:
         raise OwnApplication
-    if locked.status not in queries.QUEUE:
-        raise ApplicationNotInReview
-    if locked.version != version:
+    if locked.status not in states:
+        raise refusal
+    if version not in (None, locked.version):
         raise ApplicationChanged
     return locked
 
 
-def _decide(
-    application: Application, actor: User, message: str, internal_note: str, now: datetime
-) -> None:
-    application.decided_at = now
-    application.decided_by = actor
-    application.message = message
-    application.internal_note = internal_note
+def _lock_account(
+    application: Application, actor: User, version: int, message: str, states: Collection[str]
+) -> Application:
+    if not message.strip():
+        raise MessageMissing
+    return _lock_for_decision(application, actor, version, states, AccountNotOpen())
 
 
 def _move(application: Application, status: str) -> None:
