@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -62,6 +63,47 @@ class ReadOnlyTable(ReadOnly, ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     actions = None
+
+
+class ProposedRows(ReadOnly, ModelAdmin):
+    """Rows that staff propose and another person decides on; none is changed or deleted.
+
+    Who may propose one, and what is proposed, the app says that two people decide in.
+    """
+
+    actions: Any = None
+    add_title = "Propose a policy"
+
+    def may_propose(self, request: HttpRequest) -> bool:
+        """Say whether somebody's role proposes these rows."""
+        raise NotImplementedError
+
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
+        """Propose a row by the form's cleaned data, its `why` among them, and say so."""
+        raise NotImplementedError
+
+    def form_of(self, request: HttpRequest) -> forms.BaseForm:
+        """Give the form of a proposal: the row's own, with a `why`."""
+        return row_form(request, self)(request.POST or None)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those propose a row whose role does."""
+        return self.may_propose(request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Propose a row."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return ask(
+            request,
+            self,
+            form=self.form_of(request),
+            title=self.add_title,
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            do=lambda words: self.propose(request, words),
+        )
 
 
 def as_uuid(text: str) -> UUID | None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -14,7 +13,7 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ReadOnly, ask, row_form
+from common.admin import ProposedRows, ReadOnly, ask
 from kyc import operations, queries
 from kyc.forms import (
     ApproveForm,
@@ -218,39 +217,28 @@ def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], w
 
 
 @admin.register(RestrictedPlace)
-class RestrictedPlaceAdmin(ReadOnly, ModelAdmin):
+class RestrictedPlaceAdmin(ProposedRows):
     """The policy: dated rows, proposed by one and decided by another. None is deleted."""
 
     list_display = ("country", "ground", "reason", "since", "until")
     list_filter = ("ground",)
     search_fields = ("country", "reason")
     ordering = ("country", "ground")
-    actions = None
     actions_detail = ("end",)
+    add_title = "Propose a restriction"
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def may_propose(self, request: HttpRequest) -> bool:
         """Let those propose a row whose role does."""
         return users.queries.may_propose(request.user, operations.RESTRICT_PLACE.name)
+
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
+        """Propose a row."""
+        why = words.pop("why")
+        return propose(request, operations.RESTRICT_PLACE, words, why)
 
     def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Let those propose an end whose role does."""
         return users.queries.may_propose(request.user, operations.END_RESTRICTION.name)
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Propose a row."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-
-        return ask(
-            request,
-            self,
-            form=row_form(request, self)(request.POST or None),
-            title="Propose a restriction",
-            back=reverse("admin:kyc_restrictedplace_changelist"),
-            do=lambda words: propose(request, operations.RESTRICT_PLACE, words, words.pop("why")),
-        )
 
     @action(description="End it", url_path="end", permissions=["end"])  # type: ignore[untyped-decorator]
     def end(self, request: HttpRequest, object_id: int) -> HttpResponse:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -14,7 +13,7 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, ask, row_form
+from common.admin import ProposedRows, ReadOnly, ReadOnlyTable, ask
 from common.money import USD, Amount
 from payments import operations, queries
 from payments.forms import AdjustmentForm, AssignForm, TreasuryForm, WhyForm
@@ -161,39 +160,23 @@ class BankCreditAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(BankPolicy)
-class BankPolicyAdmin(ReadOnly, ModelAdmin):
+class BankPolicyAdmin(ProposedRows):
     """Which money is posted without staff; the next is proposed, and none is changed."""
 
     ordering = ("-since",)
     list_display = ("since", "tolerance_usd", "largest_usd", "largest_day_usd")
-    actions = None
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def may_propose(self, request: HttpRequest) -> bool:
         """Let those propose a row whose role does."""
         return users.queries.may_propose(request.user, operations.SET_BANK_POLICY.name)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
         """Propose a row."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-
-        def do(words: dict[str, Any]) -> str:
-            why = words.pop("why")
-            return propose(request, operations.SET_BANK_POLICY, words, why)
-
-        return ask(
-            request,
-            self,
-            form=row_form(request, self)(request.POST or None),
-            title="Propose a policy",
-            back=reverse("admin:payments_bankpolicy_changelist"),
-            do=do,
-        )
+        why = words.pop("why")
+        return propose(request, operations.SET_BANK_POLICY, words, why)
 
 
-class ProposedAdmin(ReadOnlyTable):
+class ProposedAdmin(ProposedRows, ReadOnlyTable):
     """Rows that two people decide on: `add` proposes one, and `reverse` its mirror image."""
 
     kind: ProposalKind
@@ -210,28 +193,22 @@ class ProposedAdmin(ReadOnlyTable):
         """Write the proposal's arguments from what the form says."""
         raise NotImplementedError
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    @property
+    def add_title(self) -> str:  # type: ignore[override]
+        """Say what the form proposes."""
+        return self.form_class.title
+
+    def form_of(self, request: HttpRequest) -> WhyForm:
+        """Give the form of this kind."""
+        return self.form_class(request.POST or None)
+
+    def may_propose(self, request: HttpRequest) -> bool:
         """Let those propose whose role does."""
         return users.queries.may_propose(request.user, self.kind.name)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
         """Propose one."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-
-        def do(words: dict[str, Any]) -> str:
-            return propose(request, self.kind, self.payload_of(words), words["why"])
-
-        return ask(
-            request,
-            self,
-            form=self.form_class(request.POST or None),
-            title=self.form_class.title,
-            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
-            do=do,
-        )
+        return propose(request, self.kind, self.payload_of(words), words["why"])
 
     def has_reverse_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may propose to take one back."""

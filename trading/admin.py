@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -18,7 +17,7 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link, row_form
+from common.admin import ProposedRows, ReadOnly, ReadOnlyTable, as_uuid, ask, link
 from common.money import USD, Amount
 from instruments.models import CorporateAction
 from trading import operations
@@ -429,35 +428,19 @@ def propose(request: HttpRequest, kind: ProposalKind, payload: dict[str, Any], w
     return "Proposed: another person decides."
 
 
-class PolicyAdmin(ReadOnly, ModelAdmin):
+class PolicyAdmin(ProposedRows):
     """Dated rows of policy: staff propose the next, and none is changed or deleted."""
 
     kind: ProposalKind
-    actions = None
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def may_propose(self, request: HttpRequest) -> bool:
         """Let those propose a row whose role does."""
         return users.queries.may_propose(request.user, self.kind.name)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
         """Propose a row."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-
-        def do(words: dict[str, Any]) -> str:
-            why = words.pop("why")
-            return propose(request, self.kind, words, why)
-
-        return ask(
-            request,
-            self,
-            form=row_form(request, self)(request.POST or None),
-            title="Propose a policy",
-            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
-            do=do,
-        )
+        why = words.pop("why")
+        return propose(request, self.kind, words, why)
 
 
 @admin.register(BandRule)

@@ -9,7 +9,6 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -20,7 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from common import clock
-from common.admin import ReadOnly, ask, row_form
+from common.admin import ProposedRows, ReadOnly, ask
 from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
@@ -321,43 +320,28 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(CallLimit)
-class CallLimitAdmin(ReadOnly, ModelAdmin):
+class CallLimitAdmin(ProposedRows):
     """How often who may ask; the next is proposed, and none is changed."""
 
     ordering = ("kind", "scope", "-since")
     list_display = ("kind", "scope", "since", "capacity", "per_second")
     list_filter = ("kind", "scope")
-    actions = None
+    add_title = "Propose a limit"
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def may_propose(self, request: HttpRequest) -> bool:
         """Let those propose a row whose role does."""
         return queries.may_propose(request.user, operations.SET_CALL_LIMIT.name)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def propose(self, request: HttpRequest, words: dict[str, Any]) -> str:
         """Propose a row."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-
-        def do(words: dict[str, Any]) -> str:
-            operations.propose(
-                kind=operations.SET_CALL_LIMIT.name,
-                reason=words.pop("why"),
-                payload=words,
-                actor=as_user(request),
-                now=clock.now(),
-            )
-            return "Proposed: another person decides."
-
-        return ask(
-            request,
-            self,
-            form=row_form(request, self)(request.POST or None),
-            title="Propose a limit",
-            back=reverse("admin:users_calllimit_changelist"),
-            do=do,
+        operations.propose(
+            kind=operations.SET_CALL_LIMIT.name,
+            reason=words.pop("why"),
+            payload=words,
+            actor=as_user(request),
+            now=clock.now(),
         )
+        return "Proposed: another person decides."
 
 
 @admin.register(Notice)
