@@ -229,6 +229,24 @@ class TestEvents:
         assert client.heard[-1]["sequence"] == 1
         client.close()
 
+    def test_that_the_snapshot_has_are_told_by_it_alone(self, address, alice, monkeypatch):
+        last_numbers = realtime.last_numbers
+
+        def numbers_with_one_on_its_way(wanted):
+            if wanted == [(alice.pk, "balances")] and not said:
+                said.append(tell(alice, 9))
+            return last_numbers(wanted)
+
+        said = []
+        monkeypatch.setattr(realtime, "last_numbers", numbers_with_one_on_its_way)
+        client = browser(address, alice)
+        client.subscribe("balances")
+        assert client.heard[-1]["sequence"] == 1
+        tell(alice, 10)
+        assert client.data("balances", "update")[0]["total"] == "10"
+        assert client.heard[-1]["sequence"] == 2
+        client.close()
+
     def test_end_with_the_subscription(self, address, alice):
         client = browser(address, alice)
         client.subscribe("balances")

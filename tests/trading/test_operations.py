@@ -1,3 +1,4 @@
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ from common.errors import DomainError
 from ledger import queries as books
 from ledger.models import Account, Hold
 from ledger.operations import InsufficientFunds
+from market.models import ReferencePrice
+from market.queries import AHEAD_S
 from tests import world
-from trading.models import Command, Order, Trade
+from trading.models import Command, MarketRule, Order, Trade
 from trading.operations import OrderDraft
-from trading.operations.acceptance import DuplicateClientOrderId
+from trading.operations.acceptance import DisplayOutOfBounds, DuplicateClientOrderId
 from trading.operations.sending import OrderAlreadyDone
+from trading.queries.pricing import PriceStale
 from users.models import User
 
 if TYPE_CHECKING:
@@ -74,6 +78,70 @@ class TestPlaceOrder:
         assert isinstance(results[1], DuplicateClientOrderId)
         with pytest.raises(DuplicateClientOrderId):
             trading.operations.place_order(draft=draft, customer=alice, now=world.NOW)
+
+    @pytest.mark.parametrize(("cash", "accepted"), [("40.04", 2), ("40.03", 1)])
+    def test_covers_the_orders_of_a_batch_together(
+        self, floor: "Floor", cash: str, accepted: int
+    ) -> None:
+        tesla = world.instrument("TSLAx")
+        alice = world.alice()
+        world.fund(alice, cash)
+        drafts = [
+            OrderDraft(one, "buy", "limit", notional=Decimal(20), limit_price=Decimal(100))
+            for one in (floor.instrument, tesla, floor.instrument)
+        ]
+        results = trading.operations.place_orders(drafts=drafts, customer=alice, now=world.NOW)
+        refused = results[accepted:]
+        assert [type(one) for one in results[:accepted]] == [Order] * accepted
+        assert {(type(one), getattr(one, "field", "")) for one in refused} == {
+            (InsufficientFunds, "notional")
+        }
+        assert balance(alice, "USD")[1] == 20_020_000 * accepted  # each with its fee
+
+    def test_covers_the_sales_of_a_batch_together(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.give(alice, floor.instrument, "2.5")
+        drafts = [
+            OrderDraft(
+                floor.instrument, "sell", "limit", quantity=quantity, limit_price=Decimal(300)
+            )
+            for quantity in (Decimal("1.5"), Decimal("1.00000001"), Decimal(1))
+        ]
+        first, second, third = trading.operations.place_orders(
+            drafts=drafts, customer=alice, now=world.NOW
+        )
+        assert isinstance(second, InsufficientFunds)
+        assert second.field == "quantity"
+        assert all(isinstance(one, Order) for one in (first, third))
+        assert balance(alice, "AAPLx") == (250_000_000, 250_000_000)
+
+    @pytest.mark.parametrize(("quantity", "display"), [("1.5", "1.5"), ("1.5", "0.1")])
+    def test_an_iceberg_shows_between_a_fifteenth_and_all_of_itself(
+        self, floor: "Floor", quantity: str, display: str
+    ) -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        terms = {"limit_price": "270", "quantity": quantity, "display_quantity": display}
+        assert floor.ask(alice, "buy", "iceberg", **terms).display_quantity
+        less = {"0.1": {"quantity": "1.50000001"}, "1.5": {"display_quantity": "1.50000001"}}
+        with pytest.raises(DisplayOutOfBounds):
+            floor.ask(alice, "buy", "iceberg", **terms | less[display])
+
+    def test_relies_on_a_reference_price_up_to_its_oldest_age(self, floor: "Floor") -> None:
+        oldest = timedelta(seconds=MarketRule.objects.get().reference_max_age_s)
+        self.relies_on_prices_up_to(floor, world.NOW - oldest, -timedelta(microseconds=1))
+
+    def test_relies_on_a_price_no_further_ahead_than_clocks_differ(self, floor: "Floor") -> None:
+        ahead = timedelta(seconds=AHEAD_S)
+        self.relies_on_prices_up_to(floor, world.NOW + ahead, timedelta(microseconds=1))
+
+    def relies_on_prices_up_to(self, floor: "Floor", at: datetime, beyond: timedelta) -> None:
+        world.fund(world.alice(), "1000")
+        ReferencePrice.objects.update(at=at)
+        assert floor.place(world.alice(), "buy", notional="25")
+        ReferencePrice.objects.update(at=at + beyond)
+        with pytest.raises(PriceStale):
+            floor.place(world.alice(), "buy", notional="25")
 
     @pytest.mark.parametrize(
         ("terms", "field"),

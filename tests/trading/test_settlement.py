@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 import trading.operations
 from common import realtime
 from common.invariants import find_breaks
-from ledger.models import Account, Journal
+from ledger.models import Account, Hold, Journal
 from ledger.queries import CHECKS as LEDGER_CHECKS
+from market.models import TapeTrade
 from tests import world
-from trading import tasks
+from trading import signals, tasks
 from trading.models import Order, Release, Trade
 from trading.operations import settlement
 from trading.queries import CHECKS
@@ -66,6 +67,35 @@ class TestSettleDue:
         Trade.objects.filter(pk=culprit.pk).update(held_back="")
         trading.operations.settle_due(now=world.NOW)
         assert not Trade.objects.filter(settled_at=None).exists()
+
+    def test_leaves_alone_what_another_settler_did_since_the_look(self, floor: "Floor") -> None:
+        trade_often(floor, 3)
+        trades, releases = settlement._unsettled(), settlement._unconsumed()
+        assert (len(trades), len(releases)) == (3, 3)
+        trading.operations.settle_due(now=world.NOW)
+        books = [Account.objects.order_by("id"), Hold.objects.order_by("id")]
+        before = [list(rows.values()) for rows in books]
+        told: list[list[int]] = []
+
+        def listen(trade_ids: list[int], **_: object) -> None:
+            told.append(trade_ids)
+
+        signals.trades_settled.connect(listen)
+        try:
+            assert settlement._settle_trades(trades, world.NOW) == 0
+            assert settlement._give_back(releases, world.NOW) == 0
+        finally:
+            signals.trades_settled.disconnect(listen)
+        assert told == []
+        assert TapeTrade.objects.count() == 3
+        assert [list(rows.values()) for rows in books] == before
+
+    def test_leaves_alone_what_was_held_back_since_the_look(self, floor: "Floor") -> None:
+        trade_often(floor, 1)
+        [late] = settlement._unsettled()
+        settlement._hold_back(late, ValueError("not so"))
+        assert settlement._settle_trades([late], world.NOW) == 0
+        assert not Journal.objects.filter(kind="trade").exists()
 
     def test_blames_no_trade_for_the_database_being_away(
         self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
