@@ -3,6 +3,7 @@
 # make check    linters, types, contracts, missing migrations, deployment settings
 # make bench    measurements
 # make soak     kills at random for long; SECONDS and SEED choose how long, and which dice
+# make mutants  mistakes planted one at a time where money is; ONLY chooses modules
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ PRODUCTION = KRAKAPP_DEMO=0 PRICE_FEED=kraken ALLOWED_HOSTS=krakapp.test TRUSTED
 	SECRET_KEY=$(SECRET) BANK_WEBHOOK_SECRET=$(SECRET) CARD_WEBHOOK_SECRET=$(SECRET) \
 	PERSONAL_DATA_KEYS=$(SECRET)
 
-.PHONY: run test check bench soak
+.PHONY: run test check bench soak mutants
 
 run: export KRAKAPP_DEMO ?= 1
 run: $(MADE)
@@ -46,6 +47,11 @@ soak: export SECONDS ?= 600
 soak: export SEED ?=
 soak: $(MADE)
 	@$(IN)/pytest -q -s tests/journeys/test_kills_at_random.py
+
+mutants: export ONLY ?=
+mutants: $(MADE)
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
+	@$(IN)/python -m tests.mutants
 
 $(MADE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KrakApp needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3")'

@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import IntegrityError, OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
 import trading.operations
@@ -67,6 +67,58 @@ class TestSettleDue:
         Trade.objects.filter(pk=culprit.pk).update(held_back="")
         trading.operations.settle_due(now=world.NOW)
         assert not Trade.objects.filter(settled_at=None).exists()
+
+    def test_goes_on_while_batches_are_full(
+        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trade_often(floor, 5)
+        monkeypatch.setattr(settlement, "BATCH", 2)
+        assert trading.operations.settle_due(now=world.NOW) == 10
+        assert not Trade.objects.filter(settled_at=None).exists()
+        assert not Release.objects.filter(consumed_by=None).exists()
+
+    def test_leaves_it_to_the_settler_at_work(
+        self, floor: "Floor", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trade_often(floor, 2)
+        monkeypatch.setattr(settlement, "BATCH", 2)
+        monkeypatch.setattr(settlement, "_alone", lambda: False)
+        assert trading.operations.settle_due(now=world.NOW) == 0
+        assert not Trade.objects.exclude(settled_at=None).exists()
+
+    def test_gives_back_the_releases_of_its_batch_alone(self, floor: "Floor") -> None:
+        trade_often(floor, 3)
+        first, *others = settlement._unconsumed()
+        assert settlement._give_back([first], world.NOW) == 1
+        assert settlement._unconsumed() == others
+
+    def test_announces_trades_and_puts_them_on_the_tape_by_who_took(self, floor: "Floor") -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        floor.offer("1", "278.60")
+        floor.place(alice, "buy", quantity="0.5", limit_price="279")  # takes
+        floor.place(alice, "buy", quantity="1", limit_price="270")  # waits, and Carol takes it
+        world.give(world.carol(), floor.instrument, "2")
+        floor.place(world.carol(), "sell", quantity="0.25", limit_price="270")
+        while floor.engine.run_batch():
+            pass
+        told: list[int] = []
+
+        def listen(trade_ids: list[int], **_: object) -> None:
+            told.extend(trade_ids)
+
+        signals.trades_settled.connect(listen)
+        try:
+            trading.operations.settle_due(now=world.NOW)
+        finally:
+            signals.trades_settled.disconnect(listen)
+        trades = Trade.objects.order_by("id")
+        assert told == [trade.pk for trade in trades]
+        tape = TapeTrade.objects.order_by("id").values_list("side", "quantity", "price")
+        assert list(tape) == [
+            ("buy", Decimal("0.5"), Decimal("278.6")),
+            ("sell", Decimal("0.25"), Decimal(270)),
+        ]
 
     def test_leaves_alone_what_another_settler_did_since_the_look(self, floor: "Floor") -> None:
         trade_often(floor, 3)
@@ -134,6 +186,65 @@ class TestSettleDue:
             counts.append(len(captured))
         assert Order.objects.filter(closes__isnull=False).count() == 23
         assert counts[1] == counts[2]
+
+
+class TestHalving:
+    """How a batch that fails is taken apart."""
+
+    @staticmethod
+    def settle(ids: list[int], outcomes: dict[int, int | None]) -> int | None:
+        def settle(ids: list[int], _now: object) -> int | None:
+            if len(ids) > 1:
+                raise IntegrityError
+            return outcomes[ids[0]]
+
+        return settlement._halving(ids, settle, world.NOW)
+
+    def test_adds_up_what_the_parts_did(self) -> None:
+        assert self.settle([1, 2, 3], {1: 1, 2: 0, 3: 1}) == 2
+
+    @pytest.mark.parametrize("taken", [1, 2, 3])
+    def test_stops_where_another_settler_took_a_part(self, taken: int) -> None:
+        assert self.settle([1, 2, 3], {1: 1, 2: 1, 3: 1} | {taken: None}) is None
+
+    def test_holds_no_trade_back_that_was_settled_meanwhile(self, floor: "Floor") -> None:
+        trade_often(floor, 2)
+        late, other = settlement._unsettled()
+        settlement._settle_trades([late], world.NOW)
+        assert settlement._hold_back(late, ValueError("x" * 300)) == 1
+        assert settlement._hold_back(other, ValueError("x" * 300)) == 1
+        reasons = Trade.objects.order_by("id").values_list("held_back", flat=True)
+        assert list(reasons) == ["", "ValueError: " + "x" * 188]
+
+
+class TestEntryOf:
+    @pytest.mark.parametrize(
+        ("buy_fee", "sell_fee", "fees", "captured"),
+        [
+            (1, -1, [("alice", "fees", 1), ("fees", "carol", 1)], 279),
+            (-1, 1, [("fees", "alice", 1), ("carol", "fees", 1)], 278),
+            (0, 0, [], 278),
+        ],
+    )
+    def test_moves_each_sides_fee_or_rebate_to_the_unit(
+        self, buy_fee: int, sell_fee: int, fees: list[tuple[str, str, int]], captured: int
+    ) -> None:
+        cash = {"fees": 9, "alice": 1, "carol": 3}
+        trade = Trade(
+            buy_order=Order(cash_account_id=1, token_account_id=2, hold_id=11),
+            sell_order=Order(cash_account_id=3, token_account_id=4, hold_id=12),
+            quantity=100,
+            cost=278,
+            buy_fee=buy_fee,
+            sell_fee=sell_fee,
+        )
+        entry = settlement.entry_of(trade, fees=9)
+        assert entry.legs == [
+            settlement.Leg(4, 2, 100),
+            settlement.Leg(1, 3, 278),
+            *(settlement.Leg(cash[debit], cash[credit], amount) for debit, credit, amount in fees),
+        ]
+        assert entry.captures == [settlement.Capture(11, captured), settlement.Capture(12, 100)]
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
