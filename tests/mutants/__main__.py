@@ -8,6 +8,7 @@ names the modules that are to be tried, or how their names begin.
 import itertools
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 COPIES = ROOT / "var" / "mutants"
 WANTED = 0.95
+GUARD = re.compile(r"\b(strict|robust)=\w+")
 PATIENCE_S = 60  # a mutant that never ends is noticed
 QUIET = ("-p", "pytest_django.plugin", "-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider")
 
@@ -115,6 +117,11 @@ def mutants_of(module: str) -> Iterator[Mutant]:
                 (number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1]
             )
             yield Mutant(module, type(operator).__name__, line, before.strip(), after.strip(), code)
+
+
+def _is_guard(before: str, after: str) -> bool:
+    """Say whether only a decorator changed, or a guard against what no caller does."""
+    return before.startswith("@") or GUARD.sub("", before) == GUARD.sub("", after)
 
 
 def _compiles(code: str) -> bool:

@@ -123,9 +123,9 @@ def _is_index(number: Any) -> bool:
 
 
 def _is_constant(number: Any) -> bool:
-    """Say whether the module gives it a name, `BATCH = 500`: tests choose their own."""
+    """Say whether it has a name, `BATCH = 500` or `status = 409`: a choice, not a sum."""
     line = number.search_ancestor("expr_stmt")
-    return line is not None and line.search_ancestor("funcdef", "classdef") is None
+    return line is not None and line.search_ancestor("funcdef") is None
 
 
 def _acts(statement: Any) -> bool:
