@@ -66,8 +66,56 @@ class TestOpenAccounts:
     def test_opens_nothing_for_nobody(self, db: None) -> None:
         assert operations.open_accounts(keys=[]) == []
 
+    def test_opens_them_in_one_order_so_that_nobody_waits_in_a_circle(self, usd: Asset) -> None:
+        bob, alice = (User.objects.create_user(f"{name}@demo.test") for name in ("bob", "alice"))
+        keys = [
+            AccountKey(alice.pk, usd.pk, "customer"),
+            AccountKey(bob.pk, usd.pk, "customer"),
+            AccountKey(None, usd.pk, "fees"),
+            AccountKey(None, usd.pk, "external"),
+        ]
+        ids = operations.open_accounts(keys=keys)
+        assert sorted(ids) == [ids[3], ids[2], ids[1], ids[0]]  # the house, then by customer
+
+
+class TestRegisterAssets:
+    def test_gives_the_ids_of_these_and_leaves_the_known_as_they_are(self, usd: Asset) -> None:
+        first = operations.register_assets(assets=[("ONEx", 8, "equity"), ("TWOx", 8, "equity")])
+        again = operations.register_assets(assets=[("ONEx", 2, "fiat"), ("USD", 2, "equity")])
+        assert again == {"ONEx": first["ONEx"], "USD": usd.pk}
+        one = Asset.objects.get(code="ONEx")
+        assert (one.pk, one.scale, one.kind) == (first["ONEx"], 8, "equity")
+
+
+class TestLockOwnAccounts:
+    def test_opens_the_missing_and_gives_balances_in_the_order_asked(
+        self, usd: Asset, outside: int, alice: int
+    ) -> None:
+        move(outside, alice, 10)
+        operations.hold(requests=[HoldRequest(alice, 4, "a")])
+        operations.register_assets(assets=[("ONEx", 8, "equity"), ("TWOx", 8, "equity")])
+        owner = Account.objects.get(pk=alice).owner
+        assert owner is not None
+        one, dollars = operations.lock_own_accounts(owner=owner, codes=["ONEx", "USD"])
+        opened = Account.objects.get(owner=owner, asset__code="ONEx", role="customer")
+        assert one == queries.Balance(opened.pk, owner.pk, opened.asset_id, 0, 0, overdraft=False)
+        assert dollars == queries.Balance(alice, owner.pk, usd.pk, 10, 4, overdraft=False)
+        assert not Account.objects.filter(asset__code="TWOx").exists()
+
 
 class TestPost:
+    @pytest.mark.parametrize("amount", [0, -1])
+    def test_refuses_amounts_that_are_not_positive(
+        self, outside: int, alice: int, amount: int
+    ) -> None:
+        move(outside, alice, 5)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 4, "a")])
+        with pytest.raises(ValueError, match="positive"):
+            move(alice, outside, amount, key="two")
+        legs, captures = [Leg(alice, outside, 1)], [Capture(hold, amount)]
+        with pytest.raises(ValueError, match="positive"):
+            operations.post(entries=[Entry("two", "test", legs, captures)], occurred_at=NOW)
+
     def test_moves_an_amount_and_sums_to_zero(self, outside: int, alice: int) -> None:
         move(outside, alice, 5_000_000)
         assert state(alice) == (5_000_000, 0)
@@ -232,6 +280,23 @@ class TestHold:
         with pytest.raises(Hold.DoesNotExist):
             operations.release(releases=[(1, 4)])
 
+    def test_locks_the_accounts_before_it_writes(self, outside: int, alice: int) -> None:
+        move(outside, alice, 10)
+        [hold] = operations.hold(requests=[HoldRequest(alice, 4, "a")])
+        for change in (
+            lambda: operations.increase(increases=[(hold, 1)]),
+            lambda: operations.release(releases=[(hold, 1)]),
+        ):
+            said: list[str] = []
+
+            def hear(execute: Any, sql: str, *args: Any, said: list[str] = said) -> Any:
+                said.append("lock" if "ledger_lock_accounts" in sql else sql.split()[0])
+                return execute(sql, *args)
+
+            with connection.execute_wrapper(hear):
+                change()
+            assert said.index("lock") < said.index("INSERT")
+
     def test_does_nothing_for_nothing(self, db: None) -> None:
         assert operations.hold(requests=[]) == []
         assert operations.increase(increases=[]) == []
@@ -338,6 +403,31 @@ class TestAnnouncing:
             "available": "3.000000",
         }
         assert before <= as_of <= clock.now()
+
+    @pytest.mark.parametrize("change", ["open", "covered", "increase", "release"])
+    def test_tells_of_every_change_of_a_hold(
+        self,
+        outside: int,
+        alice: int,
+        heard: list[Any],
+        django_capture_on_commit_callbacks: Any,
+        change: str,
+    ) -> None:
+        move(outside, alice, 5_000_000)
+        request = HoldRequest(alice, 1_000_000, "order")
+        [hold] = operations.hold(requests=[request])
+        with django_capture_on_commit_callbacks(execute=True):
+            match change:
+                case "open":
+                    operations.hold(requests=[request])
+                case "covered":
+                    operations.hold_covered(requests=[request])
+                case "increase":
+                    operations.increase(increases=[(hold, 1_000_000)])
+                case "release":
+                    operations.release(releases=[(hold, 1_000_000)])
+        [(_, _, event)] = [told for told in heard if told[1] == "balances"]
+        assert event["held"] == {"release": "0.000000"}.get(change, "2.000000")
 
     def test_the_time_is_that_of_before_reading(
         self, outside: int, alice: int, heard: list[Any], monkeypatch: pytest.MonkeyPatch

@@ -116,7 +116,9 @@ def mutants_of(module: str) -> Iterator[Mutant]:
             line, (before, after) = next(
                 (number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1]
             )
-            yield Mutant(module, type(operator).__name__, line, before.strip(), after.strip(), code)
+            if not _is_guard(before, after):
+                name = type(operator).__name__
+                yield Mutant(module, name, line, before.strip(), after.strip(), code)
 
 
 def _is_guard(before: str, after: str) -> bool:
