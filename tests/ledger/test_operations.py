@@ -290,7 +290,7 @@ class TestHold:
             said: list[str] = []
 
             def hear(execute: Any, sql: str, *args: Any, said: list[str] = said) -> Any:
-                said.append("lock" if "ledger_lock_accounts" in sql else sql.split()[0])
+                said.append("lock" if "ledger_lock_accounts" in sql else sql.split(maxsplit=1)[0])
                 return execute(sql, *args)
 
             with connection.execute_wrapper(hear):
