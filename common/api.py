@@ -34,6 +34,7 @@ else:
 logger = logging.getLogger(__name__)
 
 LIMIT = re.compile("[0-9]{1,3}")
+PLAIN_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 # What the database refuses for no fault of the request: it is away or full, somebody else's lock
 # came first, time ran out. The same request may well succeed in a moment.
@@ -65,21 +66,37 @@ class StrictParser(JSONParser):
         return payloads.read(stream.read())
 
 
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that nobody knows: a typo must not become another request."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Name every unknown field."""
+        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
+            known = ", ".join(self.fields)
+            sentence = f"There is no such field here; take it out, or use one of {known}."
+            raise serializers.ValidationError({str(name): [sentence] for name in sorted(unknown)})
+        return super().to_internal_value(data)
+
+
 class DecimalText(serializers.CharField):
-    """An amount as the customer wrote it; what it means is read where the asset is known.
+    """A plain decimal as the program wrote it; what it means is read where the asset is known.
 
     Whole JSON numbers pass, since they are exact; a fraction of JSON may have lost digits already.
     """
 
     default_error_messages = {
         "NotAString": 'Write it as a string, like "12.50": a JSON number may lose digits.',
+        "NotADecimal": 'Give a plain decimal, like "12.50".',
     }
 
     def to_internal_value(self, data: Any) -> str:
         """Take a string, or a whole number."""
         if isinstance(data, float):
             self.fail("NotAString")
-        return super().to_internal_value(data)
+        text = super().to_internal_value(data)
+        if not PLAIN_DECIMAL.fullmatch(text):
+            self.fail("NotADecimal")
+        return text
 
 
 class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[misc]

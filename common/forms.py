@@ -1,23 +1,70 @@
-"""How every form reads a decimal that somebody types."""
+"""How every form reads a number that somebody types."""
 
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 
-from common.money import AmountInvalid, parse_decimal
+from common import numbers
+from common.money import EXACT
+from common.numbers import NumberUnread
 
 
-class PlainDecimalField(forms.DecimalField):
-    """Django's field, refusing what only a program takes for a number: `1e3`, `1_000`, `NaN`."""
+class NumberField(forms.CharField):
+    """A number as people type it, in the format of their country: "25", "$1,000.50", "0,5".
 
-    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
-        """Read it as every other door does."""
-        if isinstance(value, str) and (text := value.strip()):
-            try:
-                parse_decimal(text)
-            except AmountInvalid as error:
-                raise forms.ValidationError(
-                    self.error_messages["invalid"], code="invalid"
-                ) from error
-        return super().to_python(value)
+    It shows one in the same format. More decimals than `decimals` are refused, and what is not
+    between `least` and `most`; nothing is rounded.
+    """
+
+    default_error_messages = {
+        "least": "Give a positive number like 12.50.",
+        "most": "This is more than can be counted here.",
+        "decimals": "Give at most {decimals} decimals.",
+    }
+
+    def __init__(
+        self,
+        *,
+        decimals: int,
+        least: Decimal | None = None,
+        most: Decimal = Decimal(9999999999),
+        **options: Any,
+    ) -> None:
+        """Take the bounds besides Django's own options.
+
+        :param least: None for anything above zero
+        """
+        self.decimals, self.least, self.most = decimals, least, most
+        super().__init__(max_length=60, **options)
+
+    def clean(self, value: Any) -> Any:
+        """Read it exactly; None if nothing was typed and nothing need be."""
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            number = numbers.read_number(text, numbers.active_format())
+        except NumberUnread as error:
+            raise forms.ValidationError(error.detail, code="invalid") from error
+        if number < self.least if self.least is not None else number <= 0:
+            self.refuse("least")
+        if number > self.most:
+            self.refuse("most")
+        if number != number.quantize(Decimal(1).scaleb(-self.decimals), None, EXACT):
+            self.refuse("decimals")
+        return number
+
+    def refuse(self, code: str) -> None:
+        """Say what is wrong.
+
+        :raises ValidationError: always
+        """
+        said = self.error_messages[code].format(decimals=self.decimals)
+        raise forms.ValidationError(said, code=code)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write a number as it would be typed; what was typed stays as it is."""
+        if isinstance(value, Decimal):
+            return numbers.FORMATS[numbers.active_format()].write(value)
+        return value

@@ -51,6 +51,7 @@ class Unit:
 
 
 USD = Unit("USD", 6)
+CENT = 10_000  # USD units
 
 
 def parse_decimal(text: str | Decimal, *, field: str | None = None) -> Decimal:

@@ -215,6 +215,7 @@ MIDDLEWARE = [
     "krakapp.middleware.know_device",
     "krakapp.middleware.leave_nothing",
     "django_htmx.middleware.HtmxMiddleware",
+    "krakapp.preferences.preferences",
     "krakapp.middleware.sign_in_again",
     "krakapp.middleware.relaxed_policy",
     "krakapp.middleware.whole_acts",
@@ -235,7 +236,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["common.templatetags.components"],
+            "builtins": ["common.templatetags.components", "common.templatetags.moments"],
         },
     }
 ]

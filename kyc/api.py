@@ -10,10 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+import users.operations
 from common import clock
+from common.api import StrictSerializer
 from kyc import operations, queries, rules
 from kyc.models import Application
-from users.models import User
+from users.models import NUMBER_FORMATS, User
 
 
 class CanAnswer(serializers.Serializer[Any]):
@@ -49,7 +51,7 @@ class AgreementAnswer(serializers.Serializer[Any]):
         return reverse("kyc:agreement", args=[agreement.document])
 
 
-class Answers(serializers.ModelSerializer[Application]):
+class Answers(StrictSerializer, serializers.ModelSerializer[Application]):
     """The answers of an application; those left out stay as they are."""
 
     first_names = serializers.CharField(required=False, allow_blank=True, max_length=120)
@@ -98,14 +100,14 @@ class ApplicationAnswer(Answers):
         return AgreementAnswer(rules.AGREEMENTS, many=True).data
 
 
-class AcceptedAgreement(serializers.Serializer[Any]):
+class AcceptedAgreement(StrictSerializer):
     """An agreement by document and version."""
 
     document = serializers.CharField(max_length=40)
     version = serializers.CharField(max_length=20)
 
 
-class SubmitRequest(serializers.Serializer[Any]):
+class SubmitRequest(StrictSerializer):
     """The agreements that the customer accepted."""
 
     agreements = AcceptedAgreement(many=True, required=False)
@@ -167,6 +169,40 @@ class Submission(APIView):
             now=clock.now(),
         )
         return Response(ApplicationAnswer(application).data)
+
+
+class Preferences(StrictSerializer):
+    """How numbers are written on a customer's pages, and the clock of their pages and mails."""
+
+    number_format = serializers.ChoiceField(
+        NUMBER_FORMATS, help_text="Empty until a browser or the customer has told."
+    )
+    time_zone = serializers.CharField(
+        max_length=64, help_text='An IANA name, like "Europe/Berlin"; empty is UTC.'
+    )
+
+
+class PreferencesView(APIView):
+    """How the customer reads; this API itself writes plain decimals and UTC."""
+
+    @extend_schema(operation_id="me_preferences_read", responses=Preferences)
+    def get(self, request: Request) -> Response:
+        """Say what is chosen."""
+        return Response(self._chosen(request))
+
+    @extend_schema(operation_id="me_preferences_change", request=Preferences, responses=Preferences)
+    def patch(self, request: Request) -> Response:
+        """Choose; what is left out stays."""
+        wish = Preferences(data=request.data, partial=True)
+        wish.is_valid(raise_exception=True)
+        chosen = self._chosen(request) | wish.validated_data
+        users.operations.choose_preferences(user=_user(request), **chosen)
+        return Response(self._chosen(request))
+
+    @staticmethod
+    def _chosen(request: Request) -> dict[str, str]:
+        user = _user(request)
+        return {"number_format": user.number_format, "time_zone": user.time_zone}
 
 
 def _user(request: Request) -> User:

@@ -14,6 +14,7 @@ urlpatterns = [
 
 api_urlpatterns = [
     path("me", api.Me.as_view(), name="api_me"),
+    path("me/preferences", api.PreferencesView.as_view(), name="api_preferences"),
     path("kyc/application", api.ApplicationView.as_view(), name="api_application"),
     path("kyc/application/submit", api.Submission.as_view(), name="api_application_submit"),
 ]

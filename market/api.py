@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 import instruments.queries
 from common import clock, heartbeats
-from common.api import NewestFirst
+from common.api import NewestFirst, StrictSerializer
 from instruments.models import Instrument
 from market import queries
 from market.models import Candle, TapeTrade
@@ -169,7 +169,7 @@ class TradePage(serializers.Serializer[dict[str, Any]]):
     results = TradeSerializer(many=True)
 
 
-class CandleQuery(serializers.Serializer[dict[str, Any]]):
+class CandleQuery(StrictSerializer):
     """Which candles are wanted."""
 
     interval = serializers.ChoiceField(Candle.Interval.choices, default="1m")
@@ -177,14 +177,14 @@ class CandleQuery(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, max_value=queries.MAX_CANDLES, default=500)
 
 
-class InstrumentQuery(serializers.Serializer[dict[str, Any]]):
+class InstrumentQuery(StrictSerializer):
     """Which instruments are wanted: part of a name or symbol, or an ISIN; of a type."""
 
     search = serializers.CharField(max_length=100, default="", allow_blank=True)
     type = serializers.ChoiceField(Instrument.Type.choices, default="", allow_blank=True)
 
 
-class BookQuery(serializers.Serializer[dict[str, Any]]):
+class BookQuery(StrictSerializer):
     """How deep a book is wanted."""
 
     depth = serializers.IntegerField(min_value=1, max_value=MAX_DEPTH, default=10)

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import clock
-from common.api import DecimalText, IdempotentPost
+from common.api import DecimalText, IdempotentPost, StrictSerializer
 from common.money import USD, Amount
 from payments import operations, queries
 from payments.models import DepositInstruction
@@ -19,7 +19,7 @@ from payments.models import DepositInstruction
 WEBHOOK_SIGNATURE = "Webhook-Signature"
 
 
-class DepositRequest(serializers.Serializer[Any]):
+class DepositRequest(StrictSerializer):
     """How much a customer means to send."""
 
     asset = serializers.ChoiceField(choices=["USD"], default="USD")

@@ -13,7 +13,7 @@ from unfold.widgets import (
 
 import ledger.queries
 from common.errors import DomainError
-from common.forms import PlainDecimalField
+from common.forms import NumberField
 from common.money import USD, Amount, parse_decimal
 from payments.models import TreasuryMovement
 from users.models import User
@@ -22,19 +22,17 @@ from users.models import User
 class DepositForm(forms.Form):
     """How many dollars."""
 
-    amount = PlainDecimalField(
+    amount = NumberField(
         label="How much do you want to add?",
-        min_value=Decimal(1),
-        max_value=Decimal(1_000_000),
-        decimal_places=2,
+        decimals=2,
+        least=Decimal(1),
+        most=Decimal(1_000_000),
         error_messages={
             "required": "Type an amount.",
-            "invalid": "Type an amount like 250 or 250.50.",
-            "min_value": "The smallest deposit is $1.",
-            "max_value": "The largest deposit is $1,000,000.",
-            "max_decimal_places": "A bank moves dollars and cents; drop the rest.",
+            "least": "The smallest deposit is $1.",
+            "most": "The largest deposit is $1,000,000.",
+            "decimals": "A bank moves dollars and cents; drop the rest.",
         },
-        widget=forms.TextInput,
     )
 
     def clean_amount(self) -> Amount:

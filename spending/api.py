@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 import users.queries
 from common import clock
-from common.api import DecimalText, IdempotentPost
+from common.api import DecimalText, IdempotentPost, StrictSerializer
 from spending import operations, queries
 from spending.models import Authorization, Card
 from spending.operations import FundingChoice
@@ -77,14 +77,14 @@ class TransactionAnswer(serializers.Serializer[Authorization]):
         return queries.describe_authorization(authorization)
 
 
-class SourceField(serializers.Serializer[Any]):
+class SourceField(StrictSerializer):
     """An asset that pays, and how much of it (dollars or shares) is kept."""
 
     asset = serializers.CharField(max_length=16)
     keep = DecimalText(max_length=60, default="0")
 
 
-class FundingBody(serializers.Serializer[Any]):
+class FundingBody(StrictSerializer):
     """What pays for a card, in order."""
 
     sources = SourceField(many=True, allow_empty=False)

@@ -1,11 +1,12 @@
 """What pays, chosen on the page of a card."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from common.forms import PlainDecimalField
+from common.forms import NumberField
 from spending.operations import PURCHASES
 
 
@@ -13,11 +14,10 @@ class SourceForm(forms.Form):
     """Add an asset to what pays, keeping some of it."""
 
     asset = forms.ChoiceField(label="Sell")
-    keep = PlainDecimalField(
+    keep = NumberField(
         label="but always keep",
-        min_value=0,
-        max_digits=20,
-        decimal_places=8,
+        decimals=8,
+        least=Decimal(0),
         initial="0",
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
     )

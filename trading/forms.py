@@ -1,11 +1,13 @@
 """What the ticket, the amend form and the admin take from a browser."""
 
 from collections.abc import Iterable, Iterator
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
@@ -15,13 +17,14 @@ from unfold.widgets import (
 )
 from uuid_utils.compat import uuid7
 
-from common.money import EXACT, AmountInvalid, parse_decimal
+from common import times
+from common.forms import NumberField
 from instruments.models import CorporateAction, Instrument
+from market.rules.sessions import end_of_day
 from trading import operations
 from trading.models import AT_MARKET, LIMITED, STOPPING, TRAILING, TRIGGERED, Book, Order
 from trading.operations import Close, OrderDraft
 
-BIGGEST = Decimal("1e10")  # what the columns can keep
 TYPES = {
     Order.Type.MARKET: "Market",
     Order.Type.LIMIT: "Limit",
@@ -35,28 +38,24 @@ TYPES = {
 }
 
 
-class DecimalText(forms.CharField):
-    """A positive decimal as people type it: "25", "$1,000.50"; `decimals` there may be at most."""
+class ExpiryField(forms.DateTimeField):
+    """When an order expires: a time by the customer's clock, or a day, which ends in New York."""
 
-    def __init__(self, *, decimals: int, **options: Any) -> None:
-        """Take the number of decimals besides Django's own options."""
-        self.decimals = decimals
-        super().__init__(max_length=40, **options)
+    def __init__(self, **options: Any) -> None:
+        """Take Django's options."""
+        super().__init__(
+            widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+            input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+            error_messages={"invalid": "Give the time as 2026-12-24 18:00, or a day."},
+            **options,
+        )
 
-    def clean(self, value: Any) -> Any:
-        """Read it exactly; None if nothing was typed and nothing need be."""
-        text = super().clean(value).replace(",", "").replace("$", "").replace(" ", "")
-        if not text:
-            return None
+    def to_python(self, value: Any) -> datetime | None:
+        """Read either."""
         try:
-            number = parse_decimal(text)
-        except AmountInvalid as error:
-            raise forms.ValidationError(error.detail) from error
-        if not 0 < number < BIGGEST:
-            raise forms.ValidationError("Give a positive number like 12.50.")
-        if number != number.quantize(Decimal(1).scaleb(-self.decimals), None, EXACT):
-            raise forms.ValidationError(f"Give at most {self.decimals} decimals.")
-        return number
+            return end_of_day(date.fromisoformat(str(value).strip()))
+        except (ValueError, OverflowError):
+            return super().to_python(value)
 
 
 class TicketForm(forms.Form):
@@ -71,7 +70,7 @@ class TicketForm(forms.Form):
     measure = forms.ChoiceField(
         choices=[("dollars", "Dollars"), ("shares", "Shares")], initial="dollars"
     )
-    amount = DecimalText(decimals=8, error_messages={"required": "Enter an amount."})
+    amount = NumberField(decimals=8, error_messages={"required": "Enter an amount."})
     advanced = forms.BooleanField(required=False)
     type = forms.ChoiceField(
         choices=[(Order.Type.MARKET, "Market"), (Order.Type.LIMIT, "Limit")],
@@ -84,9 +83,9 @@ class TicketForm(forms.Form):
         required=False,
         initial=Order.Type.LIMIT,
     )
-    trigger_price = DecimalText(decimals=6, required=False, label="Trigger price")
-    take_profit_price = DecimalText(decimals=6, required=False, label="Or take profit at")
-    trail = DecimalText(decimals=4, required=False, label="Distance")
+    trigger_price = NumberField(decimals=6, required=False, label="Trigger price")
+    take_profit_price = NumberField(decimals=6, required=False, label="Or take profit at")
+    trail = NumberField(decimals=4, required=False, label="Distance")
     trail_unit = forms.ChoiceField(
         label="Distance in",
         choices=[("percent", "Percent"), ("dollars", "Dollars")],
@@ -102,9 +101,9 @@ class TicketForm(forms.Form):
         required=False,
         initial=Order.Trigger.INDEX,
     )
-    limit_price = DecimalText(decimals=6, required=False, label="Limit price")
-    limit_offset = DecimalText(decimals=6, required=False, label="The limit, so much worse")
-    display_quantity = DecimalText(decimals=8, required=False, label="Shown at a time")
+    limit_price = NumberField(decimals=6, required=False, label="Limit price")
+    limit_offset = NumberField(decimals=6, required=False, label="The limit, so much worse")
+    display_quantity = NumberField(decimals=8, required=False, label="Shown at a time")
     time_in_force = forms.ChoiceField(
         label="How long it stands",
         choices=[
@@ -116,17 +115,11 @@ class TicketForm(forms.Form):
         required=False,
         initial=Order.TimeInForce.GTC,
     )
-    expires_at = forms.DateTimeField(
-        label="Until, by UTC",
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
-        error_messages={"invalid": "Give the time as 2026-12-24 18:00."},
-    )
+    expires_at = ExpiryField(label="Until", required=False)
     post_only = forms.BooleanField(required=False)
     reduce_only = forms.BooleanField(required=False)
-    stop_loss = DecimalText(decimals=6, required=False, label="Falls to")
-    take_profit = DecimalText(decimals=6, required=False, label="Rises to")
+    stop_loss = NumberField(decimals=6, required=False, label="Falls to")
+    take_profit = NumberField(decimals=6, required=False, label="Rises to")
     client_order_id = forms.CharField(max_length=64)
     reviewed = forms.BooleanField(required=False)
 
@@ -147,6 +140,8 @@ class TicketForm(forms.Form):
     def __init__(self, data: Any = None, **options: Any) -> None:
         """Name its inputs `ticket-…`: other forms stand on the same page."""
         super().__init__(data, auto_id="ticket-%s", **options)
+        by = times.label(timezone.localtime())
+        self.fields["expires_at"].label = f"Until, by {by}"
 
     @property
     def kind(self) -> str:
@@ -161,8 +156,8 @@ class TicketForm(forms.Form):
             if asked.get(field) is None and field not in self.errors:
                 self.add_error(field, sentence)
         amount = asked.get("amount")
-        if amount and asked.get("measure") == "dollars" and amount != round(amount, 6):
-            self.add_error("amount", "Dollars have at most six decimals.")
+        if amount and asked.get("measure") == "dollars" and amount != round(amount, 2):
+            self.add_error("amount", "Dollars have two decimals.")
         if self.kind == Order.Type.ICEBERG and asked.get("measure") == "dollars":
             self.add_error("amount", "An iceberg order is by shares: choose Shares above.")
         return asked
@@ -274,7 +269,7 @@ class HistoryForm(forms.Form):
         choice.label_from_instance = lambda one: one.name  # type: ignore[assignment]
 
     def narrow(self, orders: QuerySet[Order]) -> QuerySet[Order]:
-        """Apply what was chosen; days are those on which an order was placed, by UTC."""
+        """Apply what was chosen; days are those on which an order was placed, by their clock."""
         self.full_clean()
         asked = {name: value for name, value in self.cleaned_data.items() if value}
         lookups = {"since": "placed_at__date__gte", "until": "placed_at__date__lte"}
@@ -287,9 +282,9 @@ class AmendForm(forms.Form):
     It may be older than the order, so it carries what it showed: only what differs is asked for.
     """
 
-    trigger_price = DecimalText(decimals=6, required=False, label="Trigger price")
-    limit_price = DecimalText(decimals=6, required=False, label="Limit price")
-    quantity = DecimalText(decimals=8, required=False, label="Shares in all")
+    trigger_price = NumberField(decimals=6, required=False, label="Trigger price")
+    limit_price = NumberField(decimals=6, required=False, label="Limit price")
+    quantity = NumberField(decimals=8, required=False, label="Shares in all")
 
     def __init__(self, data: Any = None, *, order: Order, shares: Decimal | None) -> None:
         """Begin with what the order says now.
@@ -302,7 +297,7 @@ class AmendForm(forms.Form):
             "quantity": shares,
         }
         shown = {
-            name: f"{value.normalize() if name == 'quantity' else order.instrument.quoted(value):f}"
+            name: value.normalize() if name == "quantity" else order.instrument.quoted(value)
             for name, value in self.now.items()
             if value
         }

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.http import HttpRequest
@@ -28,6 +29,7 @@ from fido2.webauthn import PublicKeyCredentialRpEntity
 from common import clock
 from common.limits import TooManyCalls
 from users import operations, queries
+from users.models import User
 
 DEVICE_COOKIE = f"{settings.COOKIE_PREFIX}device"
 DEVICE_HEADER = "X-Device-Token"
@@ -58,6 +60,13 @@ class AccountAdapter(DefaultAccountAdapter):
             user=self.request.user,
             within_s=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT,
         )
+
+    def clean_email(self, email: str) -> str:
+        """Refuse an address that the column would cut: it would be another one."""
+        longest = User._meta.get_field("email").max_length or 0  # noqa: SLF001 - Django's public API
+        if len(email) > longest:
+            raise ValidationError(f"An address has at most {longest} characters.")
+        return str(super().clean_email(email))
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,

@@ -1,6 +1,7 @@
 """What staff say when they propose, decide, or change what a colleague may do."""
 
 from typing import ClassVar
+from zoneinfo import available_timezones
 
 from django import forms
 from unfold.widgets import (
@@ -10,8 +11,20 @@ from unfold.widgets import (
 )
 
 from users import rules
+from users.models import NUMBER_FORMATS
 
 FEW_LINES = {"rows": 3}
+
+
+class FormatsForm(forms.Form):
+    """How numbers are written, and by which clock times are told."""
+
+    number_format = forms.ChoiceField(label="Numbers", choices=NUMBER_FORMATS)
+    time_zone = forms.ChoiceField(
+        label="Your clock",
+        choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
+        help_text="Times on pages and in e-mails go by it; receipts say UTC too.",
+    )
 
 
 class NoteForm(forms.Form):

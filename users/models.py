@@ -34,6 +34,14 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+NUMBER_FORMATS = [
+    ("en", "1,000.50"),
+    ("de", "1.000,50"),
+    ("ch", "1\u2019000.50"),
+    ("fr", "1\u202f000,50"),
+]
+
+
 class User(AbstractUser):
     """A person with an e-mail address."""
 
@@ -47,12 +55,22 @@ class User(AbstractUser):
     # The owner took an act back; nobody signs in until the password is reset.
     locked_at = models.DateTimeField(null=True, editable=False)
 
+    # How they write numbers, and by which clock they live; empty until a browser has told.
+    number_format = models.CharField(max_length=2, choices=NUMBER_FORMATS, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
     class Meta:
         permissions = [("deactivate_user", "Can shut somebody out at once")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(number_format__in=["", *dict(NUMBER_FORMATS)]),
+                name="user_number_format_known",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.email

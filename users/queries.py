@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from rest_framework.request import Request
 
+from common import times
 from common.errors import DomainError
 from common.invariants import Check
 from common.realtime import private_snapshot
@@ -108,8 +109,7 @@ def require_value_free(user: User, *, now: datetime) -> None:
 def held_words(until: datetime) -> str:
     """Say in words until when value is held, and why."""
     return (
-        "How you sign in was changed, so nothing leaves your account until "
-        f"{until:%d %B, %H:%M} UTC."
+        f"How you sign in was changed, so nothing leaves your account until {times.moment(until)}."
     )
 
 

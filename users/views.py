@@ -11,11 +11,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common import clock
+from common import clock, times
 from common.errors import DomainError
 from users import operations, queries
+from users.forms import FormatsForm
 
 if TYPE_CHECKING:
     from users.models import User
@@ -36,8 +37,24 @@ def settings(request: HttpRequest) -> HttpResponse:
             "mfa": is_mfa_enabled(user),
             "devices": f"{UserSession.objects.filter(user=user).count()} signed in",
             "notices": queries.unread_notices(user)[:NOTICES],
+            "formats": f"{user.get_number_format_display()}, {times.moment(clock.now())}",
         },
     )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def formats(request: HttpRequest) -> HttpResponse:
+    """Let the customer choose how numbers are written, and the clock of what they read."""
+    user = cast("User", request.user)
+    now = {"number_format": user.number_format, "time_zone": user.time_zone or "UTC"}
+    form = FormatsForm(request.POST or None, initial=now)
+    if form.is_valid():
+        operations.choose_preferences(user=user, **form.cleaned_data)
+        messages.success(request, "Numbers and times follow your choice from now on.")
+        return redirect("users:settings")
+    status = 422 if form.is_bound else 200
+    return render(request, "users/formats.html", {"form": form}, status=status)
 
 
 @require_safe

@@ -163,7 +163,11 @@ def price(value: Value, symbol: str = "", *, field: str = "reference_price") -> 
     if not symbol:
         return format_html('<span class="price">{}</span>', shown)
     return format_html(
-        '<live-price class="price" symbol="{}" field="{}">{}</live-price>', symbol, field, shown
+        '<live-price class="price" symbol="{}" field="{}" value="{}">{}</live-price>',
+        symbol,
+        field,
+        "" if known is None else f"{known[0]:f}",
+        shown,
     )
 
 

@@ -6,7 +6,7 @@ saving time.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 ALWAYS = "24/7"
@@ -87,3 +87,8 @@ def _turn_after(turn: datetime, *, days: int) -> datetime:
     """Give the turn so many days later by the calendar of New York, whatever its clocks do."""
     date = turn.astimezone(NEW_YORK).date() + timedelta(days=days)
     return datetime.combine(date, TURN, NEW_YORK).astimezone(UTC)
+
+
+def end_of_day(day: date) -> datetime:
+    """Give the moment (UTC) at which a day ends where these markets are at home, in New York."""
+    return datetime.combine(day + timedelta(days=1), time.min, NEW_YORK).astimezone(UTC)

@@ -12,7 +12,7 @@ import ledger.queries
 import users.operations
 import users.queries
 from common.errors import DomainError
-from common.money import EXACT, Amount, parse_decimal
+from common.money import CENT, EXACT, Amount, parse_decimal
 from instruments.models import Instrument
 from spending import gateways, queries
 from spending.models import Card, FundingSource
@@ -274,6 +274,8 @@ def _sources(card: Card, choices: Sequence[FundingChoice]) -> list[FundingSource
             raise FundingInvalid
         if choice.asset == "USD":
             asset, units = usd, Amount.parse(choice.keep, usd, field="keep").units
+            if units % CENT:
+                raise FundingInvalid("Dollars have two decimals; drop the rest.", field="keep")
         else:
             instrument = listed[choice.asset]
             asset, units = instrument.asset, _base(keep, instrument)

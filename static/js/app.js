@@ -1,4 +1,5 @@
 /** What every page runs: the frame's behavior and the shared elements. */
+import { tellTimeZone } from "./times.js";
 import "./frame.js";
 import "./dialogs.js";
 import "./toasts.js";
@@ -9,3 +10,5 @@ import "./elements/live-price.js";
 import "./elements/relative-time.js";
 import "./elements/copy-button.js";
 import "./elements/tab-set.js";
+
+tellTimeZone();

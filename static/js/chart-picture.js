@@ -1,10 +1,15 @@
 /**
  * The picture of a price chart, drawn by TradingView's Lightweight Charts: line or candles, volume below,
- * arrows where the customer traded. Times are shown by the reader's own clock; days keep their dates.
+ * arrows where the customer traded. Its data are in UTC, in which no hour comes twice; only what is read is
+ * by the customer's clock.
  */
-import { AreaSeries, CandlestickSeries, createChart, createSeriesMarkers, HistogramSeries } from "../vendor/lightweight-charts/lightweight-charts.mjs";
+import { AreaSeries, CandlestickSeries, createChart, createSeriesMarkers, HistogramSeries, TickMarkType } from "../vendor/lightweight-charts/lightweight-charts.mjs";
+import { moment, timeFormat } from "./times.js";
 
 const DAY_MINUTES = 1440;
+const DAY = { day: "numeric", month: "short" };
+const TIME = { hour: "2-digit", minute: "2-digit" };
+const TICKS = [{ year: "numeric" }, { month: "short" }, DAY, DAY, DAY]; // by TickMarkType
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -15,8 +20,9 @@ export class ChartPicture {
     this.format = { type: "price", precision: decimals, minMove: 10 ** -decimals };
     const layout = { attributionLogo: false }; // its style would break the page's policy: the credit stands below
     this.chart = createChart(element, { autoSize: true, layout, handleScroll: { vertTouchDrag: false }, handleScale: { mouseWheel: false } });
+    this.chart.applyOptions({ localization: { timeFormatter: (time) => this.moment(time) } });
     this.chart.subscribeCrosshairMove(({ time }) => reads(this.bars.get(time) ?? null));
-    this.bars = new Map(); // by the time on the axis
+    this.bars = new Map(); // by their time, in seconds
     this.recolor = () => this.paint();
     document.documentElement.addEventListener("theme", this.recolor);
     dark.addEventListener("change", this.recolor);
@@ -32,13 +38,13 @@ export class ChartPicture {
     for (const series of [this.series, this.volume]) if (series) this.chart.removeSeries(series);
     this.kind = kind;
     this.minutes = minutes;
-    this.bars = new Map(bars.map((bar) => [this.axis(bar.time), bar]));
+    this.bars = new Map(bars.map((bar) => [bar.time, bar]));
     this.series = this.chart.addSeries(kind === "line" ? AreaSeries : CandlestickSeries, { priceFormat: this.format, priceLineVisible: false });
     this.markers = createSeriesMarkers(this.series, []);
     this.volume = null;
     if (bars.some((bar) => bar.volume)) this.beginVolume();
     this.series.setData(bars.map((bar) => this.pointOf(bar)));
-    this.chart.timeScale().applyOptions({ timeVisible: minutes < DAY_MINUTES });
+    this.chart.timeScale().applyOptions({ timeVisible: minutes < DAY_MINUTES, tickMarkFormatter: (time, kind) => this.tick(time, kind) });
     this.chart.timeScale().fitContent();
     this.paint();
   }
@@ -51,7 +57,7 @@ export class ChartPicture {
 
   update(bar) {
     if (bar.volume && !this.volume) this.beginVolume();
-    this.bars.set(this.axis(bar.time), bar);
+    this.bars.set(bar.time, bar);
     this.series.update(this.pointOf(bar));
     this.volume?.update(this.barOf(bar));
   }
@@ -65,36 +71,38 @@ export class ChartPicture {
       if (begin === undefined) continue;
       const buying = side === "buy";
       const look = buying ? { position: "belowBar", shape: "arrowUp", color: color("--up") } : { position: "aboveBar", shape: "arrowDown", color: color("--down") };
-      arrows.set(`${begin} ${side}`, { time: this.axis(begin), ...look });
+      arrows.set(`${begin} ${side}`, { time: begin, ...look });
     }
     this.markers?.setMarkers([...arrows.values()].sort((a, b) => a.time - b.time));
   }
 
   /** Put the crosshair on a bar; null takes it away. */
   point(bar) {
-    if (bar) this.chart.setCrosshairPosition(bar.close, this.axis(bar.time), this.series);
+    if (bar) this.chart.setCrosshairPosition(bar.close, bar.time, this.series);
     else this.chart.clearCrosshairPosition();
   }
 
+  /** Say the time of a bar: a day keeps its date, whatever the clock. */
   moment(time) {
     const date = new Date(time * 1000);
-    if (this.minutes >= DAY_MINUTES) return date.toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-    return date.toLocaleString("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
+    return this.minutes >= DAY_MINUTES ? timeFormat({ ...DAY, year: "numeric", timeZone: "UTC" }).format(date) : moment(date);
   }
 
-  /** The library knows no time zones: the axis takes the local time as if it were UTC. */
-  axis(time) {
-    return this.minutes >= DAY_MINUTES ? time : time - new Date(time * 1000).getTimezoneOffset() * 60;
+  /** Say what stands under a mark of the axis, which the library chooses by UTC. */
+  tick(time, kind) {
+    const date = new Date(time * 1000);
+    if (this.minutes >= DAY_MINUTES) return timeFormat({ ...TICKS[kind], timeZone: "UTC" }).format(date);
+    return timeFormat(kind < TickMarkType.Time ? DAY : TIME).format(date);
   }
 
   pointOf(bar) {
-    return this.kind === "line" ? { time: this.axis(bar.time), value: bar.close } : { ...bar, time: this.axis(bar.time) };
+    return this.kind === "line" ? { time: bar.time, value: bar.close } : { ...bar, time: bar.time };
   }
 
   /** A time in which nothing was traded has no bar. */
   barOf(bar) {
-    if (!bar.volume) return { time: this.axis(bar.time) };
-    return { time: this.axis(bar.time), value: bar.volume, color: tint(color(bar.close < bar.open ? "--down" : "--up"), 0.35) };
+    if (!bar.volume) return { time: bar.time };
+    return { time: bar.time, value: bar.volume, color: tint(color(bar.close < bar.open ? "--down" : "--up"), 0.35) };
   }
 
   /** Take the colors of the theme. */

@@ -121,6 +121,15 @@ class PriceChart extends HTMLElement {
     this.describe();
   }
 
+  /** The change beside the price is that of what is shown. */
+  tellChange(bars) {
+    const change = document.querySelector(`live-change[symbol="${CSS.escape(this.symbol)}"]`);
+    const [first, last] = [bars[0].open, bars.at(-1).close];
+    change?.over(((last - first) / first) * 100);
+    const words = document.querySelector("[data-change-range]");
+    if (change && words) words.textContent = this.range.words.toLowerCase();
+  }
+
   step(event) {
     const step = STEPS[event.key];
     if (step === undefined || !this.picture) return;
@@ -149,6 +158,7 @@ class PriceChart extends HTMLElement {
     const bars = this.shown;
     if (!bars.length) return;
     this.sentence = pictureWords(this.range, bars, this.fills, this.decimals);
+    this.tellChange(bars);
     this.canvas.ariaLabel = `${this.getAttribute("name") ?? this.symbol}, price chart`;
     this.canvas.ariaValueMin = "0";
     this.canvas.ariaValueMax = String(bars.length - 1);

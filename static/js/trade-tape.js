@@ -1,6 +1,7 @@
 /** `<trade-tape symbol="AAPLx" decimals="2">`: the last trades, newest first; the arrow is the taker's side. */
 import { live } from "./live.js";
 import { figure, make, shares } from "./live-figures.js";
+import { timeOfDay } from "./times.js";
 
 const SHOWN = 20;
 const ARROWS = { buy: "\u25B2", sell: "\u25BC" };
@@ -35,7 +36,7 @@ class TradeTape extends HTMLElement {
   row({ side, price, qty, timestamp }, isFresh) {
     const words = make("span", { className: "sr-only", textContent: side === "buy" ? "bought at " : "sold at " });
     const arrow = make("span", { ariaHidden: "true", textContent: `${ARROWS[side]} ` });
-    const time = make("time", { dateTime: timestamp, textContent: new Date(timestamp).toLocaleTimeString("en-GB") });
+    const time = make("time", { dateTime: timestamp, textContent: timeOfDay(new Date(timestamp)) });
     const row = make(
       "li",
       { className: "tape-row" },

@@ -114,6 +114,8 @@ class OrdersView(IdempotentPost, ListAPIView[Order]):
             orders = orders.filter(closed_at__isnull=asked["status"] == "open")
         if "instrument" in asked:
             orders = orders.filter(instrument=asked["instrument"])
+        if "client_order_id" in asked:
+            orders = orders.filter(client_order_id=asked["client_order_id"])
         return orders
 
     @extend_schema(

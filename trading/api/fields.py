@@ -1,6 +1,7 @@
 """What the REST door of trading reads and writes, field by field."""
 
 import re
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,22 +13,12 @@ from rest_framework import serializers
 from common.money import EXACT, AmountInvalid, parse_decimal
 from instruments import queries as instruments
 from instruments.models import Instrument
+from market.rules.sessions import end_of_day
 
 SYMBOL = re.compile(r"[A-Za-z0-9.]{1,16}(/USD)?")
 BIGGEST = Decimal("1e10")  # what the columns can keep
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuse fields nobody knows: a typo must not become a market order without a limit."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Name every unknown field."""
-        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            known = ", ".join(self.fields)
-            sentence = f"There is no such field here; take it out, or use one of {known}."
-            raise serializers.ValidationError({str(name): [sentence] for name in sorted(unknown)})
-        return super().to_internal_value(data)
 
 
 DECIMAL_STRING = {"type": "string", "format": "decimal", "example": "12.50"}
@@ -92,6 +83,19 @@ class SignedDecimal(PositiveDecimal):
     def to_internal_value(self, data: Any) -> Decimal:
         """Read it exactly."""
         return self.number(data)
+
+
+class ExpiryField(serializers.DateTimeField):
+    """When an order expires: a moment, or a day, which ends when it does in New York."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Read either."""
+        if isinstance(value, str) and DAY.fullmatch(value):
+            try:
+                return end_of_day(date.fromisoformat(value))
+            except (ValueError, OverflowError):
+                self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
 
 
 @extend_schema_field(OpenApiTypes.STR)

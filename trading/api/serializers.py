@@ -7,13 +7,14 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from common.api import StrictSerializer
 from trading import queries
 from trading.api.fields import (
+    ExpiryField,
     IdField,
     InstrumentField,
     PositiveDecimal,
     SignedDecimal,
-    StrictSerializer,
     Switch,
     TrailField,
 )
@@ -78,7 +79,11 @@ class OrderRequest(StrictSerializer):
     )
     display_quantity = PositiveDecimal(decimals=8, required=False, allow_null=True)
     time_in_force = serializers.ChoiceField(choices=Order.TimeInForce.values, required=False)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_at = ExpiryField(
+        required=False,
+        allow_null=True,
+        help_text="A moment, or a day: then the order stands until that day ends in New York.",
+    )
     deadline = serializers.DateTimeField(
         required=False, allow_null=True, help_text="The engine refuses the order after this."
     )
@@ -146,6 +151,7 @@ class OrderFilter(CancelFilter):
     """How a list of orders may be narrowed."""
 
     status = serializers.ChoiceField(choices=["open", "closed"], required=False)
+    client_order_id = serializers.CharField(max_length=64, required=False)
     since_sequence = serializers.IntegerField(min_value=0, max_value=BIGGEST, required=False)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from common import heartbeats
+from common import heartbeats, times
 from common.errors import DomainError
 from common.money import MAX_UNITS, USD, Amount
 from instruments.models import Instrument
@@ -51,7 +51,7 @@ class TooManyOpenOrders(DomainError):
 
 
 class DuplicateClientOrderId(DomainError):
-    """You have used this client_order_id before; take a new one."""
+    """You have used this client_order_id before: `order_id` names that order; take a new one."""
 
     status = 409
     field = "client_order_id"
@@ -147,8 +147,10 @@ def admit(
             continue
         buying = result.draft.side == Order.Side.BUY
         account = usd if buying else accounts[result.draft.instrument.asset_id]
-        if result.draft.client_order_id in taken:
-            admitted.append(DuplicateClientOrderId())
+        name = result.draft.client_order_id
+        if name in taken:
+            known = {"order_id": taken[name]} if taken[name] else {}
+            admitted.append(DuplicateClientOrderId(**known))
         elif room <= 0:
             admitted.append(TooManyOpenOrders())
         elif available[account] < result.budget:
@@ -157,8 +159,8 @@ def admit(
         else:
             available[account] -= result.budget
             room -= 1
-            if result.draft.client_order_id:
-                taken.add(result.draft.client_order_id)
+            if name:
+                taken[name] = ""  # by an order of this very call, not written yet
             admitted.append(result)
     return admitted
 
@@ -377,7 +379,8 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
     if not session.is_open:
         opens = session.next_change or conditions.now
         raise MarketClosed(
-            f"{draft.instrument.symbol} opens {opens:%A %H:%M} UTC.", opens_at=opens.isoformat()
+            f"{draft.instrument.symbol} opens on {times.weekday(opens)}.",
+            opens_at=opens.isoformat(),
         )
     market_now = queries.state_of(conditions.states.get(draft.instrument.pk))
     allowed: dict[str, bool] = {
@@ -387,8 +390,9 @@ def _check_market(draft: OrderDraft, conditions: Conditions) -> None:
         Book.State.REDUCE_ONLY: draft.side == Order.Side.SELL,
     }
     if resumes_at := market_now.resumes_at:
+        until = times.of_day(resumes_at, seconds=True)
         raise MarketHalted(
-            f"Trading in {draft.instrument.symbol} pauses until {resumes_at:%H:%M:%S} UTC.",
+            f"Trading in {draft.instrument.symbol} pauses until {until}.",
             state=market_now.word,
             resumes_at=resumes_at.isoformat(),
         )

@@ -27,19 +27,19 @@ def open_orders_of(user: User) -> QuerySet[Order]:
     return orders_of(user).filter(status__in=Order.LIVE)
 
 
-def places_taken(user: User, names: Iterable[str]) -> tuple[int, set[str]]:
-    """Count a customer's orders that may still trade; say which names were given to an order."""
+def places_taken(user: User, names: Iterable[str]) -> tuple[int, dict[str, str]]:
+    """Count a customer's orders that may still trade; give the id of the order of each name."""
     [(live, taken)] = database.prepared(
         """
             SELECT (SELECT count(*) FROM trading_order WHERE customer_id = %(customer)s
                         AND status IN ('pending', 'open', 'partially_filled')),
-                   ARRAY(SELECT client_order_id FROM trading_order
-                         WHERE customer_id = %(customer)s
-                           AND client_order_id = ANY (%(names)s::text[]))
+                   (SELECT coalesce(json_object_agg(client_order_id, uid), '{}')
+                    FROM trading_order WHERE customer_id = %(customer)s
+                                         AND client_order_id = ANY (%(names)s::text[]))
             """,
         {"customer": user.pk, "names": list(names)},
     )
-    return live, set(taken)
+    return live, taken
 
 
 def waiting_commands(customer_id: int, most: int) -> int:

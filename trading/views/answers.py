@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 
-from common import clock
+from common import clock, times
 from common.errors import DomainError
 from common.money import USD, Amount
 from instruments.models import Instrument
@@ -94,7 +94,7 @@ def resting(instrument: Instrument) -> str:
     session = market.session(instrument, clock.now())
     if not session.is_open:
         opens = session.next_change
-        when = f" It opens on {opens:%A} at {opens:%H:%M} UTC." if opens else ""
+        when = f" It opens on {times.weekday(opens)}." if opens else ""
         return f"{instrument.symbol} is closed now.{when}"
     state = queries.market_state(instrument)
     standing = states.standing_of(state.word)

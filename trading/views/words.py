@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
+from common import times
 from common.money import USD, Amount
 from instruments.models import Instrument
 from trading import queries
@@ -115,7 +116,7 @@ class Line:
             shown = queries.scale_of(order.instrument).shares(order.display_quantity)
             told.append(("Shown at a time", f"{count(shown)} {order.instrument.symbol}"))
         if order.time_in_force != Order.TimeInForce.GTC:
-            until = f"{order.expires_at:%-d %b %Y, %H:%M} UTC" if order.expires_at else ""
+            until = times.moment(order.expires_at) if order.expires_at else ""
             told.append(("Stands", until or FORCES[order.time_in_force]))
         if order.post_only:
             told.append(("Post-only", "Never trades at once"))

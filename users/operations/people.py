@@ -10,6 +10,7 @@ from django.db import transaction
 
 from common import realtime
 from common.errors import DomainError
+from common.times import zone_of
 from users.models import AuditEntry, Notice, User
 from users.queries import notice_data
 from users.signals import access_changed
@@ -19,6 +20,13 @@ class OwnAccess(DomainError):
     """Nobody takes or gives their own access."""
 
     status = 403
+
+
+class TimeZoneUnknown(DomainError):
+    """There is no time zone of this name; take one like Europe/Berlin."""
+
+    status = 400
+    field = "time_zone"
 
 
 @transaction.atomic
@@ -133,3 +141,29 @@ def _set_access(user: User, actor: User, reason: str, now: datetime, *, open_: b
         reason=reason,
     )
     return locked
+
+
+def learn_preferences(*, user: User, number_format: str, time_zone: str) -> None:
+    """Keep what a browser tells of its owner, where they have not chosen and none told before.
+
+    :param time_zone: empty where the browser told none
+    """
+    told = {"number_format": number_format, "time_zone": time_zone}
+    new = {name: value for name, value in told.items() if value and not getattr(user, name)}
+    if new:
+        empty = dict.fromkeys(new, "")
+        User.objects.filter(pk=user.pk, **empty).update(**new)
+        for name, value in new.items():
+            setattr(user, name, value)
+
+
+def choose_preferences(*, user: User, number_format: str, time_zone: str) -> None:
+    """Let a customer choose how numbers are written, and the clock of what they read.
+
+    :param number_format: a key of `common.numbers.FORMATS`
+    :raises TimeZoneUnknown: if nobody keeps a clock of this name
+    """
+    if time_zone and zone_of(time_zone) is None:
+        raise TimeZoneUnknown
+    user.number_format, user.time_zone = number_format, time_zone
+    user.save(update_fields=["number_format", "time_zone"])

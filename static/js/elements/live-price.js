@@ -37,7 +37,7 @@ class LivePrice extends TickerElement {
     this.toggleAttribute("data-old", ticker.stale === true);
     const value = ticker[this.getAttribute("field") || "reference_price"];
     if (value === undefined || value === null || value === this.value) return;
-    const before = this.value ?? Number(this.textContent.replace(/[^0-9.]/g, ""));
+    const before = this.value ?? Number(this.getAttribute("value")); // exact, where the text is rounded
     this.value = value;
     this.replaceChildren(...priceParts(value));
     if (!before || before === value) return;
@@ -49,6 +49,16 @@ class LivePrice extends TickerElement {
 
 class LiveChange extends TickerElement {
   show({ change_pct: pct }) {
+    if (!this.ranged) this.say(pct);
+  }
+
+  /** Say the change over the range that a chart shows, from now on. */
+  over(pct) {
+    this.ranged = true;
+    this.say(pct);
+  }
+
+  say(pct) {
     if (pct === undefined || pct === null) return;
     const sign = pct > 0 ? "+" : pct < 0 ? MINUS : "";
     const text = `${sign}${Math.abs(pct).toFixed(2)}%`;

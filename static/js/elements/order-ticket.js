@@ -4,6 +4,7 @@
  * balance and rows of the order book fill the ticket in, and on phones it is a sheet from the bottom.
  */
 import { live } from "../live.js";
+import { writeNumber } from "../numbers.js";
 import { part, shareOf } from "../ticket-amount.js";
 import { toast } from "../toasts.js";
 
@@ -147,7 +148,7 @@ class OrderTicket extends HTMLElement {
     elements.side.value = side;
     elements.type.value = "limit";
     if (!LIMITED.has(elements.special_type.value)) elements.special_type.value = "limit";
-    elements.limit_price.value = price.toFixed(Number.isInteger(Math.round(price * 1e6) / 1e4) ? 2 : 4);
+    elements.limit_price.value = writeNumber(price.toFixed(Number.isInteger(Math.round(price * 1e6) / 1e4) ? 2 : 4));
     if (phone.matches && this.dialog && !this.dialog.open) this.dialog.showModal();
     this.changed();
   }

@@ -3,8 +3,8 @@
  * use the arrow keys to read what everything was worth at a time. At rest the server's words stand there.
  */
 import { make } from "../live-figures.js";
+import { moment } from "../times.js";
 
-const when = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -12, PageUp: 12, Home: -Infinity, End: Infinity };
 
@@ -47,7 +47,7 @@ class ValueChart extends HTMLElement {
   show(index) {
     this.place(index);
     const [time, value] = this.points[this.at];
-    const [money, moment] = [dollars.format(value), when.format(new Date(time))];
+    const [money, moment] = [dollars.format(value), moment(new Date(time))];
     this.readout.replaceChildren(make("data", { className: "money", value, textContent: money }), ` ${moment}`);
     this.ariaValueText = `${money} on ${moment}`;
     this.toggleAttribute("data-read", true);
