@@ -32,6 +32,7 @@ View = Callable[[HttpRequest], HttpResponse]
 logger = logging.getLogger(__name__)
 
 FORM = "application/x-www-form-urlencoded"
+SESSION_TOKEN = "X-Session-Token"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 # unfold's Alpine evaluates its attributes; both write styles inline. Nobody else may.
@@ -42,7 +43,7 @@ RELAXED = {
 
 
 # Where allauth does what is asked of an account, in several statements.
-ACCOUNT = ("/accounts/", "/_allauth/", "/settings/")
+ACCOUNT = ("/accounts/", "/_allauth/", "/settings/", "/admin/logout/")
 READING = ("GET", "HEAD", "OPTIONS")
 ALLAUTH_WAIT_S = "60"  # it counts tries by the minute, and does not say when there is room again
 
@@ -210,11 +211,17 @@ def leave_nothing(get_response: View) -> View:
         response = get_response(request)
         if getattr(request, "signed_out", False):
             response["Clear-Site-Data"] = '"cache", "storage"'
-        elif request.session.accessed and request.user.is_authenticated:
-            response.headers.setdefault("Cache-Control", "no-store")
+        elif _is_signed_in(request):
+            response.headers["Cache-Control"] = "no-store"
         return response
 
     return middleware
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    """Say whether a session was used, or an app's token; who has none is not looked up for it."""
+    used = request.session.accessed or SESSION_TOKEN in request.headers
+    return used and bool(request.user.is_authenticated)
 
 
 def note_sign_out(request: HttpRequest | None, **_: Any) -> None:

@@ -13,6 +13,12 @@ register = template.Library()
 
 
 @register.simple_tag
+def time_zone() -> str:
+    """Name the reader's clock for the page's scripts: Europe/Berlin."""
+    return timezone.get_current_timezone_name()
+
+
+@register.simple_tag
 def moment(at: datetime, *, seconds: bool = False, utc: bool = False) -> SafeString:
     """Show a date and a time: 24 Dec 2026, 18:00 CET; a receipt says UTC too."""
     said = times.moment(at, seconds=seconds)

@@ -2,10 +2,13 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
+from django.test import Client as TestClient
 
+import users.operations
 from common import clock, realtime
 from krakapp.sessions import SessionStore, seal
 from market.consumers import private
+from tests import world
 from tests.market import sockets
 from tests.market.sockets import Client, eventually, is_closed
 from users.models import User
@@ -129,6 +132,26 @@ class TestSignIn:
         tell(alice, 1)
         assert listening[1].data("balances", "update")
         listening[1].close()
+
+    @pytest.mark.parametrize("path", ["/accounts/logout/", "/admin/logout/"])
+    def test_signing_out_ends_the_socket_at_once(self, address, alice, path):
+        session = session_of(alice)
+        here = f"http://{address}"
+        headers = {"Cookie": f"sessionid={session.session_key}", "Origin": here}
+        client = Client(address, PLACE, additional_headers=headers)
+        client.subscribe("balances")
+        browser = TestClient()
+        browser.cookies["sessionid"] = session.session_key
+        assert browser.post(path).status_code in {200, 302}
+        assert eventually(lambda: is_closed(client))
+
+    def test_shutting_somebody_out_ends_the_socket_of_their_app_at_once(self, address, alice):
+        client = Client(address, PLACE)
+        client.subscribe("balances", token=seal(session_of(alice).session_key))
+        users.operations.deactivate(
+            user=alice, actor=world.sam(), reason="a complaint", now=world.NOW
+        )
+        assert eventually(lambda: is_closed(client))
 
     def test_a_session_that_idled_is_told_nothing_more(self, address, alice, monkeypatch):
         monkeypatch.setattr(private, "CHECK_EVERY_S", 0.1)

@@ -132,6 +132,7 @@ def _set_access(user: User, actor: User, reason: str, now: datetime, *, open_: b
     locked.save(update_fields=["is_active"])
     for session in UserSession.objects.filter(user=locked):
         session.end()
+    realtime.recheck_sockets(locked.pk)  # also of apps, whose sessions no list of devices has
     access_changed.send(sender=User, user=locked)
     record(
         action="user.reactivated" if open_ else "user.deactivated",
