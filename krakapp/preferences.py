@@ -32,10 +32,12 @@ def preferences(
         told = request.COOKIES.get(TIME_ZONE_COOKIE, "")
         time_zone = told if times.zone_of(told) else ""
         if isinstance(user := request.user, User) and user.is_authenticated:
-            operations.learn_preferences(
-                user=user, number_format=number_format, time_zone=time_zone
-            )
-            number_format, time_zone = user.number_format, user.time_zone
+            if time_zone:  # the page's script has run: this is a browser, and its owner's
+                operations.learn_preferences(
+                    user=user, number_format=number_format, time_zone=time_zone
+                )
+            number_format = user.number_format or number_format
+            time_zone = user.time_zone or time_zone
         request.number_format = number_format  # type: ignore[attr-defined]
         zone = times.zone_of(time_zone) or timezone.get_default_timezone()
         with timezone.override(zone), numbers.reading(number_format):

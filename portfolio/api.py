@@ -39,14 +39,35 @@ class PositionAnswer(serializers.Serializer[Any]):
     change_24h_pct = serializers.CharField(allow_null=True)
 
 
+class ClosedAnswer(serializers.Serializer[Any]):
+    """A position that was sold out, and its result in dollars, fees included."""
+
+    instrument = serializers.CharField()
+    cost = serializers.CharField()
+    proceeds = serializers.CharField()
+    realized_pnl = serializers.CharField()
+    closed_at = serializers.DateTimeField()
+
+
+class PendingAnswer(serializers.Serializer[Any]):
+    """Dollars that are set aside until they are taken or given back; `cash` has them still."""
+
+    card = serializers.CharField()
+    orders = serializers.CharField()
+
+
 class PortfolioAnswer(serializers.Serializer[Any]):
     """Everything a customer has, in dollars."""
 
     total_value = serializers.CharField()
     cash = serializers.CharField()
+    cash_available = serializers.CharField()
+    pending = PendingAnswer()
     day_change = serializers.CharField()
     day_change_pct = serializers.CharField(allow_null=True)
+    realized_pnl = serializers.CharField()
     positions = PositionAnswer(many=True)
+    closed_positions = ClosedAnswer(many=True)
 
 
 class MovedAnswer(serializers.Serializer[Any]):

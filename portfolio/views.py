@@ -92,7 +92,10 @@ def holdings(asked: Asked) -> dict[str, Any]:
     """Give the largest positions with their sparklines."""
     shown = asked.whole.positions[:SHOWN]
     lines = market.queries.sparklines([one.instrument for one in shown])
-    return {"holdings": [(one, lines.get(one.instrument.pk)) for one in shown]}
+    return {
+        "holdings": [(one, lines.get(one.instrument.pk)) for one in shown],
+        "whole": asked.whole,
+    }
 
 
 def watched(asked: Asked) -> dict[str, Any]:

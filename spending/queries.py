@@ -76,6 +76,17 @@ def movements_without_authorization(card: Card) -> QuerySet[CardMovement]:
     return CardMovement.objects.filter(card=card, authorization=None).order_by("-id")
 
 
+def set_aside(user: User) -> int:
+    """Give the USD units of a customer's cash that card payments have set aside."""
+    query = """
+        SELECT coalesce(sum(authorized_units - captured_units - reversed_units - expired_units), 0)
+               ::bigint
+        FROM spending_authorization a JOIN spending_card c ON c.id = a.card_id
+        WHERE c.user_id = %s AND a.status = 'pending'
+    """
+    return int(database.prepared(query, [user.pk])[0][0])
+
+
 def refundable(authorization: Authorization) -> int:
     """Say how many USD units were taken and not yet given back."""
     kinds = CardMovement.Kind

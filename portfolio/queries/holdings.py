@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
+
 import instruments.queries
 import ledger.queries
 import market.queries
+import spending.queries
 from common import database
 from common.money import USD, Amount
 from instruments.models import Instrument
@@ -77,16 +80,66 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Lots:
+    """A customer's lots of one instrument, in USD units and base units.
+
+    :param cost: what the open ones cost
+    :param base: what is left in them
+    :param sold_cost: what the closed parts cost
+    :param proceeds: what these brought, less fees
+    :param closed_at: when the last of them was sold
+    """
+
+    cost: int = 0
+    base: int = 0
+    sold_cost: int = 0
+    proceeds: int = 0
+    closed_at: datetime | None = None
+
+    @property
+    def realized(self) -> int:
+        """What sales brought beyond what the sold parts cost."""
+        return self.proceeds - self.sold_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A position that was sold out, and its result in USD units."""
+
+    instrument: Instrument
+    lots: Lots
+
+    @property
+    def realized_pct(self) -> Decimal | None:
+        """The result in percent of the cost."""
+        return rules.percent(self.lots.realized, self.lots.sold_cost)
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Everything a customer has, in USD units; an unpriced position counts nothing.
 
-    `moves` are what came and went in the last 24 hours.
+    Money that a card payment or an order has set aside is theirs until it is taken: it counts, and
+    is pending. `moves` are what came and went in the last 24 hours.
     """
 
     cash: int
     cash_held: int
+    cash_card: int
     positions: list[Position]
+    closed: list[Closed]
+    earned_before_sale: int  # in the last 24 hours, by what was sold out in them
     moves: list[Move]
+
+    @property
+    def cash_orders(self) -> int:
+        """What orders have set aside."""
+        return self.cash_held - self.cash_card
+
+    @property
+    def cash_available(self) -> int:
+        """What can be spent."""
+        return self.cash - self.cash_held
 
     @property
     def invested(self) -> int:
@@ -101,7 +154,8 @@ class Summary:
     @property
     def day_change(self) -> int:
         """What the last 24 hours earned, money in and out aside."""
-        return sum(position.day_change or 0 for position in self.positions)
+        earned = sum(position.day_change or 0 for position in self.positions)
+        return earned + self.earned_before_sale
 
     @property
     def day_change_pct(self) -> Decimal | None:
@@ -115,8 +169,10 @@ class Summary:
 
     @property
     def realized(self) -> int:
-        """What was gained or lost on what was sold of these positions."""
-        return sum(position.realized for position in self.positions)
+        """What was gained or lost on all that was sold, of these positions and of closed ones."""
+        return sum(position.realized for position in self.positions) + sum(
+            closed.lots.realized for closed in self.closed
+        )
 
 
 def balances(user: User) -> list[dict[str, str]]:
@@ -140,23 +196,41 @@ def summary(user: User, *, now: datetime) -> Summary:
     accounts = {account.asset_id: account for account in ledger.queries.customer_accounts(user)}
     cash = next((a for a in accounts.values() if a.asset.code == USD.code), None)
     held = [a for a in accounts.values() if a.asset.code != USD.code and a.posted]
-    found = list(Instrument.objects.filter(asset__in=[a.asset_id for a in held]))
-    tickers = market.queries.tickers(found, books=False)
+    held_ids = {account.asset_id for account in held}
     lots = _lots(user)
     moves = ledger.queries.moves_since(user, now - DAY)
     flows = _flows(moves)
+    touched = Q(asset__in=[*held_ids, *flows]) | Q(pk__in=lots)
+    known = list(Instrument.objects.filter(touched))
+    found = [one for one in known if one.asset_id in held_ids]
+    gone = [one for one in known if one.asset_id not in held_ids]
+    gone_today = [one for one in gone if one.asset_id in flows]
+    tickers = market.queries.tickers([*found, *gone_today], books=False)
+    earned_before = (
+        _day_change(one, 0, tickers.get(one.symbol), flows[one.asset_id]) for one in gone_today
+    )
     positions = [
         _position(
             instrument,
             accounts[instrument.asset_id],
             tickers.get(instrument.symbol),
-            lots=lots.get(instrument.pk, (0, 0, 0)),
+            lots=lots.get(instrument.pk, Lots()),
             flow=flows.get(instrument.asset_id, (0, 0)),
         )
         for instrument in found
     ]
     positions.sort(key=lambda one: (-(one.value or 0), one.instrument.symbol))
-    return Summary(cash.posted if cash else 0, cash.held if cash else 0, positions, moves)
+    closed = [Closed(one, lots[one.pk]) for one in gone if one.pk in lots]
+    closed.sort(key=lambda one: str(one.lots.closed_at), reverse=True)
+    return Summary(
+        cash=cash.posted if cash else 0,
+        cash_held=cash.held if cash else 0,
+        cash_card=spending.queries.set_aside(user) if cash and cash.held else 0,
+        positions=positions,
+        closed=closed,
+        earned_before_sale=sum(earned or 0 for earned in earned_before),
+        moves=moves,
+    )
 
 
 def position(user: User, symbol: str, *, now: datetime) -> Position | None:
@@ -194,9 +268,25 @@ def describe_summary(whole: Summary) -> dict[str, Any]:
     return {
         "total_value": dollars(whole.total),
         "cash": dollars(whole.cash),
+        "cash_available": dollars(whole.cash_available),
+        "pending": {"card": dollars(whole.cash_card), "orders": dollars(whole.cash_orders)},
         "day_change": dollars(whole.day_change),
         "day_change_pct": _text(whole.day_change_pct),
+        "realized_pnl": dollars(whole.realized),
         "positions": [describe_position(one) for one in whole.positions],
+        "closed_positions": [describe_closed(one) for one in whole.closed],
+    }
+
+
+def describe_closed(one: Closed) -> dict[str, str | None]:
+    """Say a position that was sold out as the API does."""
+    closed_at = one.lots.closed_at
+    return {
+        "instrument": one.instrument.symbol,
+        "cost": dollars(one.lots.sold_cost),
+        "proceeds": dollars(one.lots.proceeds),
+        "realized_pnl": dollars(one.lots.realized),
+        "closed_at": closed_at.isoformat() if closed_at else None,
     }
 
 
@@ -237,7 +327,7 @@ def _position(
     account: Any,
     ticker: Ticker | None,
     *,
-    lots: tuple[int, int, int],
+    lots: Lots,
     flow: tuple[int, int],
 ) -> Position:
     price = ticker.reference_price if ticker else None
@@ -245,9 +335,9 @@ def _position(
         instrument=instrument,
         base=account.posted,
         held=account.held,
-        cost=lots[0],
-        cost_base=lots[1],
-        realized=lots[2],
+        cost=lots.cost,
+        cost_base=lots.base,
+        realized=lots.realized,
         price=price,
         change_24h_pct=ticker.change_24h_pct if ticker else None,
         day_change=_day_change(instrument, account.posted, ticker, flow),
@@ -266,23 +356,22 @@ def _day_change(
     return worth - rules.worth(base - bought, instrument.multiplier, then) - paid
 
 
-def _lots(user: User) -> dict[int, tuple[int, int, int]]:
-    """Sum up by instrument: what open lots cost, their base units, what sales brought beyond cost.
-
-    Money is in USD units.
-    """
+def _lots(user: User) -> dict[int, Lots]:
+    """Sum up a customer's lots, open and closed, by instrument."""
     query = """
-        SELECT instrument_id, sum(cost)::bigint, sum(base)::bigint, sum(gain)::bigint
+        SELECT instrument_id, sum(cost)::bigint, sum(base)::bigint, sum(sold_cost)::bigint,
+               sum(proceeds)::bigint, max(closed_at)
         FROM (
-            SELECT instrument_id, remaining_cost AS cost, remaining AS base, 0 AS gain
+            SELECT instrument_id, remaining_cost AS cost, remaining AS base, 0 AS sold_cost,
+                   0 AS proceeds, NULL::timestamptz AS closed_at
             FROM portfolio_lot WHERE customer_id = %(user)s AND remaining > 0
             UNION ALL
-            SELECT l.instrument_id, 0, 0, c.proceeds - c.cost
+            SELECT l.instrument_id, 0, 0, c.cost, c.proceeds, c.closed_at
             FROM portfolio_lot l JOIN portfolio_lotclosing c ON c.lot_id = l.id
             WHERE l.customer_id = %(user)s
         ) AS parts GROUP BY instrument_id
     """
-    return {row[0]: row[1:] for row in database.prepared(query, {"user": user.pk})}
+    return {row[0]: Lots(*row[1:]) for row in database.prepared(query, {"user": user.pk})}
 
 
 def _flows(moves: list[Move]) -> dict[int, tuple[int, int]]:

@@ -8,6 +8,7 @@ from spending import gateways
 from tests import world
 from tests.portfolio import desk
 from tests.spending import shop
+from tests.trading.floor import Floor
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,41 @@ class TestSummary:
         desk.book()
         (apple,) = queries.summary(alice, now=world.NOW).positions
         assert apple.realized == 50_000_000
+
+    def test_counts_what_positions_that_were_sold_out_brought(self, alice):
+        desk.trade(alice, "buy", "2", price="100", days=-3)
+        desk.trade(alice, "buy", "1", "TSLAx", price="200", days=-3)
+        desk.trade(alice, "sell", "2", price="150", days=-2)
+        desk.trade(alice, "sell", "0.5", "TSLAx", price="100", days=-2)
+        desk.book()
+        whole = queries.summary(alice, now=world.NOW)
+        assert [one.instrument.symbol for one in whole.positions] == ["TSLAx"]
+        (apple,) = whole.closed
+        assert (apple.instrument.symbol, apple.lots.realized) == ("AAPLx", 100_000_000)
+        assert (apple.lots.sold_cost, apple.lots.proceeds) == (200_000_000, 300_000_000)
+        assert apple.realized_pct == 50
+        assert apple.lots.closed_at == world.NOW - timedelta(days=2)
+        assert whole.realized == 50_000_000  # and half of Tesla lost fifty dollars
+        (said,) = queries.describe_summary(whole)["closed_positions"]
+        assert said["realized_pnl"] == "100.000000"
+
+    def test_selling_out_today_keeps_what_the_day_earned(self, alice):
+        desk.trade(alice, "buy", "2", price="50", days=-3)
+        desk.trade(alice, "sell", "2", price="110", hours=-1)
+        desk.book()
+        desk.price(world.instrument(), "120", before="100")
+        assert queries.summary(alice, now=world.NOW).day_change == 20_000_000
+
+    def test_shows_what_a_card_and_orders_have_set_aside_as_pending(self, alice):
+        card = shop.card(alice)
+        shop.pending(card, "40.25")
+        Floor().place(alice, "buy", quantity="1", limit_price="100")
+        whole = queries.summary(alice, now=world.NOW)
+        assert (whole.cash_card, whole.cash_orders) == (40_250_000, 100_100_000)
+        assert whole.total == whole.cash == 10_000_000_000
+        said = queries.describe_summary(whole)
+        assert said["cash_available"] == "9859.650000"
+        assert said["pending"] == {"card": "40.250000", "orders": "100.100000"}
 
     def test_todays_purchase_earned_only_since_it_was_made(self, alice):
         desk.trade(alice, "buy", "2", price="118", hours=-1)

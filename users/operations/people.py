@@ -145,12 +145,9 @@ def _set_access(user: User, actor: User, reason: str, now: datetime, *, open_: b
 
 
 def learn_preferences(*, user: User, number_format: str, time_zone: str) -> None:
-    """Keep what a browser tells of its owner, where they have not chosen and none told before.
-
-    :param time_zone: empty where the browser told none
-    """
+    """Keep what a browser tells of its owner, where they have not chosen and none told before."""
     told = {"number_format": number_format, "time_zone": time_zone}
-    new = {name: value for name, value in told.items() if value and not getattr(user, name)}
+    new = {name: value for name, value in told.items() if not getattr(user, name)}
     if new:
         empty = dict.fromkeys(new, "")
         User.objects.filter(pk=user.pk, **empty).update(**new)
