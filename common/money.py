@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Protocol
 
 from common.errors import DomainError
@@ -146,3 +146,33 @@ def floor_units(value: Decimal, asset: Countable) -> int:
 def ceil_units(value: Decimal, asset: Countable) -> int:
     """Count the units that cover a decimal amount."""
     return int(value.scaleb(asset.scale, EXACT).to_integral_value(ROUND_CEILING))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a trade cost, its fee, and both together, in whole cents that add up.
+
+    What leaves an account is never said to be less, nor what arrives to be more: the total is
+    rounded against who reads it. The fee is rounded to the nearest cent, and the cost is the rest.
+    A rebate is a negative fee.
+    """
+
+    cost: Decimal
+    fee: Decimal
+    total: Decimal
+
+    @classmethod
+    def of(cls, *, cost: int, fee: int, buying: bool) -> Receipt:
+        """Round a cost and a fee, both in USD units."""
+        away = ROUND_CEILING if buying else ROUND_FLOOR
+        total = cents(cost + fee if buying else cost - fee, away)
+        rounded = cents(fee, ROUND_HALF_UP)
+        return cls(total - rounded if buying else total + rounded, rounded, total)
+
+
+def cents(units: int, rounding: str) -> Decimal:
+    """Give USD units in dollars and whole cents.
+
+    :param rounding: one of decimal's
+    """
+    return Amount(units, USD).decimal.quantize(Decimal("0.01"), rounding, EXACT)

@@ -27,9 +27,9 @@ def moment(at: datetime, *, seconds: bool = False) -> str:
 
 
 def weekday(at: datetime) -> str:
-    """Say a time within the week that follows: Monday, 02:00 CET."""
+    """Say a time of the days that come: Monday, 23 November, 02:00 CET."""
     local = timezone.localtime(at)
-    return f"{local:%A}, {local:%H:%M} {label(local)}"
+    return f"{local:%A}, {local:%-d %B}, {local:%H:%M} {label(local)}"
 
 
 def of_day(at: datetime, *, seconds: bool = False) -> str:

@@ -22,6 +22,7 @@ from market.queries import Ticker
 from market.rules import candles
 
 MAX_DEPTH = 1000
+PAGING = {"cursor", "limit"}  # they are the page's, where a query does not have them
 
 
 class PartSerializer(serializers.Serializer[Any]):
@@ -206,7 +207,9 @@ class PublicView(APIView):
     @staticmethod
     def asked(query: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
         """Read the query, or answer 400."""
-        form = query(data=request.query_params.dict())
+        given = request.query_params.dict().items()
+        known = query().fields
+        form = query(data={name: v for name, v in given if name in known or name not in PAGING})
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 

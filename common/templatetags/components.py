@@ -12,7 +12,7 @@ units. None is unknown and prints a dash.
 import datetime as dt
 import zlib
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -32,7 +32,6 @@ from common.templatetags.figures import (
     HUNDREDTH,
     MINUS,
     Value,
-    decimals_of,
     dollars,
     read,
     sign_of,
@@ -122,13 +121,11 @@ def html_attributes(props: dict[str, Any]) -> SafeString:
 
 
 @register.simple_tag
-def money(
-    value: Value, code: str = "USD", *, signed: bool = False, size: str = "", exact: bool = False
-) -> SafeString:
+def money(value: Value, code: str = "USD", *, signed: bool = False, size: str = "") -> SafeString:
     """Show somebody's money; it hides when balances are hidden. `size="total"` is the page's hero.
 
-    Cents are cut, never rounded up: the screen doesn't promise what isn't there. A receipt is
-    `exact`, down to the ledger's unit, so that its lines add up.
+    Dollars are shown to the cent, rounded down: the screen promises no cent that is not there, and
+    what left is never said to be less. The exact amount is the element's value.
     """
     known = read(value, code)
     if known is None:
@@ -143,8 +140,8 @@ def money(
         dollars(
             number,
             signed=signed,
-            decimals=decimals_of(number) if exact else 2,
-            rounding=ROUND_DOWN,
+            decimals=2,
+            rounding=ROUND_FLOOR,
         ),
     )
 

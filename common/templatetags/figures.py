@@ -40,7 +40,7 @@ def sign_of(number: Decimal, *, signed: bool) -> str:
 def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> SafeString:
     """Write dollars in parts for the styles to weigh; a crumb is "<$0.01", not nothing."""
     crumb = Decimal(1).scaleb(-decimals)
-    shown = abs(number).quantize(crumb, rounding)
+    shown = abs(number.quantize(crumb, rounding))
     small = "<" if number and not shown else ""
     whole, _, cents = f"{shown or (crumb if small else shown):,f}".partition(".")
     return SafeString(  # digits and signs: there is nothing to escape
@@ -52,9 +52,3 @@ def dollars(number: Decimal, *, signed: bool, decimals: int, rounding: str) -> S
 def tone_of(difference: Decimal | float) -> str:
     """Name the tone of a difference: up, down or flat."""
     return "up" if difference > 0 else "down" if difference < 0 else "flat"
-
-
-def decimals_of(number: Decimal) -> int:
-    """Count the decimals that say something: cents at least, the ledger's unit at most."""
-    exponent = number.normalize().as_tuple().exponent
-    return min(max(2, -exponent if isinstance(exponent, int) else 2), SCALES["USD"])

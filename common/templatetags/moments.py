@@ -31,7 +31,7 @@ def moment(at: datetime, *, seconds: bool = False, utc: bool = False) -> SafeStr
 
 @register.simple_tag
 def weekday(at: datetime) -> SafeString:
-    """Show a time within the week that follows: Monday, 02:00 CET."""
+    """Show a time of the days that come: Monday, 23 November, 02:00 CET."""
     return _time(at, times.weekday(at))
 
 

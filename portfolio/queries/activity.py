@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 import ledger.queries
-from common.money import EXACT, USD, Amount
+from common.money import EXACT, USD, Amount, Receipt
 from instruments.models import Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
@@ -25,7 +25,7 @@ SIDES = (
     *("card_sale__authorization", "undone_card_sale__authorization"),
 )
 SAID = (
-    *("uid", "price", "quantity", "multiplier", "executed_at", "buy_fee", "sell_fee"),
+    *("uid", "price", "quantity", "multiplier", "executed_at", "cost", "buy_fee", "sell_fee"),
     *("instrument__symbol", "buy_order__uid", "buy_order__customer_id", "sell_order__uid"),
     *("card_sale__authorization__merchant", "undone_card_sale__authorization__merchant"),
 )
@@ -190,10 +190,11 @@ def _trade(
     elif undone:
         kind, merchant = "card_sale_undone", undone.authorization.merchant
         detail += f", as {merchant or 'the merchant'} reversed the payment"
+    rounded = Receipt.of(cost=trade.cost, fee=fee, buying=buying).fee
     if fee > 0:
-        detail += f", fee ${Amount(fee, USD).decimal.normalize(EXACT):f}"
+        detail += f", fee ${rounded}"
     elif fee < 0:
-        detail += f", rebate ${Amount(-fee, USD).decimal.normalize(EXACT):f}"
+        detail += f", rebate ${-rounded}"
     order = trade.buy_order if buying else trade.sell_order
     return Item(
         id=journal.uid,

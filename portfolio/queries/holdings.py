@@ -18,6 +18,7 @@ from instruments.models import Instrument
 from ledger.queries import Move
 from market.queries import Ticker
 from portfolio import rules
+from portfolio.models import Lot
 from users.models import User
 
 DAY = timedelta(hours=24)
@@ -237,6 +238,25 @@ def position(user: User, symbol: str, *, now: datetime) -> Position | None:
     """Give a customer's position in one instrument, if there is one."""
     mine = summary(user, now=now).positions
     return next((one for one in mine if one.instrument.symbol == symbol), None)
+
+
+def gain_of_sale(user: User, instrument: Instrument, *, quantity: int, proceeds: int) -> int | None:
+    """Say what selling so many base units for so many USD units would gain, oldest lots first.
+
+    :returns: USD units; None where the lots of what was just bought are not booked yet
+    """
+    lots = Lot.objects.filter(customer=user, instrument=instrument, remaining__gt=0)
+    open_ = [
+        rules.Open(remaining, cost)
+        for remaining, cost in lots.order_by("acquired_at", "trade_id").values_list(
+            "remaining", "remaining_cost"
+        )
+    ]
+    try:
+        parts = rules.close(open_, quantity=quantity, proceeds=proceeds)
+    except rules.LotsMissing:
+        return None
+    return proceeds - sum(part.cost for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

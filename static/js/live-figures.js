@@ -9,9 +9,14 @@ export function figure(value, decimals = 2) {
   return formats.get(decimals).format(value);
 }
 
-/** Write shares: four decimals say enough, a crumb is shown in full. */
+const UNITS = 1e8; // a share has eight decimals
+const SHOWN = 1e4; // of which four say enough
+const SHARES = new Intl.NumberFormat("en-US", { maximumFractionDigits: 8 });
+
+/** Write shares as the server does: four decimals, cut and not rounded; a crumb in full. */
 export function shares(value) {
-  return value !== 0 && Math.abs(value) < 0.0001 ? figure(value, 8) : figure(value, 4);
+  const cut = Math.trunc(Math.round(value * UNITS) / (UNITS / SHOWN)) / SHOWN;
+  return SHARES.format(cut || value);
 }
 
 /** Build an element: `make("span", { className: "x", textContent: "y" }, ...children)`. */

@@ -39,9 +39,10 @@ class TestMoney:
     ) -> None:
         assert text("{% money value %}", value=value) == shown
 
-    def test_shows_all_of_it_on_a_receipt(self) -> None:
-        assert text("{% money 24999652 exact=True %}") == "$24.999652"
-        assert text("{% money 25000000 exact=True %}") == "$25.00"
+    def test_never_shows_more_than_is_there_nor_less_than_has_left(self) -> None:
+        assert text("{% money value %}", value=Decimal("12.349999")) == "$12.34"
+        left = text("{% money value signed=True %}", value=Decimal("-250.240038"))
+        assert left == "\N{MINUS SIGN}$250.25"
 
     def test_says_that_a_crumb_is_there(self) -> None:
         assert text("{% money value %}", value=Decimal("0.0034")) == "&lt;$0.01"

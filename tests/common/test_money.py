@@ -1,4 +1,4 @@
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
 import pytest
@@ -11,8 +11,10 @@ from common.money import (
     Amount,
     AmountInvalid,
     AssetsDiffer,
+    Receipt,
     Unit,
     ceil_units,
+    cents,
     floor_units,
     parse_decimal,
 )
@@ -136,3 +138,45 @@ class TestRounding:
         cost = Decimal("278.43") * Decimal(3) / Decimal(10**8)
         assert floor_units(cost, USD) == 8
         assert ceil_units(cost, USD) == 9
+
+
+class TestReceipt:
+    @pytest.mark.parametrize(
+        ("cost", "fee", "buying", "parts"),
+        [
+            (49_999_998, 49_999, True, ("50.00", "0.05", "50.05")),
+            (278_040_000, 278_040, False, ("278.04", "0.28", "277.76")),
+            (250_190_000, 50_038, True, ("250.20", "0.05", "250.25")),  # 250.240038 left
+            (100_000_000, -20_000, True, ("100.00", "-0.02", "99.98")),
+            (100_000_000, -20_000, False, ("100.00", "-0.02", "100.02")),
+            (1, 0, True, ("0.01", "0.00", "0.01")),
+            (9_999, 0, False, ("0.00", "0.00", "0.00")),
+        ],
+    )
+    def test_rounds_against_who_reads_it(
+        self, cost: int, fee: int, *, buying: bool, parts: tuple[str, str, str]
+    ) -> None:
+        receipt = Receipt.of(cost=cost, fee=fee, buying=buying)
+        assert (receipt.cost, receipt.fee, receipt.total) == tuple(map(Decimal, parts))
+
+    @given(cost=st.integers(0, 10**15), rate=st.integers(-1000, 10_000), buying=st.booleans())
+    def test_adds_up_to_the_cent(self, cost: int, rate: int, *, buying: bool) -> None:
+        fee = cost * abs(rate) // 10**6 * (1 if rate > 0 else -1)
+        receipt = Receipt.of(cost=cost, fee=fee, buying=buying)
+        assert receipt.total - receipt.cost == (receipt.fee if buying else -receipt.fee)
+        exact = Amount(cost + fee if buying else cost - fee, USD).decimal
+        cent = Decimal("0.01")
+        assert 0 <= (receipt.total - exact if buying else exact - receipt.total) < cent
+        assert abs(receipt.fee - Amount(fee, USD).decimal) <= cent / 2
+        assert abs(receipt.cost - Amount(cost, USD).decimal) < 2 * cent
+
+    @given(paid=st.lists(st.integers(1, 10**9), max_size=8))
+    def test_never_says_that_less_was_paid_than_the_balance_fell_by(self, paid: list[int]) -> None:
+        """The balance is shown rounded down, what was paid rounded up."""
+        balance = 10**10
+        for cost in paid:
+            after = balance - cost
+            shown = cents(balance, ROUND_FLOOR) - cents(after, ROUND_FLOOR)
+            total = Receipt.of(cost=cost, fee=0, buying=True).total
+            assert shown <= total <= shown + Decimal("0.01")
+            balance = after

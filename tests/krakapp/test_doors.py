@@ -154,4 +154,4 @@ class TestAmounts:
     @pytest.mark.parametrize("amount", [amount for amount in AMOUNTS if amount.isascii()])
     def test_are_plain_decimals_in_forms_too(self, client, alice, amount):
         answer = client.post("/deposit/", {"amount": amount})
-        assert "Type an amount like 250" in answer.content.decode()
+        assert "write it like 1,000.50" in answer.content.decode()

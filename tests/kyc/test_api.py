@@ -98,8 +98,9 @@ class TestTheApplication:
         assert (answer.status_code, answer.json()["code"]) == (409, "ApplicationNotEditable")
 
     def test_cannot_be_approved_by_its_applicant(self, client, bob):
-        put(client, ANSWERS | {"status": "active"})
-        assert queries.application_of(bob).status == "draft"
+        answer = put(client, ANSWERS | {"status": "active"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "status")
+        assert queries.application_of(bob) is None
 
     @pytest.mark.parametrize(
         "answers", [{"residence": "XX"}, {"birth_date": "soon"}, {"us_person": "perhaps"}]

@@ -123,6 +123,24 @@ class TestSummary:
             queries.describe_summary(queries.summary(alice, now=world.NOW))
 
 
+class TestGainOfSale:
+    def test_is_against_the_cost_of_the_oldest_lots(self, alice):
+        desk.trade(alice, "buy", "1", price="100", days=-3)
+        desk.trade(alice, "buy", "1", price="200", days=-2)
+        desk.book()
+        apple = world.instrument()
+        half, more = 50_000_000, 150_000_000
+        gain = queries.gain_of_sale(alice, apple, quantity=half, proceeds=75_000_000)
+        assert gain == 25_000_000
+        gain = queries.gain_of_sale(alice, apple, quantity=more, proceeds=150_000_000)
+        assert gain == -50_000_000
+
+    def test_is_unknown_until_the_lots_are_booked(self, alice):
+        desk.trade(alice, "buy", "1", price="100")
+        apple = world.instrument()
+        assert queries.gain_of_sale(alice, apple, quantity=1, proceeds=1) is None
+
+
 class TestValueHistory:
     def test_walks_today_back_through_what_happened(self, alice):
         apple = world.instrument()
@@ -184,7 +202,7 @@ class TestActivity:
         assert (paid.title, paid.cash) == ("Paid Blue Door Café", -60)
         assert (sale.kind, sale.detail) == (
             "card_sale",
-            "at $278.40, to pay Blue Door Café, fee $0.06006",
+            "at $278.40, to pay Blue Door Café, fee $0.06",
         )
 
     def test_is_each_ones_own(self, alice):

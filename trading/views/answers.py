@@ -14,7 +14,7 @@ from kyc import queries as kyc
 from ledger import queries as ledger
 from market import queries as market
 from market.rules import states
-from trading import operations, queries
+from trading import operations, queries, signals
 from trading.forms import TicketForm
 from trading.models import Book, Order
 from trading.operations import OrderDraft
@@ -23,6 +23,7 @@ from trading.views.promises import Fact, Means
 from users.models import User
 
 ZERO = Decimal(0)
+AT_ONCE = (Order.Type.MARKET, Order.Type.LIMIT)  # they may sell at what the preview says
 FIELDS = {"quantity": "amount", "notional": "amount"}  # the operations' names, and the ticket's
 
 
@@ -130,11 +131,27 @@ def weigh(draft: OrderDraft, user: User) -> Answer:
     price = reference.price if reference else None
     return Answer(
         promises.action(draft),
-        promises.promise(draft, preview),
+        promises.promise(draft, preview) + promises.gain_words(gain_of(draft, preview, user)),
         ready=True,
         facts=tuple(promises.facts(draft, preview, means)),
         cautions=tuple(promises.cautions(draft, preview, means, price)),
     )
+
+
+def gain_of(draft: OrderDraft, preview: queries.Preview, user: User) -> int | None:
+    """Ask what a sale at once would gain, in USD units; None of other orders, or where unknown."""
+    if draft.side == Order.Side.BUY or draft.type not in AT_ONCE:
+        return None
+    scale = queries.scale_of(draft.instrument)
+    got = promises.receipt(draft, preview).total
+    answers: Any = signals.sale_considered.send(
+        sender=Order,
+        customer=user,
+        instrument=draft.instrument,
+        quantity=scale.base(preview.estimated_quantity),
+        proceeds=Amount.parse(got, USD).units,
+    )
+    return next((gain for _, gain in answers if gain is not None), None)
 
 
 def refusal(draft: OrderDraft, error: DomainError) -> Answer:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from common.money import USD, Amount, Receipt, cents
 from trading.models import STOPPING, TRAILING, TRIGGERED, Order
 from trading.operations import OrderDraft
 from trading.queries import Preview
@@ -102,13 +103,31 @@ def _what_happens(draft: OrderDraft, preview: Preview, what: str, cost: str) -> 
         if buying:
             return f"You get up to {what} for {cost} or less: only at {price} a share or lower."
         return f"You sell up to {what} for {cost} or more: only at {price} a share or higher."
-    price = usd(preview.estimated_price)
-    fee = f"fee {usd(preview.fee)}" if preview.fee >= 0 else f"{usd(preview.fee)} back as a rebate"
+    price, parts = usd(preview.estimated_price), receipt(draft, preview)
+    fee = f"fee {usd(parts.fee)}" if parts.fee >= 0 else f"{usd(parts.fee)} back as a rebate"
     if buying and draft.notional is not None:
         return f"You get about {what} at {price}, {fee}, {worst}."
     if buying:
-        return f"You pay about {cost} at {price} a share, {fee}, {worst}."
-    return f"You sell about {what} at {price} and get {cost}, {fee}, {worst}."
+        return f"You pay about {usd(parts.total)} at {price} a share, {fee} included, {worst}."
+    about = "" if draft.notional is None else "about "
+    got = f"get {usd(parts.total)} after the {fee}"
+    return f"You sell {about}{what} at about {price} and {got}, {worst}."
+
+
+def gain_words(gain: int | None) -> str:
+    """Say what a sale gains or loses, in USD units, against what was paid; "" where unknown."""
+    if gain is None:
+        return ""
+    rounded = cents(gain, ROUND_FLOOR)
+    if not rounded:
+        return " That is what you paid for it."
+    return f" That is {usd(rounded)} {'more' if gain > 0 else 'less'} than you paid for it."
+
+
+def receipt(draft: OrderDraft, preview: Preview) -> Receipt:
+    """Give the parts of what an order would cost or bring, as its receipt will have them."""
+    cost, fee = (Amount.parse(value, USD).units for value in (preview.estimated_cost, preview.fee))
+    return Receipt.of(cost=cost, fee=fee, buying=draft.side == Order.Side.BUY)
 
 
 def _when(draft: OrderDraft, preview: Preview) -> str:
@@ -155,14 +174,15 @@ def _sold_again(draft: OrderDraft) -> str:
 def facts(draft: OrderDraft, preview: Preview, means: Means) -> list[Fact]:
     """Give price, fee, worst case and what is left, each in a figure."""
     rate = preview.maker_rate if draft.post_only else preview.taker_rate
-    fee = usd(preview.fee) if preview.fee >= 0 else f"{usd(preview.fee)} back"
+    rounded = receipt(draft, preview).fee
+    fee = usd(rounded) if rounded >= 0 else f"{usd(rounded)} back"
     found = [
         Fact("Price a share", usd(preview.estimated_price)),
         Fact(f"Fee, {percent(abs(rate) * 100)}", fee),
     ]
     if draft.side == Order.Side.BUY:
         most = at_most(draft, preview)
-        left = max(means.cash - most, Decimal(0))
+        left = max(means.cash - most, Decimal(0)).quantize(CENT, ROUND_FLOOR)
         return [*found, Fact("Costs at most", usd(most)), Fact("Left to spend", usd(left))]
     left = max(means.shares - preview.estimated_quantity, Decimal(0))
     return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from common import times
-from common.money import USD, Amount
+from common.money import USD, Amount, Receipt
 from instruments.models import Instrument
 from trading import queries
 from trading.models import LIMITED, TRAILING, TRIGGERED, Order
@@ -83,9 +83,7 @@ class Line:
     terms: str
     filled: Decimal
     average: Decimal | None
-    cost: Amount
-    fee: Amount
-    total: Amount
+    receipt: Receipt
     reason: str
 
     @property
@@ -139,9 +137,7 @@ def line(order: Order) -> Line:
         terms=terms(order),
         filled=scale.shares(order.filled),
         average=queries.average_price(order, scale) if order.filled else None,
-        cost=Amount(order.cost, USD),
-        fee=Amount(order.fee, USD),
-        total=Amount(order.cost + (order.fee if buying else -order.fee), USD),
+        receipt=Receipt.of(cost=order.cost, fee=order.fee, buying=buying),
         reason=REASONS.get(order.reason, order.reason.replace("_", " ")),
     )
 
