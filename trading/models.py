@@ -374,6 +374,7 @@ class Order(models.Model):
     deadline = models.DateTimeField(null=True)  # the engine refuses it later than this
     post_only = models.BooleanField(default=False)
     reduce_only = models.BooleanField(default=False)
+    sells_out = models.BooleanField(default=False)  # all there was, though it is below the minimum
     self_trade_prevention = models.CharField(max_length=13, default="cancel_newest")
     maker_rate = models.DecimalField(max_digits=9, decimal_places=6)
     taker_rate = models.DecimalField(max_digits=9, decimal_places=6)
@@ -460,6 +461,9 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(closes__isnull=True, reduce_only=False) | Q(side="sell"),
                 name="order_reduces_by_selling",
+            ),
+            models.CheckConstraint(
+                condition=Q(sells_out=False) | Q(side="sell"), name="order_sells_out_by_selling"
             ),
             models.CheckConstraint(
                 condition=Q(filled__gte=0) & Q(cost__gte=0) & Q(budget__gte=0),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
+from math import ceil
 
 from common.errors import DomainError
 from common.money import EXACT, MAX_UNITS, USD
@@ -91,15 +92,22 @@ class Scale:
         """Give the price of so many ticks."""
         return self.tick * ticks
 
-    def base(self, shares: Decimal, *, field: str = "quantity") -> int:
-        """Count shares in base units.
+    def base(self, shares: Decimal, *, field: str = "quantity", selling: bool = False) -> int:
+        """Count shares in base units: a purchase rounds down, a sale takes all that is shown so.
+
+        Shares are shown rounded down, so that several base units may be shown alike: a sale of what
+        is shown takes the most of them, and leaves nothing behind.
 
         :raises QuantityOffStep: if a share has more than eight decimals here
         """
         units = shares.scaleb(SHARE_SCALE, EXACT)
         if units != int(units):
             raise QuantityOffStep(field=field)
-        base = int(Fraction(int(units)) / Fraction(self.multiplier))
+        multiplier = Fraction(self.multiplier)
+        if selling and units > 0:
+            base = ceil(Fraction(int(units) + 1) / multiplier) - 1
+        else:
+            base = int(Fraction(int(units)) / multiplier)
         if not 0 < base <= MAX_UNITS:
             raise TooLarge(field=field) if base else BelowMinimum(field=field)
         return base

@@ -5,7 +5,7 @@ the engine will see them, ticks and units, with what to hold.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -86,7 +86,8 @@ class DisplayOutOfBounds(DomainError):
 class Terms:
     """A draft as the engine will see it: ticks, base units, USD units, and what to hold.
 
-    `special` is what it waits for or shows, named as in the engine's place command.
+    `special` is what it waits for or shows, named as in the engine's place command. `below` is why
+    a sale is too small, unless it sells all there is.
     """
 
     draft: OrderDraft
@@ -97,6 +98,20 @@ class Terms:
     notional: int | None
     budget: int
     special: dict[str, Any]
+    below: DomainError | None = None
+
+    @property
+    def selling(self) -> bool:
+        """Whether it sells."""
+        return self.draft.side == Order.Side.SELL
+
+    def within(self, available: int) -> "Terms":
+        """Sell what there is, where that is shown as so many shares as are to be sold."""
+        if not self.selling or self.base is None or self.base <= available:
+            return self
+        if self.scale.shares(self.base) != self.scale.shares(available):
+            return self
+        return replace(self, base=available, budget=available)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +160,8 @@ def admit(
         if not isinstance(result, Terms):
             admitted.append(result)
             continue
-        buying = result.draft.side == Order.Side.BUY
-        account = usd if buying else accounts[result.draft.instrument.asset_id]
+        account = accounts[result.draft.instrument.asset_id] if result.selling else usd
+        result = result.within(available[account])  # noqa: PLW2901 - the same order, to the unit
         name = result.draft.client_order_id
         if name in taken:
             known = {"order_id": taken[name]} if taken[name] else {}
@@ -156,6 +171,8 @@ def admit(
         elif available[account] < result.budget:
             field = "quantity" if result.notional is None else "notional"
             admitted.append(InsufficientFunds(_shortage(result, available[account]), field=field))
+        elif result.below is not None and result.base != balances[account].posted:
+            admitted.append(result.below)
         else:
             available[account] -= result.budget
             room -= 1
@@ -219,19 +236,31 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
     price = queries.worst_price(draft, conditions.prices)
     ticks = scale.ticks(price, field="limit_price")
     notional = None
-    base = None if draft.quantity is None else scale.base(draft.quantity)
+    selling = draft.side == Order.Side.SELL
+    base = None if draft.quantity is None else scale.base(draft.quantity, selling=selling)
     if base is None:
         notional = Amount.parse(draft.notional or "", USD, field="notional").units
     else:
         check_display(base, special.get("display"))
     field = "quantity" if notional is None else "notional"
-    check_minimum(
-        draft.instrument, conditions.prices, ticks=ticks, base=base, notional=notional, field=field
-    )
+    below = None
+    try:
+        check_minimum(
+            draft.instrument,
+            conditions.prices,
+            ticks=ticks,
+            base=base,
+            notional=notional,
+            field=field,
+        )
+    except rules.BelowMinimum as refusal:
+        if not selling or base is None:
+            raise
+        below = refusal
     budget = _budget(draft, scale, ticks, base, notional, conditions)
     if budget > MAX_UNITS:
         raise rules.TooLarge(field=field)
-    return Terms(draft, scale, ticks, price, base, notional, budget, special)
+    return Terms(draft, scale, ticks, price, base, notional, budget, special, below)
 
 
 def _budget(

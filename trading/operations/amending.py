@@ -86,7 +86,7 @@ def amend_order(
         raise OrderAlreadyDone
     _check(order, change)
     scale = queries.scale_of(order.instrument)
-    base = order.quantity if quantity is None else scale.base(quantity)
+    base = _base(order, quantity, scale)
     prices = queries.prices_of([order.instrument], now=now)
     ticks = scale.ticks(_price(order, change, prices), field="limit_price")
     terms: dict[str, Any] = {"price": ticks}
@@ -108,6 +108,13 @@ def amend_order(
     oldest = queries.market_rule(now).max_age_s(at_market=False)
     send([order], "amend", payload, max_age_s=oldest)
     return order
+
+
+def _base(order: Order, quantity: Decimal | None, scale: rules.Scale) -> int | None:
+    """Count the new quantity; one that is shown as it was stays as it was, to the base unit."""
+    if quantity is None or (order.quantity and quantity == scale.shares(order.quantity)):
+        return order.quantity
+    return scale.base(quantity, selling=order.side == Order.Side.SELL)
 
 
 def _rewrite(order: Order, place: int, terms: dict[str, Any], need: int) -> Order:
@@ -207,7 +214,8 @@ def _need(order: Order, base: int | None, ticks: int, prices: queries.Prices) ->
     if order.display_quantity and base > order.display_quantity * MOST_TIPS:
         raise DisplayOutOfBounds(field="quantity")
     rest = base - order.filled
-    check_minimum(instrument, prices, ticks=ticks, base=rest, notional=None, field="quantity")
+    if not (order.sells_out and base == order.quantity):
+        check_minimum(instrument, prices, ticks=ticks, base=rest, notional=None, field="quantity")
     if order.side == Order.Side.SELL:
         return rest
     return queries.scale_of(instrument).hold_for(ticks, rest, rules.ppm(order.taker_rate))

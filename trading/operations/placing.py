@@ -98,6 +98,7 @@ def _order(placement: Placement, hold: int, now: datetime) -> Order:
         deadline=deadline,
         post_only=draft.post_only,
         reduce_only=draft.reduce_only,
+        sells_out=terms.below is not None,
         self_trade_prevention=draft.self_trade_prevention,
         maker_rate=placement.maker_rate,
         taker_rate=placement.taker_rate,

@@ -301,6 +301,7 @@ RESTING = [
         FROM trading_order o JOIN instruments_instrument i ON i.id = o.instrument_id
         WHERE o.status IN ('pending', 'open', 'partially_filled') AND o.type <> 'quote'
           AND o.closes_id IS NULL AND o.trail IS NULL AND o.trail_percent IS NULL
+          AND NOT o.sells_out
           AND coalesce(o.notional, floor(o.worst_price * o.quantity * i.multiplier / 100))
               < i.min_notional * 1000000
         """,

@@ -266,7 +266,7 @@ def preview(*, draft: Any, customer: User, now: datetime) -> Preview:
     price = reach[0][0] if reach else _resting_price(draft, worst, prices)
     ticks = int(price / scale.tick)
     if draft.quantity is not None:
-        base = scale.base(draft.quantity)
+        base = scale.base(draft.quantity, selling=draft.side == Order.Side.SELL)
         cost = _walk(scale, reach, base) or scale.cost(ticks, base)
     else:
         cost = Amount.parse(draft.notional, USD, field="notional").units

@@ -148,7 +148,7 @@ def gain_of(draft: OrderDraft, preview: queries.Preview, user: User) -> int | No
         sender=Order,
         customer=user,
         instrument=draft.instrument,
-        quantity=scale.base(preview.estimated_quantity),
+        quantity=scale.base(preview.estimated_quantity, selling=True),
         proceeds=Amount.parse(got, USD).units,
     )
     return next((gain for _, gain in answers if gain is not None), None)
