@@ -9,7 +9,8 @@ from typing import Any
 from django.db import transaction
 
 import ledger.operations
-from instruments.models import Instrument
+from instruments.models import CorporateAction, Instrument
+from instruments.signals import multiplier_changed
 
 LIST = Path(__file__).with_name("xstocks.csv")
 SHARE_SCALE = 8
@@ -54,8 +55,27 @@ def load_instruments(*, path: Path = LIST) -> int:
 
 def set_multipliers(*, multipliers: dict[int, Decimal]) -> None:
     """Set what base units stand for, by instrument id; the caller's transaction makes it so."""
-    for instrument_id, multiplier in multipliers.items():
-        Instrument.objects.filter(pk=instrument_id).update(multiplier=multiplier)
+    before = Instrument.objects.filter(pk__in=multipliers).values_list("pk", "multiplier")
+    for instrument_id, old in sorted(before):
+        new = multipliers[instrument_id]
+        Instrument.objects.filter(pk=instrument_id).update(multiplier=new)
+        multiplier_changed.send(
+            sender=Instrument,
+            instrument_id=instrument_id,
+            before=old,
+            after=new,
+            splits=not _is_dividend(instrument_id, new),
+        )
+
+
+def _is_dividend(instrument_id: int, multiplier: Decimal) -> bool:
+    """Say whether a dividend that was reinvested made the multiplier what it is."""
+    return CorporateAction.objects.filter(
+        instrument=instrument_id,
+        kind=CorporateAction.Kind.DIVIDEND,
+        status=CorporateAction.Status.ORDERED,
+        multiplier_after=multiplier,
+    ).exists()
 
 
 def _read(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:

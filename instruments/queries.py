@@ -1,10 +1,15 @@
 """Questions about what may be traded."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from django.db.models import Q, QuerySet
 
+from common import database
 from common.database import read
 from common.invariants import Check
 from instruments.models import Instrument
+from instruments.rules import Change, Timeline
 
 ISSUER = "Backed Assets (JE) Limited, Jersey"  # of everything in xstocks.csv
 
@@ -43,6 +48,23 @@ def search(*, text: str = "", kind: str = "") -> QuerySet[Instrument]:
             | Q(underlying_isin__iexact=text)
         )
     return found
+
+
+def timelines(instruments: Iterable[Instrument]) -> dict[int, Timeline]:
+    """Give what base units of some instruments stood for at any time, by id, in one query."""
+    now = {instrument.pk: instrument.multiplier for instrument in instruments}
+    rows = database.prepared(
+        """
+        SELECT instrument_id, ordered_at, multiplier_before, multiplier_after, kind
+        FROM instruments_corporateaction
+        WHERE instrument_id = ANY (%s::bigint[]) AND ordered_at IS NOT NULL ORDER BY ordered_at
+        """,
+        [list(now)],
+    )
+    changes: dict[int, list[Change]] = defaultdict(list)
+    for instrument_id, *change in rows:
+        changes[instrument_id].append(Change(*change))
+    return {pk: Timeline(multiplier, tuple(changes[pk])) for pk, multiplier in now.items()}
 
 
 CHECKS = [

@@ -6,6 +6,7 @@ reverse split, whose ratio is below 1. A dividend of `net_amount` dollars a shar
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -75,3 +76,44 @@ def multiplier_after(before: Decimal, terms: Terms) -> Decimal:
     """Give the multiplier after the action: exact, then rounded half to even to 18 decimals."""
     units = round(Fraction(before) * factor(terms) * 10**DECIMALS)
     return Decimal((0, tuple(map(int, str(units))), -DECIMALS))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A multiplier that became another one: by a split, or by a dividend that was reinvested."""
+
+    at: datetime
+    before: Decimal
+    after: Decimal
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What a base share of one instrument stood for at any time.
+
+    :param now: its multiplier
+    :param changes: oldest first
+    """
+
+    now: Decimal
+    changes: tuple[Change, ...] = ()
+
+    def at(self, moment: datetime) -> Decimal:
+        """Give the multiplier of a time."""
+        for change in reversed(self.changes):
+            if change.at <= moment:
+                return change.after
+        return self.changes[0].before if self.changes else self.now
+
+    def split_since(self, moment: datetime) -> Fraction:
+        """Give how many shares of now one share of a time is, by splits alone.
+
+        A price of that time is divided by it, and a volume multiplied, to stand beside those of
+        now. A dividend changes no price: it makes more shares.
+        """
+        factor = Fraction(1)
+        for change in self.changes:
+            if change.at > moment and change.kind != DIVIDEND:
+                factor *= Fraction(change.after) / Fraction(change.before)
+        return factor

@@ -174,6 +174,9 @@ class CandleQuery(StrictSerializer):
     """Which candles are wanted."""
 
     interval = serializers.ChoiceField(Candle.Interval.choices, default="1m")
+    adjusted = serializers.BooleanField(
+        default=True, help_text="In shares of now; false gives each candle in shares of its time."
+    )
     since = serializers.DateTimeField(default=None)
     limit = serializers.IntegerField(min_value=1, max_value=queries.MAX_CANDLES, default=500)
 

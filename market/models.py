@@ -27,6 +27,8 @@ class ReferencePrice(models.Model):
     )
     price = models.DecimalField(max_digits=16, decimal_places=6)
     day_open = models.DecimalField(max_digits=16, decimal_places=6)  # 24 hours ago
+    # Shares a base share that it counts by: a feed that has not heard of a split writes nothing.
+    multiplier = models.DecimalField(max_digits=30, decimal_places=18, default=1, db_default=1)
     simulated = models.BooleanField()
     at = models.DateTimeField()
 

@@ -8,9 +8,10 @@ whatever the number of instruments; where Redis is empty or away, the tables ans
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +21,11 @@ from django.db import connection
 from django.db.models import QuerySet
 from redis import RedisError
 
+import instruments.queries
 from common import clock, database, realtime
 from common.invariants import Check
 from instruments.models import Instrument
+from instruments.rules import DIVIDEND, Timeline
 from market.models import Candle, ExchangeDay, Star, TapeTrade
 from market.rules import candles as intervals
 from market.rules import checksum, sessions
@@ -222,10 +225,12 @@ def candles(
     limit: int = MAX_CANDLES,
     *,
     kind: str = Candle.Kind.REFERENCE,
+    adjusted: bool = True,
 ) -> list[CandleView]:
     """List candles, oldest first: from a time on, or the newest ones where none is given.
 
-    Candles of the reference price carry the volume and the number of our own trades.
+    Candles of the reference price carry the volume and the number of our own trades. `adjusted`
+    are prices and volumes in shares of now; else each is in shares of its own time.
     """
     order = "ASC" if since else "DESC"
     query = f"""
@@ -241,32 +246,77 @@ def candles(
     with connection.cursor() as cursor:
         cursor.execute(query, [instrument.pk, kind, interval, since, min(limit, MAX_CANDLES)])
         found = [CandleView(*row) for row in cursor.fetchall()]
+    timeline = instruments.queries.timelines([instrument])[instrument.pk]
+    if timeline.changes:
+        found = [_in_shares_of(one, timeline, adjusted=adjusted) for one in found]
     return found if since else found[::-1]
 
 
+def _in_shares_of(candle: CandleView, timeline: Timeline, *, adjusted: bool) -> CandleView:
+    """Count a candle in shares of now, or of its own time.
+
+    Stored candles of a split's week are in new shares already, those of before in their own.
+    """
+    ratio = stored_ratio(candle.time, timeline)
+    if not adjusted:
+        ratio /= timeline.split_since(candle.time)
+    if ratio == 1:
+        return candle
+    return replace(
+        candle,
+        open=scaled(candle.open, 1 / ratio),
+        high=scaled(candle.high, 1 / ratio),
+        low=scaled(candle.low, 1 / ratio),
+        close=scaled(candle.close, 1 / ratio),
+        volume=scaled(candle.volume, ratio),
+    )
+
+
+def stored_ratio(time: datetime, timeline: Timeline) -> Fraction:
+    """Give how many shares of now one share of a stored candle is."""
+    factor = Fraction(1)
+    for change in timeline.changes:
+        if change.kind != DIVIDEND and time < intervals.begin("1w", change.at):
+            factor *= Fraction(change.after) / Fraction(change.before)
+    return factor
+
+
+def scaled(value: Decimal, ratio: Fraction) -> Decimal:
+    """Multiply by an exact ratio, with eight decimals."""
+    exact = Fraction(value) * ratio
+    return Decimal(round(exact * 10**8)).scaleb(-8)
+
+
 def closes(
-    instruments: Iterable[Instrument], interval: str, since: datetime
+    of: Iterable[Instrument], interval: str, since: datetime
 ) -> dict[int, list[tuple[datetime, Decimal]]]:
-    """Give the closing reference prices since a time by instrument id, in one query."""
+    """Give the closing reference prices since a time by instrument id, for shares of now."""
+    listed = list(of)
     found: dict[int, list[tuple[datetime, Decimal]]] = {}
     rows = Candle.objects.filter(
-        instrument__in=[instrument.pk for instrument in instruments],
+        instrument__in=[instrument.pk for instrument in listed],
         kind=Candle.Kind.REFERENCE,
         interval=interval,
         time__gte=since,
     ).order_by("time")
-    for instrument_id, time, close in rows.values_list("instrument_id", "time", "close"):
-        found.setdefault(instrument_id, []).append((time, close))
+    lines = instruments.queries.timelines(listed)
+    for pk, time, close in rows.values_list("instrument_id", "time", "close"):
+        found.setdefault(pk, []).append((time, _price(close, time, lines[pk])))
     return found
 
 
-def sparklines(instruments: Iterable[Instrument], points: int = 24) -> dict[int, list[Decimal]]:
-    """Give the last hourly closes by instrument id, oldest first, in one query.
+def _price(price: Decimal, time: datetime, timeline: Timeline) -> Decimal:
+    """Give the price of a stored candle in dollars for a share of now."""
+    return scaled(price, 1 / stored_ratio(time, timeline)) if timeline.changes else price
+
+
+def sparklines(of: Iterable[Instrument], points: int = 24) -> dict[int, list[Decimal]]:
+    """Give the last hourly closes by instrument id, oldest first, for shares of now.
 
     Hours of a closed session are not counted, so a share's line on Sunday is that of Friday.
     """
     query = """
-        SELECT i.id, array_agg(c.close ORDER BY c.time)
+        SELECT i.id, array_agg(c.close ORDER BY c.time), array_agg(c.time ORDER BY c.time)
         FROM unnest(%s::bigint[]) AS i (id)
         CROSS JOIN LATERAL (
             SELECT time, close FROM market_candle
@@ -275,9 +325,14 @@ def sparklines(instruments: Iterable[Instrument], points: int = 24) -> dict[int,
         ) AS c
         GROUP BY i.id
     """
+    listed = list(of)
+    lines = instruments.queries.timelines(listed)
     with connection.cursor() as cursor:
-        cursor.execute(query, [[instrument.pk for instrument in instruments], points])
-        return dict(cursor.fetchall())
+        cursor.execute(query, [[instrument.pk for instrument in listed], points])
+        return {
+            pk: [_price(*point, lines[pk]) for point in zip(closes, times, strict=True)]
+            for pk, closes, times in cursor.fetchall()
+        }
 
 
 def tape(instrument: Instrument) -> QuerySet[TapeTrade]:
@@ -299,7 +354,7 @@ def watchlist_of(user: User) -> QuerySet[Instrument]:
     )
 
 
-def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str, Day]:
+def statistics(of: Iterable[Instrument], *, now: datetime) -> dict[str, Day]:
     """Compute the last 24 hours by symbol, from candles, in one query."""
     query = """
         SELECT i.symbol, coalesce(before.close, r.open, ref.day_open),
@@ -309,27 +364,42 @@ def statistics(instruments: Iterable[Instrument], *, now: datetime) -> dict[str,
         JOIN market_referenceprice ref ON ref.instrument_id = i.id
         JOIN unnest(%(hours)s::text[], %(since)s::timestamptz[]) AS h (hours, since)
              ON h.hours = i.hours
+        LEFT JOIN LATERAL (  -- of the week of a split and later, candles are in new shares
+            SELECT date_bin('7 days', ordered_at, %(origin)s) AS since,
+                   multiplier_before / multiplier_after AS ratio
+            FROM instruments_corporateaction
+            WHERE instrument_id = i.id AND kind <> 'dividend'
+                  AND ordered_at >= %(day)s - interval '7 days'
+            ORDER BY ordered_at DESC LIMIT 1
+        ) AS split ON true
         LEFT JOIN LATERAL (
-            SELECT close FROM market_candle
+            SELECT close * CASE WHEN time < split.since THEN split.ratio ELSE 1 END AS close
+            FROM market_candle
             WHERE instrument_id = i.id AND kind = 'reference' AND interval = '1m'
                   AND time < h.since ORDER BY time DESC LIMIT 1
         ) AS before ON true
         LEFT JOIN LATERAL (
-            SELECT max(high) AS high, min(low) AS low, (array_agg(open ORDER BY time))[1] AS open
-            FROM market_candle
+            SELECT max(high * now.ratio) AS high, min(low * now.ratio) AS low,
+                   (array_agg(open * now.ratio ORDER BY time))[1] AS open
+            FROM market_candle CROSS JOIN LATERAL (
+                SELECT CASE WHEN time < split.since THEN split.ratio ELSE 1 END AS ratio
+            ) AS now
             WHERE instrument_id = i.id AND kind = 'reference' AND interval = '15m'
                   AND time >= h.since
         ) AS r ON true
         LEFT JOIN LATERAL (
-            SELECT sum(volume) AS volume, sum(turnover) AS turnover FROM market_candle
+            SELECT sum(volume / CASE WHEN time < split.since THEN split.ratio ELSE 1 END) AS volume,
+                   sum(turnover) AS turnover
+            FROM market_candle
             WHERE instrument_id = i.id AND kind = 'tape' AND interval = '1m' AND time >= %(day)s
         ) AS t ON true
         WHERE i.id = ANY (%(ids)s)
     """
     day = intervals.LENGTHS["1d"]
     params: dict[str, Any] = {
-        "ids": [instrument.pk for instrument in instruments],
+        "ids": [instrument.pk for instrument in of],
         "day": now - day,
+        "origin": intervals.ORIGIN,
         "hours": list(Instrument.Hours.values),
         "since": [sessions.rewind(hours, now, day) for hours in Instrument.Hours.values],
     }

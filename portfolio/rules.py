@@ -5,10 +5,12 @@ Quantities are base units, money is USD units; everything is whole and nothing i
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
 from common.money import EXACT
+from instruments.rules import Timeline
 
 
 class LotsMissing(ValueError):
@@ -58,6 +60,13 @@ def shares(base: int, multiplier: Decimal) -> Decimal:
     """Say base units in shares, to eight decimals, rounded down."""
     exact = EXACT.multiply(Decimal(base), multiplier).scaleb(-8, EXACT)
     return exact.quantize(Decimal("1e-8"), ROUND_FLOOR, EXACT)
+
+
+def counted(line: Timeline, at: datetime) -> Decimal:
+    """Give the multiplier of a time for a price in shares of now: splits since are in it."""
+    split = line.split_since(at)
+    exact = Fraction(line.at(at)) * split
+    return Decimal(round(exact * 10**18)).scaleb(-18, EXACT)
 
 
 def worth(base: int, multiplier: Decimal, price: Decimal) -> int:

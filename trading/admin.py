@@ -195,17 +195,17 @@ class OrderAdmin(TradingAdmin):
         """Show shares, or the dollars of an order by amount."""
         if order.notional is not None:
             return f"${dollars(order.notional)}"
-        return shares(order.quantity, order.instrument.multiplier)
+        return shares(order.quantity, order.multiplier)
 
     @admin.display(description="shows at a time")
     def exact_display(self, order: Order) -> str:
         """Show shares."""
-        return shares(order.display_quantity, order.instrument.multiplier)
+        return shares(order.display_quantity, order.multiplier)
 
     @admin.display(description="filled")
     def exact_filled(self, order: Order) -> str:
         """Show shares."""
-        return shares(order.filled, order.instrument.multiplier)
+        return shares(order.filled, order.multiplier)
 
     @admin.display(description="cost")
     def exact_cost(self, order: Order) -> str:

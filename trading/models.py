@@ -353,6 +353,8 @@ class Order(models.Model):
     type = models.CharField(max_length=20, choices=Type)
     client_order_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null is "none given"
     quantity = models.BigIntegerField(null=True)  # base units
+    # Shares a base share then: no order lives through a change of it, but for the standing quotes.
+    multiplier = models.DecimalField(max_digits=30, decimal_places=18, default=1, db_default=1)
     notional = models.BigIntegerField(null=True)  # USD units
     limit_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)
     worst_price = models.DecimalField(max_digits=16, decimal_places=6, null=True)  # limit or collar

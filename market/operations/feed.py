@@ -64,13 +64,15 @@ ROLL_UP = """
 """
 
 REFERENCES = """
-    INSERT INTO market_referenceprice AS r (instrument_id, price, day_open, simulated, at)
-    SELECT id, price, day_open, %(simulated)s::boolean, %(at)s::timestamptz
-    FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(day_opens)s::numeric[])
-         AS p (id, price, day_open)
+    INSERT INTO market_referenceprice AS r (instrument_id, price, day_open, multiplier, simulated,
+                                            at)
+    SELECT id, price, day_open, multiplier, %(simulated)s::boolean, %(at)s::timestamptz
+    FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(day_opens)s::numeric[],
+                %(multipliers)s::numeric[]) AS p (id, price, day_open, multiplier)
     ON CONFLICT (instrument_id) DO UPDATE SET
         price = excluded.price, day_open = excluded.day_open, simulated = excluded.simulated,
         at = excluded.at
+    WHERE r.multiplier = excluded.multiplier
 """
 
 
@@ -197,13 +199,18 @@ def _roll_up(cursor: Any, *, ids: list[int], since: datetime) -> None:
 
 
 def write_references(
-    *, prices: dict[int, tuple[Decimal, Decimal]], simulated: bool, now: datetime
+    *, prices: dict[int, tuple[Decimal, Decimal, Decimal]], simulated: bool, now: datetime
 ) -> None:
-    """Store the newest prices by instrument id, each with that of 24 hours ago."""
+    """Store the newest prices by instrument id.
+
+    :param prices: each with that of 24 hours ago, and the multiplier that both count by: where it
+        has become another one since, nothing is stored
+    """
     params: dict[str, Any] = {
         "ids": list(prices),
-        "prices": [price for price, _ in prices.values()],
-        "day_opens": [day_open for _, day_open in prices.values()],
+        "prices": [price for price, _, _ in prices.values()],
+        "day_opens": [day_open for _, day_open, _ in prices.values()],
+        "multipliers": [multiplier for _, _, multiplier in prices.values()],
         "simulated": simulated,
         "at": now,
     }
@@ -283,9 +290,9 @@ class FeedRun:
         return False
 
     def follows_what_is_listed(self) -> bool:
-        """Tell whether the instruments listed now are those it began with."""
-        now_listed = set(instruments.queries.listed().values_list("pk", flat=True))
-        return now_listed == {one.pk for one in self._listed.values()}
+        """Tell whether the instruments listed now are those it began with, and count as then."""
+        now_listed = dict(instruments.queries.listed().values_list("pk", "multiplier"))
+        return now_listed == {one.pk: one.multiplier for one in self._listed.values()}
 
     def stop(self, *, now: datetime) -> None:
         """Store what is not stored yet."""
@@ -331,7 +338,12 @@ class FeedRun:
         self._begin_minute()
 
     def _store_bars(self) -> None:
-        bars = [(self._listed[symbol].pk, bar) for symbol, bar in self._bars.items()]
+        now = dict(Instrument.objects.values_list("pk", "multiplier"))
+        bars = [
+            (self._listed[symbol].pk, bar)
+            for symbol, bar in self._bars.items()
+            if now.get(self._listed[symbol].pk) == self._listed[symbol].multiplier
+        ]
         store_minutes(bars=bars, simulated=self._feed.simulated)
 
     def _store_told(self) -> None:
@@ -360,6 +372,7 @@ class FeedRun:
             self._listed[symbol].pk: (
                 price,
                 self._days[symbol].open if symbol in self._days else price,
+                self._listed[symbol].multiplier,
             )
             for symbol, price in self._prices.items()
             if symbol not in self._feed.doubted()
@@ -430,3 +443,39 @@ def _keep(key: str, entries: dict[Any, Any], values: dict[str, str] | None = Non
         pipe.execute()
     except RedisError:
         logger.warning("%s not refreshed: Redis is away", key)
+
+
+def follow_multiplier(
+    *, instrument_id: int, before: Decimal, after: Decimal, splits: bool, now: datetime
+) -> None:
+    """Let the reference price and this week's candles count by another multiplier.
+
+    In the transaction that changes it, so that nothing is worth more or less for a moment. The
+    candles of a week are rolled up into one, so they count alike; those of weeks before stay as
+    they were, and who reads them adjusts them. A dividend changes no price.
+    """
+    week = candles.begin("1w", now)
+    ratio: dict[str, Any] = {"of": instrument_id, "before": before, "after": after, "week": week}
+    with connection.cursor() as cursor:
+        if splits:
+            cursor.execute(RESCALE_CANDLES, ratio)
+            cursor.execute(RESCALE_PRICE, ratio)
+    ReferencePrice.objects.filter(instrument=instrument_id).update(multiplier=after)
+
+
+RESCALE_PRICE = """
+    UPDATE market_referenceprice
+    SET price = greatest(round(price * %(before)s / %(after)s, 6), 0.000001),
+        day_open = greatest(round(day_open * %(before)s / %(after)s, 6), 0.000001)
+    WHERE instrument_id = %(of)s
+"""
+
+RESCALE_CANDLES = """
+    UPDATE market_candle SET
+        open = round(open * %(before)s / %(after)s, 6),
+        high = round(high * %(before)s / %(after)s, 6),
+        low = round(low * %(before)s / %(after)s, 6),
+        close = round(close * %(before)s / %(after)s, 6),
+        volume = round(volume * %(after)s / %(before)s, 8)
+    WHERE instrument_id = %(of)s AND time >= %(week)s
+"""

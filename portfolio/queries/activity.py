@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+import instruments.queries
 import ledger.queries
 from common.money import EXACT, USD, Amount, Receipt
 from instruments.models import Instrument
@@ -112,13 +113,18 @@ def _context(journals: Sequence[Any], user: User) -> Context:
 
 
 def _amounts(journals: Sequence[Any], user: User) -> dict[int, list[tuple[str, Decimal]]]:
-    """Say by journal what came and went of each asset, in shares and dollars."""
+    """Say by journal what came and went of each asset, in dollars and in shares of its time."""
     moves = ledger.queries.moves_in(user, [journal.pk for journal in journals])
     listed = Instrument.objects.filter(asset__in={move.asset.pk for move in moves})
-    multipliers = dict(listed.values_list("asset_id", "multiplier"))
+    by_asset = {instrument.asset_id: instrument for instrument in listed}
+    lines = instruments.queries.timelines(by_asset.values()) if by_asset else {}
+    happened = {journal.pk: journal.occurred_at for journal in journals}
     amounts: dict[int, list[tuple[str, Decimal]]] = {journal.pk: [] for journal in journals}
     for move in moves:
-        wholes = _wholes(move.units, move.asset, multipliers.get(move.asset.pk))
+        instrument = by_asset.get(move.asset.pk)
+        at = happened[move.journal_id]
+        multiplier = lines[instrument.pk].at(at) if instrument else None
+        wholes = _wholes(move.units, move.asset, multiplier)
         amounts[move.journal_id].append((move.asset.code, wholes))
     return amounts
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import instruments.queries
 import ledger.queries
 import market.queries
 from instruments.models import Instrument
+from instruments.rules import Timeline
 from portfolio import rules
 from portfolio.queries.holdings import DAY, TRADE, Summary
 from users.models import User
@@ -60,14 +62,21 @@ PERIODS = {
     "1y": Period("1 year", timedelta(days=365), timedelta(days=2), "1d"),
 }
 
-Prices = tuple[list[datetime], list[Decimal]]
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Closing prices of one instrument, in shares of now, and what its base units stood for."""
+
+    times: list[datetime]
+    closes: list[Decimal]
+    line: Timeline
 
 
 def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> History:
     """Say what a customer's cash and shares were worth, oldest first, up to now.
 
-    A share is priced by the last close at that time, and by the first known one before that. A
-    multiplier is taken as it is now.
+    A share is priced by the last close at that time, and by the first known one before that; base
+    units count by the multiplier of that time.
 
     :param whole: what there is now (`summary`)
     :param period: one of `PERIODS`
@@ -80,7 +89,8 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     by_asset = {one.asset_id: one for one in held}
     by_asset |= {one.instrument.asset_id: one.instrument for one in whole.positions}
     closes = market.queries.closes(by_asset.values(), over.interval, since - over.length)
-    prices = {key: _columns(closes.get(one.pk, [])) for key, one in by_asset.items()}
+    lines = instruments.queries.timelines(by_asset.values())
+    prices = {key: _columns(closes.get(one.pk, []), lines[one.pk]) for key, one in by_asset.items()}
     units = defaultdict(int, {one.instrument.asset_id: one.base for one in whole.positions})
     cash, came, points = whole.cash, 0, [Point(now, whole.total)]
     at = now - over.step
@@ -90,30 +100,29 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
             asset, traded = move.asset.pk, move.key.startswith(TRADE)
             if asset in by_asset:
                 units[asset] -= move.units
-                came += 0 if traded else _worth({asset: move.units}, by_asset, prices, move.at)
+                came += 0 if traded else _worth({asset: move.units}, prices, move.at)
             else:
                 cash -= move.units
                 came += 0 if traded else move.units
-        points.append(Point(at, cash + _worth(units, by_asset, prices, at)))
+        points.append(Point(at, cash + _worth(units, prices, at)))
         at -= over.step
     return History(points[::-1], came)
 
 
-def _columns(closes: list[tuple[datetime, Decimal]]) -> Prices:
-    return [at for at, _ in closes], [close for _, close in closes]
+def _columns(closes: list[tuple[datetime, Decimal]], line: Timeline) -> Prices:
+    return Prices([at for at, _ in closes], [close for _, close in closes], line)
 
 
-def _worth(
-    units: dict[int, int],
-    by_asset: dict[int, Instrument],
-    prices: dict[int, Prices],
-    at: datetime,
-) -> int:
+def _worth(units: dict[int, int], prices: dict[int, Prices], at: datetime) -> int:
+    """Say what base units were worth at a time, in USD units.
+
+    Prices are in shares of now, so a split counts as it does now, and a dividend as it did then.
+    """
     worth = 0
     for asset_id, base in units.items():
-        times, closes = prices[asset_id]
-        if base and closes:
-            close = closes[max(0, bisect_right(times, at) - 1)]
+        known = prices[asset_id]
+        if base and known.closes:
+            close = known.closes[max(0, bisect_right(known.times, at) - 1)]
             sign = 1 if base > 0 else -1
-            worth += sign * rules.worth(abs(base), by_asset[asset_id].multiplier, close)
+            worth += sign * rules.worth(abs(base), rules.counted(known.line, at), close)
     return worth

@@ -207,8 +207,11 @@ def summary(user: User, *, now: datetime) -> Summary:
     gone = [one for one in known if one.asset_id not in held_ids]
     gone_today = [one for one in gone if one.asset_id in flows]
     tickers = market.queries.tickers([*found, *gone_today], books=False)
+    lines = instruments.queries.timelines([*found, *gone_today])
+    then = {pk: rules.counted(line, now - DAY) for pk, line in lines.items()}
     earned_before = (
-        _day_change(one, 0, tickers.get(one.symbol), flows[one.asset_id]) for one in gone_today
+        _day_change(one, 0, tickers.get(one.symbol), flows[one.asset_id], then[one.pk])
+        for one in gone_today
     )
     positions = [
         _position(
@@ -217,6 +220,7 @@ def summary(user: User, *, now: datetime) -> Summary:
             tickers.get(instrument.symbol),
             lots=lots.get(instrument.pk, Lots()),
             flow=flows.get(instrument.asset_id, (0, 0)),
+            then=then[instrument.pk],
         )
         for instrument in found
     ]
@@ -349,6 +353,7 @@ def _position(
     *,
     lots: Lots,
     flow: tuple[int, int],
+    then: Decimal,
 ) -> Position:
     price = ticker.reference_price if ticker else None
     return Position(
@@ -360,20 +365,27 @@ def _position(
         realized=lots.realized,
         price=price,
         change_24h_pct=ticker.change_24h_pct if ticker else None,
-        day_change=_day_change(instrument, account.posted, ticker, flow),
+        day_change=_day_change(instrument, account.posted, ticker, flow, then),
     )
 
 
 def _day_change(
-    instrument: Instrument, base: int, ticker: Ticker | None, flow: tuple[int, int]
+    instrument: Instrument,
+    base: int,
+    ticker: Ticker | None,
+    flow: tuple[int, int],
+    then: Decimal,
 ) -> int | None:
-    """Say what the day earned: worth now, less worth then of what was held, less what was paid."""
+    """Say what the day earned: worth now, less worth then of what was held, less what was paid.
+
+    :param then: the multiplier of a day ago, for a price in shares of now
+    """
     if ticker is None or ticker.reference_price is None or ticker.change_24h is None:
         return None
     bought, paid = flow
-    then = ticker.reference_price - ticker.change_24h
+    before = ticker.reference_price - ticker.change_24h
     worth = rules.worth(base, instrument.multiplier, ticker.reference_price)
-    return worth - rules.worth(base - bought, instrument.multiplier, then) - paid
+    return worth - rules.worth(base - bought, then, before) - paid
 
 
 def _lots(user: User) -> dict[int, Lots]:

@@ -307,6 +307,10 @@ OTHER_ARMS = [
         "trades, instruments and books count by the multiplier in force",
         "UPDATE trading_trade SET multiplier = 4;" + LATER_SPLIT,
     ),
+    (
+        "trades, instruments and books count by the multiplier in force",
+        "UPDATE trading_order SET multiplier = 2 WHERE type <> 'quote'",
+    ),
     *(
         ("a trade has two opposite sides of two customers", change)
         for change in (

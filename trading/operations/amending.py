@@ -85,7 +85,7 @@ def amend_order(
     if not order.is_live:  # withdrawn meanwhile: nothing more may be set aside for it
         raise OrderAlreadyDone
     _check(order, change)
-    scale = queries.scale_of(order.instrument)
+    scale = queries.scale_then(order)
     base = _base(order, quantity, scale)
     prices = queries.prices_of([order.instrument], now=now)
     ticks = scale.ticks(_price(order, change, prices), field="limit_price")

@@ -129,6 +129,7 @@ def _place(hedges: Sequence[Hedge], now: datetime) -> None:
             side=hedge.side,
             type=Order.Type.LIMIT,
             quantity=hedge.base,
+            multiplier=hedge.instrument.multiplier,
             limit_price=hedge.instrument.tick_size * hedge.ticks,
             worst_price=hedge.instrument.tick_size * hedge.ticks,
             time_in_force=Order.TimeInForce.GTD,

@@ -112,6 +112,7 @@ def _house_orders(
         "time_in_force": Order.TimeInForce.FOK,
         "maker_rate": 0,
         "taker_rate": 0,
+        "multiplier": instrument.multiplier,
         "placed_at": at,
         "closed_at": at,
         "status": Order.Status.FILLED,

@@ -81,6 +81,7 @@ def _order(placement: Placement, hold: int, now: datetime) -> Order:
         type=draft.type,
         client_order_id=draft.client_order_id,
         quantity=terms.base,
+        multiplier=terms.scale.multiplier,
         notional=terms.notional,
         limit_price=draft.limit_price,
         worst_price=terms.price,

@@ -40,6 +40,7 @@ from trading.queries.pricing import (
     preview,
     prices_of,
     scale_of,
+    scale_then,
     standing_quote,
     worst_price,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "preview",
     "prices_of",
     "scale_of",
+    "scale_then",
     "schedule_of",
     "silence",
     "standing_quote",

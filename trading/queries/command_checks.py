@@ -175,6 +175,11 @@ COMMANDS = [
              AND (told.until IS NULL OR t.sequence < told.until)
         WHERE t.venue = 'book' AND t.multiplier * 1000000000000000000 <> told.multiplier_e18
         UNION ALL
+        SELECT format('trade %s counts by %s, order %s by %s', t.id, t.multiplier, o.id,
+                      o.multiplier)
+        FROM trading_trade t JOIN trading_order o ON o.id IN (t.buy_order_id, t.sell_order_id)
+        WHERE o.type <> 'quote' AND o.multiplier <> t.multiplier
+        UNION ALL
         SELECT format('instrument %s counts by %s, its book by %s', i.symbol, i.multiplier,
                       b.engine_state->>'multiplier_e18')
         FROM instruments_instrument i JOIN trading_book b ON b.instrument_id = i.id

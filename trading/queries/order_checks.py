@@ -302,7 +302,7 @@ RESTING = [
         WHERE o.status IN ('pending', 'open', 'partially_filled') AND o.type <> 'quote'
           AND o.closes_id IS NULL AND o.trail IS NULL AND o.trail_percent IS NULL
           AND NOT o.sells_out
-          AND coalesce(o.notional, floor(o.worst_price * o.quantity * i.multiplier / 100))
+          AND coalesce(o.notional, floor(o.worst_price * o.quantity * o.multiplier / 100))
               < i.min_notional * 1000000
         """,
     ),

@@ -11,7 +11,7 @@ from common import database
 from common.money import USD, Amount
 from trading import rules
 from trading.models import TRIGGERED, Order, Participant, Trade
-from trading.queries.pricing import scale_of
+from trading.queries.pricing import scale_of, scale_then
 from users.models import User
 
 SIDE = ("uid", "customer_id")  # what a trade says of the order that made it
@@ -99,7 +99,7 @@ def trades_of(user: User) -> QuerySet[Trade]:
 
 def describe_order(order: Order) -> dict[str, Any]:
     """Say an order as the API does: decimal strings, ids, no nulls that mean nothing."""
-    scale = scale_of(order.instrument)
+    scale = scale_then(order)
     facts = {
         "id": str(order.uid),
         "client_order_id": order.client_order_id,
@@ -150,7 +150,7 @@ def _waiting(order: Order, scale: rules.Scale) -> dict[str, Any]:
 
 def average_price(order: Order, scale: rules.Scale) -> Decimal:
     """Give what a whole share cost on average, in dollars to six decimals."""
-    shares = Decimal(order.filled).scaleb(-rules.SHARE_SCALE) * order.instrument.multiplier
+    shares = Decimal(order.filled).scaleb(-rules.SHARE_SCALE) * scale.multiplier
     return (Amount(order.cost, USD).decimal / shares).quantize(Decimal("0.000001"))
 
 

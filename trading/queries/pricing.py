@@ -158,6 +158,11 @@ def scale_of(instrument: Instrument) -> rules.Scale:
     return rules.Scale.of(instrument.tick_size, instrument.multiplier)
 
 
+def scale_then(order: Order) -> rules.Scale:
+    """Say how an order's instrument counted when it was placed."""
+    return rules.Scale.of(order.instrument.tick_size, order.multiplier)
+
+
 def fresh_reference(instrument: Instrument, *, now: datetime) -> Decimal:
     """Give the reference price.
 

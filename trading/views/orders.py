@@ -129,7 +129,7 @@ def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 def amend_form(order: Order, data: Any = None) -> AmendForm:
     """Give the form that changes an order, with what it says now."""
-    scale = queries.scale_of(order.instrument)
+    scale = queries.scale_then(order)
     shares = scale.shares(order.quantity) if order.quantity else None
     return AmendForm(data, order=order, shares=shares)
 

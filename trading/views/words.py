@@ -111,7 +111,7 @@ class Line:
         if order.trigger:
             told.append(("Looks at", WATCHED[order.trigger]))
         if order.display_quantity:
-            shown = queries.scale_of(order.instrument).shares(order.display_quantity)
+            shown = queries.scale_then(order).shares(order.display_quantity)
             told.append(("Shown at a time", f"{count(shown)} {order.instrument.symbol}"))
         if order.time_in_force != Order.TimeInForce.GTC:
             until = times.moment(order.expires_at) if order.expires_at else ""
@@ -129,7 +129,7 @@ class Line:
 
 def line(order: Order) -> Line:
     """Put an order into words."""
-    scale = queries.scale_of(order.instrument)
+    scale = queries.scale_then(order)
     buying = order.side == Order.Side.BUY
     return Line(
         order=order,
@@ -147,7 +147,7 @@ def terms(order: Order) -> str:
     if order.notional is not None:
         asked = tidy(Amount(order.notional, USD).decimal)
     else:
-        shares = queries.scale_of(order.instrument).shares(order.quantity or 0)
+        shares = queries.scale_then(order).shares(order.quantity or 0)
         asked = f"{count(shares)} {order.instrument.symbol}"
     if order.venue == Order.Venue.HOUSE:
         return f"{asked} with the house"

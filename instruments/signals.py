@@ -1,0 +1,6 @@
+"""What instruments announce. Receivers run inside the announcing transaction."""
+
+from django.dispatch import Signal
+
+# instrument_id, before, after, splits: what base units stand for has changed, by a split or not
+multiplier_changed = Signal()
