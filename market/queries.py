@@ -7,7 +7,7 @@ whatever the number of instruments; where Redis is empty or away, the tables ans
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -288,9 +288,16 @@ def scaled(value: Decimal, ratio: Fraction) -> Decimal:
 
 
 def closes(
-    of: Iterable[Instrument], interval: str, since: datetime
+    of: Iterable[Instrument],
+    interval: str,
+    since: datetime,
+    *,
+    lines: Mapping[int, Timeline] | None = None,
 ) -> dict[int, list[tuple[datetime, Decimal]]]:
-    """Give the closing reference prices since a time by instrument id, for shares of now."""
+    """Give the closing reference prices since a time by instrument id, for shares of now.
+
+    :param lines: their `instruments.queries.timelines`, where the caller has read them
+    """
     listed = list(of)
     found: dict[int, list[tuple[datetime, Decimal]]] = {}
     rows = Candle.objects.filter(
@@ -299,7 +306,7 @@ def closes(
         interval=interval,
         time__gte=since,
     ).order_by("time")
-    lines = instruments.queries.timelines(listed)
+    lines = instruments.queries.timelines(listed) if lines is None else lines
     for pk, time, close in rows.values_list("instrument_id", "time", "close"):
         found.setdefault(pk, []).append((time, _price(close, time, lines[pk])))
     return found
@@ -310,10 +317,14 @@ def _price(price: Decimal, time: datetime, timeline: Timeline) -> Decimal:
     return scaled(price, 1 / stored_ratio(time, timeline)) if timeline.changes else price
 
 
-def sparklines(of: Iterable[Instrument], points: int = 24) -> dict[int, list[Decimal]]:
+def sparklines(
+    of: Iterable[Instrument], points: int = 24, *, lines: Mapping[int, Timeline] | None = None
+) -> dict[int, list[Decimal]]:
     """Give the last hourly closes by instrument id, oldest first, for shares of now.
 
     Hours of a closed session are not counted, so a share's line on Sunday is that of Friday.
+
+    :param lines: their `instruments.queries.timelines`, where the caller has read them
     """
     query = """
         SELECT i.id, array_agg(c.close ORDER BY c.time), array_agg(c.time ORDER BY c.time)
@@ -326,7 +337,7 @@ def sparklines(of: Iterable[Instrument], points: int = 24) -> dict[int, list[Dec
         GROUP BY i.id
     """
     listed = list(of)
-    lines = instruments.queries.timelines(listed)
+    lines = instruments.queries.timelines(listed) if lines is None else lines
     with connection.cursor() as cursor:
         cursor.execute(query, [[instrument.pk for instrument in listed], points])
         return {

@@ -91,7 +91,8 @@ def chart(asked: Asked) -> dict[str, Any]:
 def holdings(asked: Asked) -> dict[str, Any]:
     """Give the largest positions with their sparklines."""
     shown = asked.whole.positions[:SHOWN]
-    lines = market.queries.sparklines([one.instrument for one in shown])
+    drawn = [one.instrument for one in shown]
+    lines = market.queries.sparklines(drawn, lines=asked.whole.lines)
     return {
         "holdings": [(one, lines.get(one.instrument.pk)) for one in shown],
         "whole": asked.whole,

@@ -4,7 +4,7 @@ Prices are dollars for one whole share. Holds round up, once; what a customer is
 estimate rounds toward zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -256,6 +256,12 @@ class PriceGuard:
         """Begin by believing each first price."""
         self._believed: dict[int, Decimal] = {}
         self._doubted: dict[int, tuple[Decimal, datetime]] = {}
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """Believe the next price of these as the first one."""
+        for key in keys:
+            self._believed.pop(key, None)
+            self._doubted.pop(key, None)
 
     def believes(
         self, key: int, price: Decimal, *, jump_bp: int, calm_s: int, now: datetime

@@ -88,8 +88,10 @@ def value_history(user: User, whole: Summary, *, period: str, now: datetime) -> 
     held = Instrument.objects.filter(asset__in=assets)
     by_asset = {one.asset_id: one for one in held}
     by_asset |= {one.instrument.asset_id: one.instrument for one in whole.positions}
-    closes = market.queries.closes(by_asset.values(), over.interval, since - over.length)
-    lines = instruments.queries.timelines(by_asset.values())
+    unknown = [one for one in by_asset.values() if one.pk not in whole.lines]
+    lines = whole.lines | (instruments.queries.timelines(unknown) if unknown else {})
+    begin = since - over.length
+    closes = market.queries.closes(by_asset.values(), over.interval, begin, lines=lines)
     prices = {key: _columns(closes.get(one.pk, []), lines[one.pk]) for key, one in by_asset.items()}
     units = defaultdict(int, {one.instrument.asset_id: one.base for one in whole.positions})
     cash, came, points = whole.cash, 0, [Point(now, whole.total)]

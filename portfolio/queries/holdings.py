@@ -15,6 +15,7 @@ import spending.queries
 from common import database
 from common.money import USD, Amount
 from instruments.models import Instrument
+from instruments.rules import Timeline
 from ledger.queries import Move
 from market.queries import Ticker
 from portfolio import rules
@@ -131,6 +132,7 @@ class Summary:
     closed: list[Closed]
     earned_before_sale: int  # in the last 24 hours, by what was sold out in them
     moves: list[Move]
+    lines: dict[int, Timeline]  # what the positions' base units stood for, by instrument id
 
     @property
     def cash_orders(self) -> int:
@@ -235,6 +237,7 @@ def summary(user: User, *, now: datetime) -> Summary:
         closed=closed,
         earned_before_sale=sum(earned or 0 for earned in earned_before),
         moves=moves,
+        lines=lines,
     )
 
 

@@ -177,7 +177,7 @@ class TestTicks:
         run.tick(now=WEDNESDAY)
         with django_assert_num_queries(1):  # prices
             run.tick(now=WEDNESDAY + timedelta(seconds=1))
-        with django_assert_num_queries(11):  # candles, six roll-ups, prices, statistics, savepoint
+        with django_assert_num_queries(12):  # multipliers, candles, six roll-ups, prices …
             run.tick(now=WEDNESDAY + timedelta(seconds=40))
 
     def test_a_silent_feed_publishes_nothing_and_shows_no_life(self, monkeypatch):
@@ -321,8 +321,8 @@ class TestTickers:
         )
         assert queries.book_of("AAPLx", 10).asks == [("278.60", "2")]
 
-    def test_lines_and_closes_are_one_query(self, listed, django_assert_num_queries):
-        with django_assert_num_queries(2):
+    def test_lines_and_closes_are_two_queries_each(self, listed, django_assert_num_queries):
+        with django_assert_num_queries(4):
             lines = queries.sparklines(listed)
             closes = queries.closes(listed, "1d", WEDNESDAY - timedelta(days=30))
         assert {len(line) for line in lines.values()} == {24}

@@ -51,7 +51,7 @@ class TestMarkets:
     def test_asks_the_same_queries_for_one_and_for_all(self, django_assert_num_queries):
         for query in ({}, {"search": "apple"}):
             cache.clear()
-            with django_assert_num_queries(9):  # list and tickers, to draw rows too, and lines
+            with django_assert_num_queries(10):  # list and tickers, to draw rows too, and lines
                 page(**query)
             with django_assert_num_queries(4):  # the rows are drawn
                 page(**query)

@@ -119,7 +119,7 @@ class TestSummary:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
         desk.price(world.instrument(), "120", before="100")
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             queries.describe_summary(queries.summary(alice, now=world.NOW))
 
 
@@ -214,7 +214,7 @@ class TestActivity:
     ):
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             self.items(alice)
 
 

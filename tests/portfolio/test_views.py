@@ -81,7 +81,7 @@ class TestHome:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_max_num_queries(24):
+        with django_assert_max_num_queries(27):
             page(client, "/home/")
 
 
@@ -102,7 +102,7 @@ class TestPositions:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(10):
             page(client, "/portfolio/")
 
     def test_gives_its_table_alone(self, client, holding):
@@ -175,5 +175,5 @@ class TestApi:
         world.fund(alice, "10000")
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             page(client, "/activity/")

@@ -12,6 +12,10 @@ from trading.queries import CHECKS
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
 
+COUNTED_BY = (
+    "UPDATE trading_trade SET multiplier = {0};"
+    "UPDATE trading_order SET multiplier = {0} WHERE type <> 'quote';"
+)
 # For each check, a statement of the owner that breaks it and nothing that it presupposes.
 BREAKS = {
     "an order's hold is its open budget and what is still due of it": (
@@ -101,9 +105,7 @@ BREAKS = {
         "UPDATE trading_command SET kind = 'multiplier', sequence = sequence + 500"
         " WHERE kind = 'quote'"
     ),
-    "trades, instruments and books count by the multiplier in force": (
-        "UPDATE trading_trade SET multiplier = 2"
-    ),
+    "trades, instruments and books count by the multiplier in force": COUNTED_BY.format(2),
     "queue positions are unique": (
         "UPDATE trading_order SET engine_state = jsonb_set(engine_state, '{priority}', '1')"
         " WHERE type = 'limit'"
@@ -305,7 +307,7 @@ OTHER_ARMS = [
     ),
     (
         "trades, instruments and books count by the multiplier in force",
-        "UPDATE trading_trade SET multiplier = 4;" + LATER_SPLIT,
+        COUNTED_BY.format(4) + LATER_SPLIT,
     ),
     (
         "trades, instruments and books count by the multiplier in force",

@@ -259,6 +259,7 @@ class TestPriceGuard:
             now = world.NOW + timedelta(seconds=second)
             return guard.believes(key, Decimal(price), jump_bp=1000, calm_s=60, now=now)
 
+        believes.guard = guard  # type: ignore[attr-defined]
         return believes
 
     def test_believes_the_first_price_and_what_is_near_the_last(self, believes: Any) -> None:
@@ -294,6 +295,13 @@ class TestPriceGuard:
         assert not believes("50", 10)
         assert believes("100", 20)
         assert not believes("50", 70)
+
+    def test_begins_anew_with_what_it_forgot(self, believes: Any) -> None:
+        believes("100", 0)
+        assert not believes("50", 10)
+        believes.guard.forget([1])
+        assert believes("50", 11)
+        assert believes("54", 12)
 
     def test_knows_each_instrument_by_itself(self, believes: Any) -> None:
         believes("100", 0)

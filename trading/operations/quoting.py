@@ -151,8 +151,9 @@ class Desk:
         until = _until(now)  # first: who hangs after reading a price must not quote it anew
         policy = queries.house_policy(now)
         instruments = list(Instrument.objects.filter(listed=True).order_by("id"))
+        recounted = self._recounted(instruments)
         prices = self._prices(instruments, policy, now)
-        self._due |= self._hit() | self._recounted(instruments)
+        self._due |= self._hit() | recounted
         self._due |= {pk for pk, price in prices.items() if self._drifted(pk, price, policy)}
         due = self._due | self._thinned(instruments)
         wanted = [instrument for instrument in instruments if instrument.pk in due]
@@ -219,9 +220,14 @@ class Desk:
         }
 
     def _recounted(self, instruments: Sequence[Instrument]) -> set[int]:
-        """Find the books whose multiplier is another one: the quote went with the old one."""
+        """Find the books whose multiplier is another one: their quotes ended with the old one.
+
+        A split moves the price of a share, and that is no leap.
+        """
         before, self._multipliers = self._multipliers, {i.pk: i.multiplier for i in instruments}
-        return {pk for pk, m in self._multipliers.items() if before.get(pk, m) != m}
+        changed = {pk for pk, m in self._multipliers.items() if before.get(pk, m) != m}
+        self._guard.forget(changed)
+        return changed
 
 
 def _quote_at(
