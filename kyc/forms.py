@@ -1,14 +1,12 @@
 """What an applicant types, one group of questions a screen."""
 
 from collections.abc import Iterable
-from datetime import date
 from typing import Any, ClassVar
 
 from django import forms
 from django_countries.fields import CountryField
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextareaWidget
 
-from common import clock
 from kyc import rules
 from kyc.models import Application
 
@@ -43,20 +41,16 @@ class NameForm(StepForm):
         max_length=120, widget=forms.TextInput({"autocomplete": "given-name"})
     )
     last_names = forms.CharField(
-        max_length=120, widget=forms.TextInput({"autocomplete": "family-name"})
+        max_length=120,
+        required=False,
+        help_text="Leave it empty if you have one name only.",
+        widget=forms.TextInput({"autocomplete": "family-name"}),
     )
     birth_date = forms.DateField(
         label="Date of birth",
         widget=forms.DateInput({"type": "date", "autocomplete": "bday"}, format="%Y-%m-%d"),
         error_messages={"invalid": "Type a date like 1991-04-12."},
     )
-
-    def clean_birth_date(self) -> date:
-        """Refuse dates that nobody was born on; the age is checked on submission."""
-        born: date = self.cleaned_data["birth_date"]
-        if not date(1900, 1, 1) <= born <= clock.now().date():
-            raise forms.ValidationError("That is not a date you can have been born on.")
-        return born
 
 
 class AddressForm(StepForm):
@@ -72,36 +66,31 @@ class AddressForm(StepForm):
         widget=forms.TextInput({"autocomplete": "street-address"}),
     )
     postal_code = forms.CharField(
-        max_length=20, widget=forms.TextInput({"autocomplete": "postal-code"})
+        max_length=20,
+        required=False,
+        widget=forms.TextInput({"autocomplete": "postal-code"}),
     )
     city = forms.CharField(
         max_length=100, widget=forms.TextInput({"autocomplete": "address-level2"})
     )
 
+    def clean(self) -> dict[str, Any]:
+        """Ask for a postal code where there are any."""
+        given = super().clean() or {}
+        country = str(given.get("residence") or "")
+        if country and not given.get("postal_code") and rules.has_postal_codes(country):
+            self.add_error("postal_code", MISSING["required"])
+        return given
 
-class TaxForm(StepForm):
-    """Citizenship and tax."""
 
-    heading = "Citizenship and tax"
-    why = "We report to the tax office of the country where you pay tax, and nobody else."
+class TiesForm(StepForm):
+    """Citizenship and ties to the United States."""
+
+    heading = "Citizenship and ties"
+    why = "Tokenized shares may not be offered to US persons, wherever they live."
 
     citizenship = Country(label="Citizenship")
     tax_residence = Country(label="Where you pay tax")
-    tax_id = forms.CharField(
-        label="Tax identification number",
-        max_length=40,
-        min_length=4,
-        help_text="It stands on your tax return. We show it to nobody in full.",
-        widget=forms.TextInput({"autocomplete": "off"}),
-    )
-
-
-class USPersonForm(StepForm):
-    """Ties to the United States."""
-
-    heading = "Ties to the United States"
-    why = "Tokenized shares may not be offered to US persons, wherever they live."
-
     us_person = forms.TypedChoiceField(
         label="Are you a US person?",
         choices=YES_NO,
@@ -115,9 +104,25 @@ class USPersonForm(StepForm):
 
     def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         """Show a stored yes or no as the words that mean it."""
-        stored = (initial or {}).get("us_person")
-        shown = {"us_person": "yes" if stored else "no"} if isinstance(stored, bool) else {}
+        shown = dict(initial or {})
+        stored = shown.pop("us_person", None)
+        if isinstance(stored, bool):
+            shown["us_person"] = "yes" if stored else "no"
         super().__init__(data, initial=shown)
+
+
+class TaxForm(StepForm):
+    """The tax number."""
+
+    heading = "Your tax number"
+    why = "We report to the tax office of the country where you pay tax, and nobody else."
+
+    tax_id = forms.CharField(
+        label="Tax identification number",
+        max_length=40,
+        help_text="It stands on your tax return. We show it to nobody in full.",
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
 
 
 class SubmitForm(forms.Form):
@@ -226,16 +231,21 @@ class EndForm(forms.Form):
 STEPS: dict[str, type[forms.Form]] = {
     "name": NameForm,
     "address": AddressForm,
+    "us-person": TiesForm,
     "tax": TaxForm,
-    "us-person": USPersonForm,
     "submit": SubmitForm,
 }
-NAMES = ["You", "Address", "Tax", "US ties", "Submit"]
+NAMES = ["You", "Address", "Ties", "Tax", "Submit"]
 
 
 def answers_in(form: forms.Form) -> dict[str, Any]:
     """Give what is valid so far, which is worth keeping even where the rest is not."""
-    return {name: value for name, value in form.cleaned_data.items() if value not in (None, "")}
+    empty = {"last_names", "postal_code"}  # these may be taken back
+    return {
+        name: value
+        for name, value in form.cleaned_data.items()
+        if value not in (None, "") or (name in empty and value == "")
+    }
 
 
 def first_open_step(missing: Iterable[str]) -> str:

@@ -193,8 +193,17 @@ def ties_of(application: Application) -> rules.Ties:
 
 
 def missing_fields(application: Application) -> list[str]:
-    """Name the answers that are still missing, in the order they are asked."""
-    return [name for name in REQUIRED if getattr(application, name) in (None, "")]
+    """Name the answers that are still missing, in the order they are asked.
+
+    Some people have one name, and some countries no postal codes.
+    """
+    missing = [name for name in REQUIRED if getattr(application, name) in (None, "")]
+    names = {"first_names", "last_names"}
+    if len(names & set(missing)) == 1:
+        missing = [name for name in missing if name not in names]
+    if application.residence and not rules.has_postal_codes(str(application.residence)):
+        missing = [name for name in missing if name != "postal_code"]
+    return missing
 
 
 def named(last_names: str) -> QuerySet[Application]:

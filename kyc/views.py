@@ -44,12 +44,22 @@ def step(request: HttpRequest, name: str) -> HttpResponse:
     kind = forms.STEPS[name]
     form = kind(request.POST or None, initial=forms.stored_answers(mine, kind))
     leaving = request.POST.get("then") == "leave"
-    if request.method == "POST" and (form.is_valid() or leaving):
-        operations.save_draft(user=request.user, answers=forms.answers_in(form), now=clock.now())
-        return (
-            redirect(settings.LOGIN_REDIRECT_URL) if leaving else redirect("kyc:step", _after(name))
-        )
+    if request.method == "POST" and (form.is_valid() or leaving) and _keeps(request, form):
+        if leaving:
+            return redirect(settings.LOGIN_REDIRECT_URL)
+        return redirect("kyc:step", "submit" if "review" in request.GET else _after(name))
     return _ask(request, name, form)
+
+
+def _keeps(request: HttpRequest, form: Any) -> bool:
+    """Keep the answers; say whether they are kept, else the form says why not."""
+    assert request.user.is_authenticated
+    try:
+        operations.save_draft(user=request.user, answers=forms.answers_in(form), now=clock.now())
+    except DomainError as error:
+        form.add_error(error.field if error.field in form.fields else None, error.detail)
+        return False
+    return True
 
 
 def _submit(request: HttpRequest, mine: Any) -> HttpResponse:

@@ -116,6 +116,15 @@ def submit(user: User, **answers: Any) -> Application:
     return kyc.operations.submit(user=user, agreements=ACCEPTED, ip_address="192.0.2.7", now=NOW)
 
 
+def refused(user: User) -> Application:
+    """Hand in an application from a country that policy has restricted since it was written."""
+    kyc.operations.save_draft(user=user, answers=ANSWERS, now=NOW)
+    RestrictedPlace.objects.get_or_create(
+        country="FR", ground="residence", since=NOW, defaults={"reason": "No longer in France."}
+    )
+    return kyc.operations.submit(user=user, agreements=ACCEPTED, ip_address="192.0.2.7", now=NOW)
+
+
 def approve(application: Application, *, proposer: User | None = None) -> Application:
     """Let Sam, or another, propose to open the account, and Olivia open it."""
     payload = {

@@ -16,6 +16,7 @@ from users.models import User
 
 Status = Application.Status
 PAGE = "/verify/"
+TIES = ("residence", "us_person", "citizenship", "tax_residence")
 INDEXES = ("last_names_index",)
 ENCRYPTED = [
     field.attname
@@ -68,12 +69,27 @@ class MessageMissing(DomainError):
     field = "message"
 
 
+class AnswerUnsound(DomainError):
+    """Look at this answer again."""
+
+    status = 400
+
+
+class CannotServe(DomainError):
+    """We cannot open an account for you."""
+
+
 @transaction.atomic
 def save_draft(*, user: User, answers: Mapping[str, Any], now: datetime) -> Application:
     """Keep some of a customer's answers; the first ones start the application.
 
+    Who cannot be served hears it at the answer that shows it, and that is not kept: it may have
+    been a slip.
+
     :param answers: by field name; those left out stay as they are
     :raises ApplicationNotEditable: once it is submitted
+    :raises AnswerUnsound: naming the answer that cannot be true
+    :raises CannotServe: naming the answer that excludes them, with the reason
     """
     unknown = set(answers) - set(queries.REQUIRED)
     if unknown:
@@ -84,9 +100,36 @@ def save_draft(*, user: User, answers: Mapping[str, Any], now: datetime) -> Appl
         raise ApplicationNotEditable
     for name, answer in answers.items():
         setattr(application, name, answer)
+    _require_sound(application, answers, now=now)
     application.version += 1
     application.save(update_fields=[*answers, *INDEXES, "version"])
     return application
+
+
+def _require_sound(application: Application, new: Mapping[str, Any], *, now: datetime) -> None:
+    """Ask an answer back that cannot be true, and tell who cannot be served."""
+    answers, today = queries.answers_of(application), now.date()
+    given = {name: answer for name, answer in new.items() if answer and name != "postal_code"}
+    for name, answer in given.items():
+        _require(rules.wrong_with(name, answer, answers, today), name)
+    if "birth_date" in given:
+        _require_served(rules.age(given["birth_date"], today), "birth_date")
+    if told := [name for name in TIES if name in new]:
+        ties = queries.ties_of(application)
+        _require_served(rules.jurisdiction(ties, queries.policy(today, ties)), told[0])
+    if {"residence", "postal_code"} & set(new):
+        code = answers["postal_code"]
+        _require(rules.wrong_with("postal_code", code, answers, today), "postal_code")
+
+
+def _require(fault: str | None, field: str) -> None:
+    if fault:
+        raise AnswerUnsound(fault, field=field)
+
+
+def _require_served(found: rules.Finding, field: str) -> None:
+    if found.outcome == "fail":
+        raise CannotServe(found.reason, field=field)
 
 
 @transaction.atomic

@@ -72,9 +72,9 @@ class Customer:
         self._go_on()
         page.get_by_label("Citizenship", exact=True).select_option(ANSWERS["citizenship"])
         page.get_by_label("Where you pay tax", exact=True).select_option(ANSWERS["tax_residence"])
-        page.get_by_label("Tax identification number", exact=True).fill(ANSWERS["tax_id"])
-        self._go_on()
         page.get_by_label("No, I am not").check()
+        self._go_on()
+        page.get_by_label("Tax identification number", exact=True).fill(ANSWERS["tax_id"])
         self._go_on()
         expect(page.get_by_role("heading", name="Review and submit")).to_be_visible()
         agreements = page.get_by_role("checkbox").all()  # asks at once, and finds what is there

@@ -134,7 +134,7 @@ class TestTheDecision:
         assert queries.application_of(sam).status == Status.IN_REVIEW
 
     def test_gives_a_rejected_case_back(self, client, sam):
-        application = world.submit(world.customer("bob@demo.test"), residence="US")
+        application = world.refused(world.customer("bob@demo.test"))
         decide(client, application, "reopen", reason="A typing error.")
         approve(client, world.olivia())
         application.refresh_from_db()

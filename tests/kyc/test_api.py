@@ -74,10 +74,9 @@ class TestTheApplication:
         assert queries.application_of(bob).agreements.count() == 3
 
     def test_is_refused_at_once_where_policy_says_so(self, client, bob):
-        put(client, ANSWERS | {"residence": "US"})
-        body = submit(client).json()
-        assert body["status"] == "rejected"
-        assert "United States" in body["message"]
+        answer = put(client, ANSWERS | {"residence": "US"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "CannotServe")
+        assert "United States" in answer.json()["detail"]
 
     def test_names_what_is_missing_when_submitted_too_early(self, client, bob):
         put(client, ANSWERS | {"tax_id": ""})

@@ -96,9 +96,16 @@ class TestSubmit:
     )
     def test_refuses_the_excluded_at_once_with_the_reason(self, answers, words):
         bob = world.customer("bob@demo.test")
-        application = world.submit(bob, **answers)
+        with pytest.raises(operations.CannotServe, match=words) as refused:
+            operations.save_draft(user=bob, answers=answers, now=world.NOW)
+        assert refused.value.field == next(iter(answers))
+        assert queries.application_of(bob) is None
+
+    def test_refuses_who_was_excluded_since_they_answered(self):
+        bob = world.customer("bob@demo.test")
+        application = world.refused(bob)
         assert application.status == Status.REJECTED
-        assert words in application.message
+        assert application.message == "No longer in France."
         assert audit_entries_about(bob).first().action == "application.refused"
 
     def test_lets_a_citizen_of_a_country_that_restricts_only_residents(self):
@@ -213,11 +220,11 @@ class TestReject:
 class TestReopen:
     def test_lets_the_customer_correct_and_submit_again(self):
         bob = world.customer("bob@demo.test")
-        application = world.submit(bob, residence="US")
+        application = world.refused(bob)
         operations.reopen(
             application=application, actor=world.sam(), reason="Typing error.", now=world.NOW
         )
-        again = world.submit(bob, residence="NO")
+        again = world.submit(bob, residence="NO", postal_code="0155")
         assert again.status == Status.IN_REVIEW
         assert audit_entries_about(bob).filter(action="application.reopened").exists()
 

@@ -22,7 +22,7 @@ class TestJurisdiction:
         ("tie", "reason"),
         [
             ({"residence": "US"}, "not in the US"),
-            ({"citizenship": "US"}, "not for citizens of the US"),
+            ({"citizenship": "US"}, "not for US persons"),
             ({"us_person": True}, "not for US persons"),
             ({"citizenship": "IR"}, "not for citizens of Iran"),
         ],

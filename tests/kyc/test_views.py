@@ -16,8 +16,8 @@ TYPED = {
         "postal_code": "0155",
         "city": "Oslo",
     },
-    "tax": {"citizenship": "NO", "tax_residence": "NO", "tax_id": "29028812345"},
-    "us-person": {"us_person": "no"},
+    "us-person": {"citizenship": "NO", "tax_residence": "NO", "us_person": "no"},
+    "tax": {"tax_id": "29028812345"},
     "submit": {"terms": "on", "risks": "on", "privacy": "on"},
 }
 
@@ -104,9 +104,11 @@ class TestTheWayThroughTheScreens:
 @pytest.mark.django_db
 class TestTheResult:
     def test_tells_a_us_resident_the_policys_reason(self, client, bob):
-        type_all(client, address={"residence": "US"})
-        page = client.get("/verify/").content.decode()
-        assert "not offered to people with ties to the United States" in page
+        client.post("/verify/name/", TYPED["name"])
+        american = TYPED["address"] | {"residence": "US", "postal_code": "95014"}
+        answer = client.post("/verify/address/", american)
+        assert answer.status_code == 422
+        assert "not offered to people with ties to the United States" in answer.content.decode()
 
     def test_of_an_approval_shows_the_open_account(self, client, bob):
         type_all(client)
