@@ -1,9 +1,13 @@
-"""How every form reads a number that somebody types."""
+"""How every form reads a number that somebody types, and what its address says to a reader."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 
 from common import numbers
 from common.money import EXACT
@@ -68,3 +72,29 @@ class NumberField(forms.CharField):
         if isinstance(value, Decimal):
             return numbers.FORMATS[numbers.active_format()].write(value)
         return value
+
+
+View = Callable[..., HttpResponse]
+
+
+def posts_from(page: str, *kept: str) -> Callable[[View], View]:
+    """Let a view take POST alone, and lead who reads its address to the page it belongs to.
+
+    People reload, go back, and sign in again on the way: they get a page, never an empty 405.
+
+    :param page: the name of the page's address
+    :param kept: the view's arguments that the page takes too
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door(request: HttpRequest, **given: Any) -> HttpResponse:
+            if request.method == "POST":
+                return view(request, **given)
+            if request.method in {"GET", "HEAD"}:
+                return redirect(page, **{name: given[name] for name in kept})
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+
+        return door
+
+    return decorate

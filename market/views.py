@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
 
 import instruments.queries
 from common import clock
+from common.forms import posts_from
 from instruments.models import Instrument
 from market import operations, queries
 from market.queries import Ticker
@@ -64,7 +64,7 @@ def instruments_page(request: HttpRequest) -> HttpResponse:
     return render(request, f"market/instrument_list.html{part}", context)
 
 
-@require_POST
+@posts_from("trading:instrument", "symbol")
 @login_required
 def star(request: HttpRequest, symbol: str) -> HttpResponse:
     """Put an instrument on the watchlist (`on` is "yes"), or take it off."""

@@ -11,11 +11,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 import kyc.queries
 from common import clock
 from common.errors import DomainError
+from common.forms import posts_from
 from spending import operations, queries
 from spending.forms import MoveForm, SourceForm, TapForm
 from spending.models import Card
@@ -66,7 +67,7 @@ def holder_of(user: User) -> str:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 @reauthentication_required  # type: ignore[untyped-decorator]
 def card_issue(request: HttpRequest) -> HttpResponse:
     """Issue a virtual card."""
@@ -79,7 +80,7 @@ def card_issue(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 def card_freeze(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Freeze a card or thaw it: the switch says which."""
     card = own_card(request, uid)
@@ -91,7 +92,7 @@ def card_freeze(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 def card_cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Cancel a card for good."""
     card = own_card(request, uid)
@@ -103,7 +104,7 @@ def card_cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 def source_add(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Let another asset pay, after the others."""
     card, user = own_card(request, uid), owner(request)
@@ -120,7 +121,7 @@ def source_add(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 def source_move(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Let an asset pay earlier, later or not at all."""
     card, form = own_card(request, uid), MoveForm(request.POST)
@@ -140,7 +141,7 @@ def source_move(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@posts_from("spending:cards")
 def card_tap(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Pay at a made-up merchant; demo mode only."""
     card, form = own_card(request, uid), TapForm(request.POST)

@@ -11,10 +11,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from common import clock, times
 from common.errors import DomainError
+from common.forms import posts_from
 from users import operations, queries
 from users.forms import FormatsForm
 
@@ -71,7 +72,7 @@ def security(request: HttpRequest) -> HttpResponse:
     return render(request, "users/security_list.html", page)
 
 
-@require_POST
+@posts_from("users:settings")
 @login_required
 def notices_read(request: HttpRequest) -> HttpResponse:
     """Mark every notice as read."""
@@ -79,7 +80,7 @@ def notices_read(request: HttpRequest) -> HttpResponse:
     return redirect("users:settings")
 
 
-@require_POST
+@posts_from("usersessions_list")
 @login_required
 def device_end(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one device out, at once and everywhere it is used."""

@@ -8,10 +8,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from common import clock
 from common.errors import DomainError
+from common.forms import posts_from
 from instruments import queries as instruments
 from trading import operations, queries
 from trading.forms import AmendForm, HistoryForm
@@ -97,7 +98,7 @@ def order(request: HttpRequest, uid: UUID) -> HttpResponse:
     return render(request, f"trading/order_detail.html{part}", context)
 
 
-@require_POST
+@posts_from("trading:order", "uid")
 @login_required
 def cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Ask for what is left of an order to be taken off the book."""
@@ -109,7 +110,7 @@ def cancel(request: HttpRequest, uid: UUID) -> HttpResponse:
     return answered(request, found, f"{words.line(found).title}: cancelling.")
 
 
-@require_POST
+@posts_from("trading:order", "uid")
 @login_required
 def amend(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Ask for another quantity, limit or trigger price."""
@@ -134,7 +135,7 @@ def amend_form(order: Order, data: Any = None) -> AmendForm:
     return AmendForm(data, order=order, shares=shares)
 
 
-@require_POST
+@posts_from("trading:orders")
 @login_required
 def cancel_all(request: HttpRequest) -> HttpResponse:
     """Ask for all open orders to be taken off the books."""

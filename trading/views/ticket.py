@@ -7,10 +7,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from common import clock
 from common.errors import DomainError
+from common.forms import posts_from
 from instruments import queries as instruments
 from instruments.models import Instrument
 from trading import operations, queries
@@ -84,7 +85,7 @@ def ticket(request: HttpRequest, symbol: str) -> HttpResponse:
     return render(request, f"trading/ticket.html{part}", context)
 
 
-@require_POST
+@posts_from("trading:instrument", "symbol")
 @login_required
 def preview(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answer what was typed so far; without scripts this is the review step before placing."""
@@ -99,7 +100,7 @@ def preview(request: HttpRequest, symbol: str) -> HttpResponse:
     return refuse(request, instrument, form, said)
 
 
-@require_POST
+@posts_from("trading:instrument", "symbol")
 @login_required
 def place(request: HttpRequest, symbol: str) -> HttpResponse:
     """Place the order; the same ticket again shows the order it placed before.
