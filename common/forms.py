@@ -92,7 +92,8 @@ def posts_from(page: str, *kept: str) -> Callable[[View], View]:
             if request.method == "POST":
                 return view(request, **given)
             if request.method in {"GET", "HEAD"}:
-                return redirect(page, **{name: given[name] for name in kept})
+                there: HttpResponse = redirect(page, **{name: given[name] for name in kept})
+                return there
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
 
         return door

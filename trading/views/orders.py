@@ -87,15 +87,24 @@ def order(request: HttpRequest, uid: UUID) -> HttpResponse:
     in_ticket = request.GET.get("in") == "ticket"  # where the order was placed
     context: dict[str, Any] = {"line": words.line(found), "in_ticket": in_ticket}
     part = "#receipt" if getattr(request, "htmx", False) else ""
+    if in_ticket:
+        return render(request, f"trading/order_detail.html{part}", context)
+    customer = customer_of(request)
+    trades = queries.trades_of(customer).filter(**{f"{found.side}_order": found})
+    context["fills"] = [
+        queries.describe_trade(trade, customer)
+        | {"at": trade.executed_at, "done_at": trade.settled_at}
+        for trade in trades.order_by("id")[:200]
+    ]
+    context["form"] = amend_form(found)
     if not part:
-        context["form"] = amend_form(found)
-        trades = queries.trades_of(customer_of(request)).filter(**{f"{found.side}_order": found})
-        context["fills"] = [
-            queries.describe_trade(trade, customer_of(request))
-            | {"at": trade.executed_at, "done_at": trade.settled_at}
-            for trade in trades.order_by("id")[:200]
-        ]
-    return render(request, f"trading/order_detail.html{part}", context)
+        return render(request, "trading/order_detail.html", context)
+    # The receipt asked for itself: what stands below goes along, but for a form in somebody's hand.
+    answer = render(request, "trading/order_detail.html#receipt", context)
+    if not found.is_live:
+        rest = render(request, "trading/order_detail.html#rest", context | {"oob": True})
+        answer.write(rest.content)
+    return answer
 
 
 @posts_from("trading:order", "uid")

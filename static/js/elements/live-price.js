@@ -3,7 +3,7 @@
  * kept true by the ticker (field: reference_price where none is named). A changed price tints for a moment
  * in the direction it went, then rests; while the feed is silent it looks old.
  */
-import { figure } from "../live-figures.js";
+import { figure, shares } from "../live-figures.js";
 import { live } from "../live.js";
 
 const TINT_MS = 400;
@@ -68,5 +68,18 @@ class LiveChange extends TickerElement {
   }
 }
 
+/** `<live-shares symbol="AAPLx" field="volume">`: a quantity of the ticker, in shares. */
+class LiveShares extends TickerElement {
+  show(ticker) {
+    const value = ticker[this.getAttribute("field")];
+    const figure = this.querySelector("data");
+    if (value === undefined || value === null || !figure) return;
+    figure.value = String(value);
+    figure.removeAttribute("title");
+    figure.firstChild.data = shares(value);
+  }
+}
+
+customElements.define("live-shares", LiveShares);
 customElements.define("live-price", LivePrice);
 customElements.define("live-change", LiveChange);

@@ -3,6 +3,7 @@
  * adds what HTML cannot: the button says what it does, the answer follows price and market, parts of a
  * balance and rows of the order book fill the ticket in, and on phones it is a sheet from the bottom.
  */
+import { openDialog } from "../dialogs.js";
 import { live } from "../live.js";
 import { writeNumber } from "../numbers.js";
 import { part, shareOf } from "../ticket-amount.js";
@@ -149,7 +150,7 @@ class OrderTicket extends HTMLElement {
     elements.type.value = "limit";
     if (!LIMITED.has(elements.special_type.value)) elements.special_type.value = "limit";
     elements.limit_price.value = writeNumber(price.toFixed(Number.isInteger(Math.round(price * 1e6) / 1e4) ? 2 : 4));
-    if (phone.matches && this.dialog && !this.dialog.open) this.dialog.showModal();
+    if (phone.matches && this.dialog) openDialog(this.dialog);
     this.changed();
   }
 
