@@ -19,6 +19,7 @@ from django.urls import path
 from redis.exceptions import RedisError
 
 from common import patience
+from krakapp.proxies import BehindProxies
 from market.consumers import Crowd, PrivateConsumer, PublicConsumer
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ public: Any = PublicConsumer.as_asgi()
 private: Any = AuthMiddlewareStack(PrivateConsumer.as_asgi())
 routes: list[Any] = [path("ws/v2", public), path("ws/v2/private", private)]
 sockets: Any = closed if settings.MAINTENANCE else Soon(Crowd(URLRouter(routes)))
-application = ProtocolTypeRouter(
+doors: Any = ProtocolTypeRouter(
     {"http": django_application, "websocket": sockets, "lifespan": lifespan}
 )
+application = BehindProxies(doors, settings.TRUSTED_PROXIES)

@@ -152,9 +152,7 @@ def options() -> dict[str, Any]:
         "timeout_keep_alive": KEEP_ALIVE_S,
         "ws_max_size": MAX_FRAME_BYTES,
         "ws_per_message_deflate": False,
-        # Only these may say who the client is; nobody by default, not even this machine.
-        "proxy_headers": bool(settings.TRUSTED_PROXIES),
-        "forwarded_allow_ips": settings.TRUSTED_PROXIES,
+        "proxy_headers": False,  # `krakapp.proxies` reads them, Forwarded too
     }
 
 

@@ -13,6 +13,7 @@ import uvicorn
 from django.conf import settings
 
 from krakapp import web
+from krakapp.proxies import BehindProxies
 
 PATIENCE_S = 60
 HEAD = b"GET / HTTP/1.1\r\nHost: testserver\r\n"
@@ -153,9 +154,8 @@ class TestTheClientsAddress:
             pytest.param(["10.0.0.0/8"], b"127.0", id="is not what anybody else says"),
         ],
     )
-    def test(self, settings, trusted, address):
-        settings.TRUSTED_PROXIES = trusted
-        with serving() as connect, connect() as line:
+    def test(self, trusted, address):
+        with serving(BehindProxies(hello, trusted)) as connect, connect() as line:
             line.sendall(HEAD + b"X-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n")
             assert read(line).endswith(address)
 
