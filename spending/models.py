@@ -191,8 +191,13 @@ class CardMovement(models.Model):
         CLEARING = "clearing"
         REFUND = "refund"
 
+    class Odd(models.TextChoices):
+        EARLY = "early", "refunded before it was taken"
+        MORE = "more", "more refunded than was taken"
+
     external_id = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=10, choices=Kind)
+    odd = models.CharField(max_length=5, choices=Odd, blank=True)  # what staff should look at
     authorization = models.ForeignKey(
         Authorization, null=True, on_delete=models.PROTECT, related_name="movements"
     )

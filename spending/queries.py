@@ -515,7 +515,7 @@ CHECKS = [
             SELECT authorization_id,
                    coalesce(sum(amount_units) FILTER (WHERE kind = 'refund'), 0) AS refunded,
                    coalesce(sum(amount_units) FILTER (WHERE kind = 'clearing'), 0) AS taken
-            FROM spending_cardmovement GROUP BY authorization_id
+            FROM spending_cardmovement WHERE odd = '' GROUP BY authorization_id
         ) AS sums ON sums.authorization_id = a.id
         WHERE sums.refunded > sums.taken
         """,

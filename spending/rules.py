@@ -6,6 +6,7 @@ prices are dollars for one whole share with at most six decimals.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -199,3 +200,11 @@ def _average(source: Shares, quantity: int) -> int:
         left -= taken
     tick = int(source.tick * PRICE)
     return worth // quantity // tick * tick
+
+
+def is_expired(printed: date, today: date) -> bool:
+    """Say whether a card is past the month printed on it: it is good through that month's last day.
+
+    :param today: by UTC, in which a card of December is good until January begins there
+    """
+    return (printed.year, printed.month) < (today.year, today.month)

@@ -169,7 +169,7 @@ def refusal(card: Card, units: int, now: datetime) -> str:
     """
     if card.status != Card.Status.ACTIVE:
         return queries.REASON_OF_STATUS[card.status]
-    if card.expires_on <= now.date():
+    if rules.is_expired(card.expires_on, now.date()):
         return "card_expired"
     if not kyc.queries.standing(card.user).can["spend"]:
         return "kyc_restricted"

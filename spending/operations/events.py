@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
+from typing import Any
 
 from django.db import transaction
 
@@ -50,8 +51,8 @@ class NothingPending(DomainError):
     status = 409
 
 
-class RefundTooLarge(DomainError):
-    """More would be refunded than was taken."""
+class NothingToRefund(DomainError):
+    """Nothing was taken that a refund of all of it could give back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def receive_event(*, payload: bytes, signature: str, now: datetime) -> str:
     :raises UnknownCard: if the card is not ours
     :raises UnknownAuthorization: if it is about an authorization nobody asked for
     :raises NothingPending: if the authorization is done
-    :raises RefundTooLarge: if more would be refunded than was taken
+    :raises NothingToRefund: if all of nothing would be refunded
     :raises EventIdReused: if its id came before and said something else; staff are told
     :raises OutcomeUnknown: if nobody can say in time what was decided
     """
@@ -106,8 +107,24 @@ def _expire_one(authorization_id: int, token: str, now: datetime) -> bool:
     authorization = Authorization.objects.select_for_update(no_key=True).get(pk=authorization_id)
     if authorization.status != Authorization.Status.PENDING:
         return False
-    _give_back(authorization, authorization.pending_units, now, expired=True)
+    _expired(authorization, now)
     return True
+
+
+def _expired(authorization: Authorization, now: datetime) -> int:
+    """Give back what a merchant never took, tell the customer, and say how much it was."""
+    amount = authorization.pending_units
+    _give_back(authorization, amount, now, expired=True)
+    where = f" by {authorization.merchant}" if authorization.merchant else ""
+    users.operations.notify(
+        user=authorization.card.user,
+        kind="card.expired",
+        title=f"${queries.dollars(amount)} was never taken{where}"[:140],
+        body="It is yours to spend again.",
+        url="/cards/",
+        now=now,
+    )
+    return amount
 
 
 def _report_reuse(event: gateways.Event, now: datetime) -> None:
@@ -217,6 +234,15 @@ def _increment(
     record_sales(authorization=authorization, trades=raised.trades, now=now)
     authorization.authorized_units += amount
     authorization.save(update_fields=["authorized_units"])
+    where = f" at {authorization.merchant}" if authorization.merchant else ""
+    users.operations.notify(
+        user=card.user,
+        kind="card.incremented",
+        title=f"${queries.dollars(amount)} more is set aside{where}"[:140],
+        body=queries.sold_words(raised.trades),
+        url="/cards/",
+        now=now,
+    )
     return Outcome(amount)
 
 
@@ -255,10 +281,7 @@ def _tell_of_reversal(
 def _expire(
     card: Card, given: Authorization | None, event: gateways.Event, now: datetime
 ) -> Outcome:
-    authorization = _pending(given)
-    amount = authorization.pending_units
-    _give_back(authorization, amount, now, expired=True)
-    return Outcome(amount)
+    return Outcome(_expired(_pending(given), now))
 
 
 def _clear(
@@ -266,30 +289,65 @@ def _clear(
 ) -> Outcome:
     """Take the money for good: it always posts, whatever became of card and authorization.
 
-    First what is set aside, then other cash. What neither covers the house pays, and freezes the
-    card until somebody has looked at it.
+    First what is set aside. What is taken beyond that, a tip or a late clearing, is raised from
+    what pays for the card, like any purchase. What nothing covers the house pays, and the customer
+    owes it: the card is frozen.
     """
     pending = given.pending_units if given else 0
     amount = event.amount or pending
     if amount <= 0:
         raise NothingPending
     cash, settlement, fees = _accounts(card, ("card_settlement", "fees"))
-    balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, fees])[cash]
     aside = min(amount, pending)
+    trades: list[Trade] = []
+    if given and amount > aside:
+        raised = raise_money(
+            card=card,
+            amount=amount - aside,
+            partial=True,
+            key=f"card:{event.id}",
+            now=now,
+            also=[settlement, fees],
+        )
+        trades = raised.trades
+        record_sales(authorization=given, trades=trades, now=now)
+    balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, fees])[cash]
     paid = min(amount, balance.available + aside)
     legs = [Leg(cash, settlement, paid)] if paid else []
     if shortfall := amount - paid:
         legs.append(Leg(fees, settlement, shortfall))
     captures = [Capture(given.hold_id, aside)] if given and given.hold_id and aside else []
-    _post(card, given, event, "card_clearing", legs, captures, now, shortfall=shortfall)
+    _post(card, given, event, "card_clearing", legs, captures, now, shortfall_units=shortfall)
     if given and aside:
         given.captured_units += aside
         _close_if_done(given, now)
         if event.final and given.pending_units:
             _give_back(given, given.pending_units, now)
+    if amount > aside:
+        _tell_of_more(card, given, amount, aside, trades, now)
     if shortfall:
         _freeze_over(card, shortfall, now)
     return Outcome(amount)
+
+
+def _tell_of_more(
+    card: Card,
+    given: Authorization | None,
+    amount: int,
+    aside: int,
+    trades: Sequence[Trade],
+    now: datetime,
+) -> None:
+    """Tell the customer that a merchant took more than was set aside."""
+    where = f" at {given.merchant}" if given and given.merchant else ""
+    users.operations.notify(
+        user=card.user,
+        kind="card.cleared_more",
+        title=f"${queries.dollars(amount)} was taken{where}"[:140],
+        body=f"${queries.dollars(aside)} was set aside. {queries.sold_words(trades)}".strip(),
+        url="/cards/",
+        now=now,
+    )
 
 
 def _refund(
@@ -297,18 +355,23 @@ def _refund(
 ) -> Outcome:
     """Put money back into the customer's cash; unlinked ones too.
 
-    What the settlement account lacks for it comes from the network, outside.
+    What the settlement account lacks for it comes from the network, outside. The network cannot be
+    refused: what comes before its clearing, or is more than was taken, is flagged for staff.
     """
-    amount = event.amount or (queries.refundable(given) if given else 0)
-    if amount <= 0 or (given and amount > queries.refundable(given)):
-        raise RefundTooLarge
+    back = queries.refundable(given) if given else 0
+    amount = event.amount or back
+    if amount <= 0:
+        raise NothingToRefund
+    odd = ""
+    if given and amount > back:
+        odd = CardMovement.Odd.MORE if given.captured_units else CardMovement.Odd.EARLY
     cash, settlement, outside = _accounts(card, ("card_settlement", "external"))
     balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, outside])[settlement]
     from_settlement = min(amount, balance.available)
     legs = [Leg(settlement, cash, from_settlement)] if from_settlement else []
     if amount > from_settlement:
         legs.append(Leg(outside, cash, amount - from_settlement))
-    _post(card, given, event, "card_refund", legs, [], now)
+    _post(card, given, event, "card_refund", legs, [], now, odd=odd)
     users.operations.notify(
         user=card.user,
         kind="card.refunded",
@@ -347,10 +410,9 @@ def _post(
     legs: list[Leg],
     captures: list[Capture],
     now: datetime,
-    *,
-    shortfall: int = 0,
+    **more: Any,
 ) -> None:
-    """Post one journal for the event, and keep the movement beside it."""
+    """Post one journal for the event, and keep the movement, with what more it says, beside it."""
     entry = Entry(key=f"card:{event.id}", kind=kind, legs=legs, captures=captures)
     (journal,) = ledger.operations.post(entries=[entry], occurred_at=now)
     CardMovement.objects.create(
@@ -361,7 +423,7 @@ def _post(
         merchant=event.merchant or (given.merchant if given else ""),
         mcc=event.mcc or (given.mcc if given else ""),
         amount_units=sum(leg.amount for leg in legs),
-        shortfall_units=shortfall,
+        **more,
         journal_id=journal,
         posted_at=now,
     )

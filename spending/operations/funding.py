@@ -44,21 +44,31 @@ class Terms:
 
 
 @transaction.atomic(savepoint=False)
-def raise_money(*, card: Card, amount: int, partial: bool, key: str, now: datetime) -> Raised:
+def raise_money(
+    *,
+    card: Card,
+    amount: int,
+    partial: bool,
+    key: str,
+    now: datetime,
+    also: Sequence[int] = (),
+) -> Raised:
     """Make an amount available in the customer's cash account, selling shares where needed.
 
     The caller holds the card's row, and sets the money aside in the same transaction. Accounts are
     locked before the plan is made, ids ascending: the cash alone where it is enough.
+
+    :param also: accounts that the caller locks afterwards, so that all are locked in one order
     """
     sources = list(card.sources.select_related("asset__instrument__book").order_by("position"))
     key_of_cash = AccountKey(card.user_id, ledger.queries.usd().pk, "customer")
     (cash_account,) = ledger.operations.open_accounts(keys=[key_of_cash])
     if sources and _is_cash(sources[0]):
-        cash = _lock_cash(cash_account, sources[0], amount)
+        cash = _lock_cash(cash_account, sources[0], amount, also)
         if cash >= amount:
             return Raised(cash_account, amount)
     rate = trading.queries.fee_tier(card.user, now).taker_rate
-    plan, instruments = _plan(card, sources, amount, rate, now)
+    plan, instruments = _plan(card, sources, amount, rate, now, also)
     short = plan.covered < amount
     if plan.covered <= 0 or (short and not partial):
         return Raised(cash_account, 0, reason=plan.obstacle or "insufficient_funds")
@@ -152,13 +162,13 @@ def _is_cash(source: FundingSource) -> bool:
     return source.asset.code == "USD"
 
 
-def _lock_cash(account: int, source: FundingSource, amount: int) -> int:
+def _lock_cash(account: int, source: FundingSource, amount: int, also: Sequence[int]) -> int:
     """Lock the cash account and say what it may give; 0, and no lock, if that is not enough.
 
     The lock is taken back with its savepoint, so that a sale can take all locks in order.
     """
     savepoint = transaction.savepoint()
-    balance = ledger.operations.lock_accounts(account_ids=[account])[account]
+    balance = ledger.operations.lock_accounts(account_ids=[account, *also])[account]
     if balance.available - source.keep_units >= amount:
         transaction.savepoint_commit(savepoint)
         return amount
@@ -172,6 +182,7 @@ def _plan(
     amount: int,
     rate: Decimal,
     now: datetime,
+    also: Sequence[int],
 ) -> tuple[rules.Plan, dict[int, Instrument]]:
     """Lock everything a sale may touch, then decide what is sold.
 
@@ -180,7 +191,7 @@ def _plan(
     :param rate: the customer's fee, a share of what a sale brings
     """
     instruments = {s.asset_id: s.asset.instrument for s in sources if not _is_cash(s)}
-    dealer, balances = _lock(card, instruments)
+    dealer, balances = _lock(card, instruments, also)
     available = {b.asset_id: b.available for b in balances.values() if b.owner_id == card.user_id}
     terms = Terms(rate, trading.queries.dealer_room(card.user, now=now))
     plan = rules.plan(
@@ -198,7 +209,9 @@ def _plan(
     return plan, instruments
 
 
-def _lock(card: Card, asset_ids: Iterable[int]) -> tuple[int, dict[int, ledger.queries.Balance]]:
+def _lock(
+    card: Card, asset_ids: Iterable[int], also: Sequence[int] = ()
+) -> tuple[int, dict[int, ledger.queries.Balance]]:
     """Lock everything that selling assets for a card, or undoing that, may touch.
 
     :returns: the dealer's account of dollars, and all balances by account
@@ -210,7 +223,7 @@ def _lock(card: Card, asset_ids: Iterable[int]) -> tuple[int, dict[int, ledger.q
         for asset in assets
     ]
     ids = ledger.operations.open_accounts(keys=[*keys, AccountKey(None, assets[0], "fees")])
-    return ids[0], ledger.operations.lock_accounts(account_ids=ids)
+    return ids[0], ledger.operations.lock_accounts(account_ids=[*ids, *also])
 
 
 def _shares(source: FundingSource, available: int, terms: Terms, now: datetime) -> rules.Shares:

@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from time import monotonic
 
@@ -183,7 +183,10 @@ class TestWhoMayPay:
 
     def test_no_expired_card(self):
         card = shop.card(world.alice())
-        Card.objects.filter(pk=card.pk).update(expires_on=world.NOW.date())
+        world.fund(world.alice(), "100")
+        Card.objects.filter(pk=card.pk).update(expires_on=world.NOW.date().replace(day=1))
+        assert shop.authorize(card, "4.50")["decision"] == "approved"  # it is still that month
+        Card.objects.filter(pk=card.pk).update(expires_on=date(2026, 10, 31))
         assert shop.authorize(card, "4.50")["reason"] == "card_expired"
 
     def test_only_who_is_in_good_standing(self):

@@ -12,10 +12,11 @@ from ledger.models import Account, Hold, Journal
 from spending import gateways, queries
 from spending.models import Authorization, CardEvent, CardMovement
 from spending.operations.authorizations import EventIdReused
-from spending.operations.events import NothingPending, RefundTooLarge, UnknownAuthorization
+from spending.operations.events import NothingPending, NothingToRefund, UnknownAuthorization
 from tests import world
 from tests.spending import shop
-from users.models import AuditEntry
+from tests.trading.floor import Floor
+from users.models import AuditEntry, Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +80,46 @@ class TestClearing:
         assert card.status == "frozen"
         with pytest.raises(spending.operations.CardOwes):
             spending.operations.unfreeze_card(card=card, actor=world.sam(), now=world.NOW)
+
+    def test_of_a_tip_sells_shares_like_any_purchase(self, alice):
+        shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(world.instrument(), ("278.40", "5"))
+        card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+        asked = shop.pending(card, "40")
+        assert int(world.balance(alice)) == 40  # and the change of whole base units
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="48", id="tip")
+        asked.refresh_from_db()
+        assert (asked.status, asked.captured_units, asked.sales.count()) == (
+            "closed",
+            40_000_000,
+            2,
+        )
+        assert world.balance(alice) < Decimal("0.01")
+        assert queries.debt_of(alice) == 0
+        card.refresh_from_db()
+        assert card.status == "active"
+        said = Notice.objects.filter(user=alice, kind="card.cleared_more").get()
+        assert said.title == "$48.00 was taken at Blue Door Café"
+
+    def test_that_comes_late_is_raised_again(self, alice):
+        shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(world.instrument(), ("278.40", "5"))
+        card = shop.card(alice, ("AAPLx", "0"))
+        asked = shop.pending(card, "40")
+        shop.send(gateways.EXPIRED, card, authorization=asked.external_id)
+        shop.spend_rest(alice, 0)
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="60")
+        assert queries.debt_of(alice) == 0
+        assert CardMovement.objects.get().shortfall_units == 0
+
+    def test_leaves_cash_that_is_held_for_something_else(self, alice, card):
+        """What an order has set aside is no cash of the card's: the house pays instead."""
+        Floor().place(alice, "buy", quantity="0.5", limit_price="100")
+        asked = shop.pending(card, "40")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="60")
+        assert world.balance(alice) == Decimal("50.05")
+        assert world.available(alice) == 0
+        assert queries.debt_of(alice) == 10_050_000
 
     def test_posts_whatever_became_of_card_and_authorization(self, alice, card):
         asked = shop.pending(card, "10")
@@ -235,11 +276,27 @@ class TestRefund:
         shop.send(gateways.REFUNDED, card, authorization=asked.external_id)
         assert world.balance(alice) == 100
 
-    def test_of_more_than_was_taken_is_refused(self, card):
+    def test_of_more_than_was_taken_posts_and_is_flagged(self, alice, card):
         asked = shop.pending(card, "10")
         shop.send(gateways.CLEARED, card, authorization=asked.external_id)
-        with pytest.raises(RefundTooLarge):
-            shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="10.01")
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="10")
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="0.01")
+        assert world.balance(alice) == Decimal("100.01")
+        refunds = CardMovement.objects.filter(kind="refund").order_by("id")
+        assert [refund.odd for refund in refunds] == ["", "more"]
+
+    def test_before_its_clearing_posts_and_is_flagged(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="10")
+        assert (world.balance(alice), world.available(alice)) == (110, 100)
+        assert CardMovement.objects.get().odd == "early"
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id)
+        assert (world.balance(alice), world.available(alice)) == (100, 100)
+
+    def test_of_all_of_nothing_is_refused(self, card):
+        asked = shop.pending(card, "10")
+        with pytest.raises(NothingToRefund):
+            shop.send(gateways.REFUNDED, card, authorization=asked.external_id)
 
     def test_may_come_unasked(self, alice, card):
         shop.send(gateways.REFUNDED, card, amount="25")

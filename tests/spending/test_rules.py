@@ -1,6 +1,8 @@
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -175,3 +177,18 @@ class TestLifetime:
     def test_gives_lodging_a_month_and_others_a_week(self):
         assert rules.lifetime_days("7011") == 31
         assert rules.lifetime_days("5814") == 7
+
+
+class TestIsExpired:
+    @pytest.mark.parametrize(
+        ("today", "expired"),
+        [
+            (date(2029, 11, 30), False),
+            (date(2029, 12, 1), False),
+            (date(2029, 12, 31), False),
+            (date(2030, 1, 1), True),
+        ],
+    )
+    def test_is_after_the_last_day_of_the_month_printed(self, today, expired):
+        assert rules.is_expired(date(2029, 12, 1), today) is expired
+        assert rules.is_expired(date(2029, 12, 31), today) is expired
