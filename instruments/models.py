@@ -9,6 +9,7 @@ people decide on it ahead of its time, and the database refuses any other change
 
 from decimal import Decimal
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
@@ -50,6 +51,8 @@ class Instrument(models.Model):
     multiplier = models.DecimalField(max_digits=30, decimal_places=18, default=Decimal(1))
     demo_price = models.DecimalField(max_digits=16, decimal_places=6)
     listed = models.BooleanField(default=True)
+    # All it is found by, in small letters and digits alone: ticker, name, brands, former names.
+    names = ArrayField(models.CharField(max_length=80), default=list)
 
     class Meta:
         constraints = [

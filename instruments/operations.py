@@ -9,10 +9,12 @@ from typing import Any
 from django.db import transaction
 
 import ledger.operations
+from instruments import rules
 from instruments.models import CorporateAction, Instrument
 from instruments.signals import multiplier_changed
 
 LIST = Path(__file__).with_name("xstocks.csv")
+ALIASES = Path(__file__).with_name("aliases.csv")
 SHARE_SCALE = 8
 USD_SCALE = 6
 DESCRIPTION = (
@@ -25,6 +27,7 @@ DESCRIPTION = (
     "evm_address",
     "evm_chains",
     "hours",
+    "names",
 )
 
 
@@ -40,8 +43,13 @@ def load_instruments(*, path: Path = LIST) -> int:
         demo_price_usd (where the simulated feed starts: not a quote)
     :return: how many instruments the file names
     """
+    with ALIASES.open(newline="", encoding="utf-8") as lines:
+        aliases = {line["symbol"]: line["aliases"].split(";") for line in csv.DictReader(lines)}
     with path.open(newline="", encoding="utf-8") as lines:
         rows = list(_read(csv.DictReader(lines)))
+    for row in rows:
+        known = [row["symbol"], row["underlying"], row["name"], *aliases.get(row["symbol"], ())]
+        row["names"] = list(dict.fromkeys(rules.as_sought(name) for name in known))
     assets = [("USD", USD_SCALE, "fiat"), *((row["symbol"], SHARE_SCALE, "token") for row in rows)]
     ids = ledger.operations.register_assets(assets=assets)
     Instrument.objects.bulk_create(

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from common import database
 from common.database import read
 from common.invariants import Check
 from instruments.models import Instrument
-from instruments.rules import Change, Timeline
+from instruments.rules import Change, Timeline, as_sought
 
 ISSUER = "Backed Assets (JE) Limited, Jersey"  # of everything in xstocks.csv
 
@@ -33,21 +33,49 @@ def by_symbol(symbol: str) -> Instrument:
 
 
 def search(*, text: str = "", kind: str = "") -> QuerySet[Instrument]:
-    """List what matches a few letters of its name or symbol, or its whole ISIN.
+    """List what is meant by some letters: a name, a brand, a ticker, an ISIN; slips are forgiven.
 
     :param kind: "stock" or "etf"; anything else means both
     """
     found = listed()
     if kind in Instrument.Type.values:
         found = found.filter(type=kind)
-    if text := text.strip():
-        found = found.filter(
-            Q(symbol__istartswith=text)
-            | Q(name__icontains=text)
-            | Q(isin__iexact=text)
-            | Q(underlying_isin__iexact=text)
-        )
+    if text.strip():
+        found = found.filter(pk__in=ranks(text))
     return found
+
+
+# How well a name fits: the same, begun so, with that in it, and else how alike the two are, by
+# their trigrams, or by the letters that were added, left out or mistaken.
+RANKS = """
+    SELECT id, max(rank) AS rank FROM (
+        SELECT i.id, CASE
+            WHEN known.name = %(sought)s THEN 4
+            WHEN known.name LIKE %(sought)s || '%%' THEN 3
+            WHEN length(%(sought)s) >= 3 AND known.name LIKE '%%' || %(sought)s || '%%' THEN 2
+            WHEN length(%(sought)s) < 4 THEN 0
+            WHEN left(known.name, 1) = left(%(sought)s, 1) AND levenshtein(known.name, %(sought)s)
+                 <= CASE length(%(sought)s) WHEN 4 THEN 1 ELSE 2 END THEN 1
+            ELSE similarity(known.name, %(sought)s) END AS rank
+        FROM instruments_instrument i CROSS JOIN unnest(i.names) AS known (name)
+        WHERE i.listed
+        UNION ALL
+        SELECT id, 4 FROM instruments_instrument
+        WHERE listed AND upper(%(sought)s) IN (isin, underlying_isin)
+    ) AS fits WHERE rank >= %(least)s GROUP BY id
+"""
+ALIKE = 0.4  # of 1, in trigrams; a slip or two in a short word share fewer
+
+
+def ranks(text: str) -> dict[int, float]:
+    """Give how well instruments fit what was typed, by id; slips count where nothing fits."""
+    sought = as_sought(text)
+    if not sought:
+        return {}
+    rows = database.prepared(RANKS, {"sought": sought, "least": ALIKE})
+    fits = {row[0]: float(row[1]) for row in rows}
+    sure = {pk: rank for pk, rank in fits.items() if rank >= 2}
+    return sure or fits
 
 
 def timelines(instruments: Iterable[Instrument]) -> dict[int, Timeline]:

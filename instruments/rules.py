@@ -5,6 +5,7 @@ reverse split, whose ratio is below 1. A dividend of `net_amount` dollars a shar
 `reinvestment_price`, multiplies by 1 + net_amount / reinvestment_price.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -117,3 +118,9 @@ class Timeline:
             if change.at > moment and change.kind != DIVIDEND:
                 factor *= Fraction(change.after) / Fraction(change.before)
         return factor
+
+
+def as_sought(name: str) -> str:
+    """Write a name as it is sought: small letters and digits alone, "S&P 500" as "sp500"."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(sign for sign in plain if sign.isalnum())

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -344,6 +344,15 @@ def sparklines(
             pk: [_price(*point, lines[pk]) for point in zip(closes, times, strict=True)]
             for pk, closes, times in cursor.fetchall()
         }
+
+
+def trades_lately(now: datetime) -> dict[int, int]:
+    """Count the trades of the last thirty days on our own tape, by instrument id."""
+    query = """
+        SELECT instrument_id, sum(trades)::bigint FROM market_candle
+        WHERE kind = 'tape' AND interval = '1d' AND time >= %s GROUP BY 1
+    """
+    return dict(database.prepared(query, [now - timedelta(days=30)]))
 
 
 def tape(instrument: Instrument) -> QuerySet[TapeTrade]:

@@ -8,6 +8,7 @@ app_name = "market"
 
 urlpatterns = [
     path("markets/", views.instruments_page, name="instruments"),
+    path("markets/suggestions", views.suggestions, name="suggestions"),
     path("markets/<str:symbol>/star/", views.star, name="star"),
 ]
 

@@ -1,6 +1,6 @@
 """The market's pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_safe
 
 import instruments.queries
 from common import clock
@@ -20,7 +21,14 @@ from market.queries import Ticker
 from market.rules import sessions, states
 from users.models import User
 
-SORTS = {"name": "Name", "gainers": "Biggest gain", "losers": "Biggest loss", "price": "Price"}
+SORTS = {
+    "name": "Name",
+    "popular": "Most traded here",
+    "gainers": "Biggest gain",
+    "losers": "Biggest loss",
+    "price": "Price",
+}
+SUGGESTED = 6
 STARRED = "starred"
 TYPES = {"": "All", "stock": "Stocks", "etf": "ETFs"}
 LAST = Decimal("Infinity")
@@ -44,24 +52,43 @@ def instruments_page(request: HttpRequest) -> HttpResponse:
     kind = request.GET.get("type", "") if request.GET.get("type") in kinds else ""
     sort = request.GET.get("sort", "name")
     stars = queries.starred_by(request.user)
-    found = list(instruments.queries.search(text=text, kind=kind))
+    fits = instruments.queries.ranks(text)
+    found = list(instruments.queries.search(kind=kind))
+    if text.strip():
+        found = [one for one in found if one.pk in fits]
     if kind == STARRED:
         found = [one for one in found if one.pk in stars]
     tickers, links = queries.tickers(found, books=False), _links(found)
     rows = [Row(i, tickers[i.symbol], links[i.symbol], i.pk in stars) for i in found]
+    counted: Mapping[int, float] = {}
+    if sort == "popular":
+        counted = queries.trades_lately(clock.now())
+    if text.strip() and sort == "name":
+        counted, sort = fits, "popular"
     context = {
-        "rows": sorted(rows, key=_order(sort)),
+        "rows": sorted(rows, key=_order(sort, counted)),
         "simulated": any(row.ticker.simulated for row in rows),
         "weekday_session": sessions.session_at(sessions.WEEKDAYS, clock.now()),
         "search": text,
         "kind": kind,
-        "sort": sort if sort in SORTS else "name",
+        "sort": request.GET.get("sort") if request.GET.get("sort") in SORTS else "name",
         "types": kinds,
         "sorts": SORTS,
         "nothing_starred": kind == STARRED and not stars,
     }
     part = "#rows" if getattr(request, "htmx", False) else ""
     return render(request, f"market/instrument_list.html{part}", context)
+
+
+@require_safe
+def suggestions(request: HttpRequest) -> HttpResponse:
+    """Suggest what somebody may mean, as options for the field that they type in."""
+    fits = instruments.queries.ranks(request.GET.get("search", ""))
+    found = sorted(
+        Instrument.objects.filter(pk__in=fits), key=lambda one: (-fits[one.pk], one.name)
+    )
+    page = {"found": found[:SUGGESTED]}
+    return render(request, "market/instrument_list.html#suggestions", page)
 
 
 @posts_from("trading:instrument", "symbol")
@@ -110,12 +137,16 @@ def _link(instrument: Instrument, ticker: Ticker, points: list[Decimal] | None) 
     return render_to_string("market/instrument_list.html#link", facts)
 
 
-def _order(sort: str) -> Callable[[Row], tuple[Decimal, str]]:
-    """Give the key to sort by; what isn't known comes last, equals by name."""
+def _order(sort: str, counted: Mapping[int, float]) -> Callable[[Row], tuple[Decimal | float, str]]:
+    """Give the key to sort by; what isn't known comes last, equals by name.
 
-    def key(row: Row) -> tuple[Decimal, str]:
+    :param counted: how often each was traded, or how well it fits what is sought, by id
+    """
+
+    def key(row: Row) -> tuple[Decimal | float, str]:
         pct, price = row.ticker.change_24h_pct, row.ticker.reference_price
-        first = {
+        first: dict[str, Decimal | float] = {
+            "popular": -counted.get(row.instrument.pk, 0),
             "gainers": LAST if pct is None else -pct,
             "losers": LAST if pct is None else pct,
             "price": LAST if price is None else -price,

@@ -52,3 +52,57 @@ class TestSearch:
     def test_narrows_to_funds(self):
         assert {i.type for i in queries.search(kind="etf")} == {"etf"}
         assert queries.search(kind="nonsense").count() == 79
+
+
+@pytest.mark.django_db
+class TestSearching:
+    @pytest.fixture
+    def listed(self):
+        operations.load_instruments()
+
+    @pytest.mark.parametrize(
+        ("typed", "symbol"),
+        [
+            ("google", "GOOGLx"),
+            ("Alphabet", "GOOGLx"),
+            ("GOOG", "GOOGLx"),
+            ("GOOGLx", "GOOGLx"),
+            ("googl", "GOOGLx"),
+            ("facebook", "METAx"),
+            ("FB", "METAx"),
+            ("instagram", "METAx"),
+            ("s&p 500", "SPYx"),
+            ("S and P 500", "SPYx"),
+            ("sp500", "SPYx"),
+            ("coke", "KOx"),
+            ("coca cola", "KOx"),
+            ("mcdonalds", "MCDx"),
+            ("McDonald's", "MCDx"),
+            ("j&j", "JNJx"),
+            ("brk.b", "BRK.Bx"),
+            ("brkb", "BRK.Bx"),
+            ("appel", "AAPLx"),
+            ("telsa", "TSLAx"),
+            ("microsft", "MSFTx"),
+            ("nvidea", "NVDAx"),
+            ("US0378331005", "AAPLx"),
+            ("ch1436219187", "AAPLx"),
+            ("MICROSTRATEGY", "MSTRx"),
+            ("ozempic", "NVOx"),
+            ("jp morgan", "JPMx"),
+        ],
+    )
+    def test_finds_what_people_mean_first(self, listed, typed, symbol):
+        fits = queries.ranks(typed)
+        by_id = {one.pk: one.symbol for one in queries.search(text=typed)}
+        assert symbol in by_id.values()
+        best = max(fits.values())
+        assert symbol in {by_id[pk] for pk, rank in fits.items() if rank == best}
+        assert len(by_id) <= 8
+
+    @pytest.mark.parametrize("typed", ["zzzzzz", "%", "_", "&", "' OR 1=1", "qwertyuiop"])
+    def test_finds_nothing_for_nothing(self, listed, typed):
+        assert not queries.search(text=typed).exists()
+
+    def test_lists_all_for_blanks(self, listed):
+        assert queries.search(text="  ").count() == 79

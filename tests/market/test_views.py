@@ -49,11 +49,11 @@ class TestMarkets:
         assert html.count("Simulated prices") == 1
 
     def test_asks_the_same_queries_for_one_and_for_all(self, django_assert_num_queries):
-        for query in ({}, {"search": "apple"}):
+        for query, sought in (({}, 0), ({"search": "apple"}, 1)):
             cache.clear()
-            with django_assert_num_queries(10):  # list and tickers, to draw rows too, and lines
+            with django_assert_num_queries(10 + sought):  # list, tickers, to draw rows too, lines
                 page(**query)
-            with django_assert_num_queries(4):  # the rows are drawn
+            with django_assert_num_queries(4 + sought):  # the rows are drawn
                 page(**query)
 
     def test_searches_without_scripts(self):
@@ -135,3 +135,14 @@ class TestStars:
         browser.get("/markets/")
         with django_assert_num_queries(7):  # a stranger's four, session, customer and stars
             browser.get("/markets/")
+
+
+@pytest.mark.django_db
+class TestSuggestions:
+    def test_name_what_may_be_meant_best_first(self, client):
+        options = client.get("/markets/suggestions", {"search": "goog"}).content.decode()
+        assert '<option value="Alphabet">GOOGLx</option>' in options
+        assert options.count("<option") <= 6
+
+    def test_are_none_for_nothing(self, client):
+        assert "<option" not in client.get("/markets/suggestions").content.decode()
