@@ -27,6 +27,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "tell what became of orders": {
+        "task": "trading.tasks.tell_of_orders",
+        "schedule": 3.0,
+        "options": {"expires": 3},
+    },
     "count what customers trade": {
         "task": "trading.tasks.roll_up_volume",
         "schedule": 300.0,

@@ -513,6 +513,11 @@ class Order(models.Model):
                 condition=Q(customer__isnull=True) & ~Q(type="quote"),
                 name="order_of_dealer",
             ),
+            models.Index(  # what customers are told of, once it is over
+                fields=["closed_at"],
+                condition=Q(customer__isnull=False, closed_at__isnull=False, venue="book"),
+                name="order_closed_of_customers",
+            ),
         ]
 
     def __str__(self) -> str:

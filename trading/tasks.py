@@ -58,3 +58,9 @@ def take_snapshots() -> int:
 def purge_commands() -> int:
     """Let commands go that an old snapshot covers."""
     return operations.purge_commands(now=clock.now())
+
+
+@shared_task(name="trading.tasks.tell_of_orders")
+def tell_of_orders() -> int:
+    """Tell customers what became of their orders."""
+    return operations.tell_of_orders(now=clock.now())

@@ -27,6 +27,15 @@ class FormatsForm(forms.Form):
     )
 
 
+class MailsForm(forms.Form):
+    """Which notices also come by e-mail."""
+
+    mails_money = forms.BooleanField(label="Money that arrives, leaves or is owed", required=False)
+    mails_orders = forms.BooleanField(
+        label="Orders that are filled, expire or are cancelled while you are away", required=False
+    )
+
+
 class NoteForm(forms.Form):
     """Words beside an approval."""
 

@@ -58,6 +58,9 @@ class User(AbstractUser):
     # How they write numbers, and by which clock they live; empty until a browser has told.
     number_format = models.CharField(max_length=2, choices=NUMBER_FORMATS, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
+    # Which notices also come by e-mail; those about the account and its security always do.
+    mails_money = models.BooleanField(default=True)
+    mails_orders = models.BooleanField(default=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -114,11 +117,17 @@ class Notice(models.Model):
     title = models.CharField(max_length=140)
     body = models.TextField(blank=True)
     url = models.CharField(max_length=200, blank=True)
+    key = models.CharField(max_length=80, blank=True)  # of what is told once, however often asked
     created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["user", "-id"], name="notice_by_user")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=~models.Q(key=""), name="notice_told_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title

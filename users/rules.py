@@ -177,3 +177,25 @@ SECURITY_ACTS: dict[str, SecurityAct] = {
     "recovery_codes.made": SecurityAct("New recovery codes were made"),
     "sessions.ended": SecurityAct("Devices were signed out", holds_value=False),
 }
+
+
+# Which notices also go by e-mail, by how their kind begins
+
+MONEY, ORDERS, ACCOUNT = "money", "orders", "account"
+TOPICS = {
+    "deposit.": MONEY,
+    "withdrawal.": MONEY,
+    "adjustment.": MONEY,
+    "debt.": MONEY,
+    "card.cleared_more": MONEY,
+    "card.refunded": MONEY,
+    "order.": ORDERS,
+    "application.": ACCOUNT,
+    "card.issued": ACCOUNT,
+    "card.frozen": ACCOUNT,
+}
+
+
+def mail_topic(kind: str) -> str | None:
+    """Give what a kind of notice that goes by e-mail is about; security has mails of its own."""
+    return next((topic for begin, topic in TOPICS.items() if kind.startswith(begin)), None)

@@ -17,7 +17,7 @@ from common import clock, times
 from common.errors import DomainError
 from common.forms import posts_from
 from users import operations, queries
-from users.forms import FormatsForm
+from users.forms import FormatsForm, MailsForm
 
 if TYPE_CHECKING:
     from users.models import User
@@ -56,6 +56,20 @@ def formats(request: HttpRequest) -> HttpResponse:
         return redirect("users:settings")
     status = 422 if form.is_bound else 200
     return render(request, "users/formats.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def mails(request: HttpRequest) -> HttpResponse:
+    """Let the customer choose which notices also come by e-mail."""
+    user = cast("User", request.user)
+    now = {"mails_money": user.mails_money, "mails_orders": user.mails_orders}
+    form = MailsForm(request.POST or None, initial=now)
+    if form.is_valid():
+        operations.choose_mails(user=user, **form.cleaned_data)
+        messages.success(request, "Your choice holds from now on.")
+        return redirect("users:settings")
+    return render(request, "users/mails.html", {"form": form})
 
 
 @require_safe

@@ -85,6 +85,9 @@ __all__ = [
     "settle_due",
     "steer_markets",
     "take_snapshots",
+    "tell_of_orders",
     "trade_with_house",
     "validate_order",
 ]
+
+from trading.operations.telling import tell_of_orders

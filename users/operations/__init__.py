@@ -10,6 +10,7 @@ from users.operations.mail import (
     send_again,
     send_next_mail,
 )
+from users.operations.notices import choose_mails, notify
 from users.operations.people import (
     OwnAccess,
     TimeZoneUnknown,
@@ -18,7 +19,6 @@ from users.operations.people import (
     deactivate,
     learn_preferences,
     mark_read,
-    notify,
     reactivate,
     record,
 )
@@ -98,6 +98,7 @@ __all__ = [
     "approve",
     "begin_sign_in",
     "charge",
+    "choose_mails",
     "choose_preferences",
     "create_person",
     "create_staff",

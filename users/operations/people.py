@@ -12,7 +12,6 @@ from common import realtime
 from common.errors import DomainError
 from common.times import zone_of
 from users.models import AuditEntry, Notice, User
-from users.queries import notice_data
 from users.signals import access_changed
 
 
@@ -52,22 +51,6 @@ def record(
     return AuditEntry.objects.create(
         at=at, actor=actor, subject=subject, action=action, reason=reason, detail=detail or {}
     )
-
-
-@transaction.atomic
-def notify(
-    *, user: User, kind: str, title: str, body: str = "", url: str = "", now: datetime
-) -> Notice:
-    """Tell a customer something: a notice that stays until read, and an event on their sockets.
-
-    :param kind: what it is about, as `noun.participle`: "deposit.completed"
-    :param url: the page that shows it
-    """
-    notice = Notice.objects.create(
-        user=user, kind=kind, title=title, body=body, url=url, created_at=now
-    )
-    realtime.publish_private(user.pk, "notifications", notice_data(notice))
-    return notice
 
 
 @transaction.atomic

@@ -28,7 +28,8 @@ from common import realtime
 from common.errors import DomainError
 from users import queries, rules
 from users.models import SecurityEvent, User
-from users.operations.people import notify, record
+from users.operations.notices import notify
+from users.operations.people import record
 
 SALT = "users.security_undo"
 Undo = Callable[[SecurityEvent], None]

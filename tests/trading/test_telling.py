@@ -1,0 +1,90 @@
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+import trading.operations
+from tests import world
+from trading.models import Order
+from users.models import Mail, Notice, User
+
+if TYPE_CHECKING:
+    from tests.trading.floor import Floor
+
+LATER = timedelta(minutes=5)
+
+
+@pytest.fixture
+def alice(floor: "Floor") -> User:
+    world.fund(world.alice(), "1000")
+    return world.alice()
+
+
+def end(order: Order, after: timedelta = LATER) -> None:
+    """Let an order that is over have ended so long after it was placed."""
+    Order.objects.filter(pk=order.pk).update(closed_at=order.placed_at + after)
+
+
+def tell() -> list[tuple[str, str, str]]:
+    trading.operations.tell_of_orders(now=world.NOW + LATER)
+    said = Notice.objects.filter(kind__startswith="order.").order_by("id")
+    return [(one.kind, one.title, one.body) for one in said]
+
+
+class TestTellOfOrders:
+    def test_tells_of_a_fill_once_in_the_app_and_by_mail(self, floor: "Floor", alice: User) -> None:
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
+        floor.offer("1", "278.60")
+        floor.run()
+        end(order)
+        said = [
+            (
+                "order.filled",
+                "Your order to buy Apple is filled",
+                "You bought 0.5 AAPLx at $278.60 a share.",
+            )
+        ]
+        assert tell() == tell() == said
+        assert Notice.objects.get(kind="order.filled").url == f"/orders/{order.uid}/"
+        assert Mail.objects.filter(about="order.filled").count() == 1
+
+    def test_leaves_alone_who_watched_it(self, floor: "Floor", alice: User) -> None:
+        floor.offer("1", "278.60")
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
+        floor.run()
+        end(order, timedelta(seconds=10))
+        assert tell() == []
+        end(order, timedelta(seconds=10, microseconds=1))
+        assert len(tell()) == 1
+
+    def test_says_nothing_of_what_the_customer_did(self, floor: "Floor", alice: User) -> None:
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="270")
+        floor.run()
+        order.refresh_from_db()
+        trading.operations.cancel_order(order=order, now=world.NOW)
+        floor.run()
+        end(order)
+        assert tell() == []
+
+    def test_says_that_a_split_took_it_off(self, floor: "Floor", alice: User) -> None:
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="270")
+        floor.run()
+        floor.split(4)
+        order.refresh_from_db()
+        end(order, timedelta(seconds=1))
+        (said,) = tell()
+        assert said == (
+            "order.cancelled",
+            "Your order to buy Apple was cancelled",
+            "The shares were about to change. Nothing was traded and nothing was charged.",
+        )
+
+    def test_mails_only_who_wants_it(self, floor: "Floor", alice: User) -> None:
+        User.objects.filter(pk=alice.pk).update(mails_orders=False)
+        order = floor.place(alice, "buy", quantity=str(Decimal("0.5")), limit_price="278.60")
+        floor.offer("1", "278.60")
+        floor.run()
+        end(order)
+        assert len(tell()) == 1
+        assert not Mail.objects.filter(about="order.filled").exists()
