@@ -129,7 +129,11 @@ class ActivityView(ListAPIView[Any]):
 
     @extend_schema(operation_id="activity")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List events, newest first."""
-        page = self.paginate_queryset(queries.activity_of(customer_of(request)))
-        items = queries.items_of(page or [], customer_of(request))
+        """List events, newest first; what cards were asked for comes with the page of its time."""
+        customer = customer_of(request)
+        page = list(self.paginate_queryset(queries.activity_of(customer)) or [])
+        pages: Any = self.paginator
+        until = queries.next_newer(customer, page[0]) if page and pages.has_previous else None
+        items = queries.items_of(page, customer)
+        items = queries.with_taps(items, customer, until=until, last=not pages.has_next)
         return self.get_paginated_response([queries.describe_item(item) for item in items])

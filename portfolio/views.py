@@ -109,7 +109,9 @@ def watched(asked: Asked) -> dict[str, Any]:
 
 def recent(asked: Asked) -> dict[str, Any]:
     """Give what happened last."""
-    return {"items": queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)}
+    items = queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)
+    last = len(items) < RECENT
+    return {"items": queries.with_taps(items, asked.user, until=None, last=last)[:RECENT]}
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
@@ -152,7 +154,10 @@ def activity(request: HttpRequest) -> HttpResponse:
         journals = queries.older_than(journals, get_object_or_404(journals, uid=before))
     found = list(journals[: A_PAGE + 1])
     items = queries.items_of(found[:A_PAGE], user)
-    page = {"items": items, "older": items[-1].id if len(found) > A_PAGE else None}
+    older = items[-1].id if len(found) > A_PAGE else None
+    until = queries.next_newer(user, found[0]) if before and found else None
+    items = queries.with_taps(items, user, until=until, last=older is None)
+    page = {"items": items, "older": older}
     return render(request, "portfolio/activity_list.html", page)
 
 

@@ -87,6 +87,37 @@ def set_aside(user: User) -> int:
     return int(database.prepared(query, [user.pk])[0][0])
 
 
+TAPS_AT_MOST = 500  # of one page of activity
+
+
+def taps_between(user: User, since: datetime | None, until: datetime | None) -> list[Authorization]:
+    """List what merchants asked of a customer's cards, or gave back, in a time.
+
+    :param since: the time begins with it; None is ever since
+    :param until: the time ends before it; None is until now
+    """
+    asked, ended = (
+        Q(**{f"{moment}__{bound}": at for bound, at in (("gte", since), ("lt", until)) if at})
+        for moment in ("requested_at", "closed_at")
+    )
+    taps = Authorization.objects.filter(asked | ended, card__user=user)
+    sold = taps.select_related("card").prefetch_related("sales__trade__instrument")
+    return list(sold.order_by("-requested_at", "-id")[:TAPS_AT_MOST])
+
+
+def paid_with(asked: Authorization) -> str:
+    """Name everything that pays for a purchase: "0.0897 AAPLx and cash"."""
+    sold = [sale for sale in asked.sales.all() if not sale.undone_by_id]
+    brought = sum(sale.trade.cost - sale.trade.sell_fee for sale in sold)
+    parts = []
+    for sale in sold:
+        quantity = shares(sale.trade.quantity, sale.trade.multiplier)
+        parts.append(f"{plain(quantity)} {sale.trade.instrument.symbol}")
+    if asked.authorized_units > brought:
+        parts.append("cash")
+    return " and ".join(parts)
+
+
 def refundable(authorization: Authorization) -> int:
     """Say how many USD units were taken and not yet given back."""
     kinds = CardMovement.Kind

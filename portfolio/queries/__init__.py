@@ -5,7 +5,9 @@ from portfolio.queries.activity import (
     activity_of,
     describe_item,
     items_of,
+    next_newer,
     older_than,
+    with_taps,
 )
 from portfolio.queries.checks import CHECKS
 from portfolio.queries.history import PERIODS, History, Point, value_history
@@ -39,8 +41,10 @@ __all__ = [
     "gain_of_sale",
     "items_of",
     "movers",
+    "next_newer",
     "older_than",
     "position",
     "summary",
     "value_history",
+    "with_taps",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +11,12 @@ from django.db.models import Q, QuerySet
 
 import instruments.queries
 import ledger.queries
-from common.money import EXACT, USD, Amount, Receipt
+import spending.queries
+from common.money import EXACT, USD, Amount, Receipt, cents
 from instruments.models import Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
-from spending.models import CardMovement
+from spending.models import Authorization, CardMovement
 from trading.models import Trade
 from users.models import User
 
@@ -83,6 +84,79 @@ def items_of(journals: Sequence[Any], user: User) -> list[Item]:
     """Say journals of `activity_of` in words; the queries do not grow with their number."""
     context = _context(journals, user)
     return [_item(journal, context) for journal in journals]
+
+
+def with_taps(
+    items: Sequence[Item], user: User, *, until: datetime | None, last: bool
+) -> list[Item]:
+    """Put what merchants asked of cards, and gave back, among the events of one page.
+
+    They move nothing, so they are in no journal. Each belongs to the page of its time: from that of
+    the page's oldest event on, and before that of the next newer one.
+
+    :param until: when the event happened that is next newer than the page; None on the first
+    :param last: whether nothing older follows
+    """
+    since = None if last or not items else items[-1].at
+    found = spending.queries.taps_between(user, since, until)
+    given_back = [one for one in found if one.reversed_units + one.expired_units]
+    taps = [*map(_tap, found), *map(_given_back, given_back)]
+    here = [
+        tap
+        for tap in taps
+        if (since is None or tap.at >= since) and (until is None or tap.at < until)
+    ]
+    return sorted([*items, *here], key=lambda item: item.at, reverse=True)
+
+
+def next_newer(user: User, journal: Any) -> datetime | None:
+    """Give when the event happened that is next newer than one; None if none is."""
+    same_moment = Q(occurred_at=journal.occurred_at, pk__gt=journal.pk)
+    newer = activity_of(user).filter(Q(occurred_at__gt=journal.occurred_at) | same_moment)
+    found: datetime | None = (
+        newer.order_by("occurred_at", "id").values_list("occurred_at", flat=True).first()
+    )
+    return found
+
+
+def _tap(asked: Authorization) -> Item:
+    where = asked.merchant or "a merchant"
+    declined = asked.decision == Authorization.Decision.DECLINED
+    sum_ = f"${cents(asked.authorized_units or asked.requested_units, ROUND_UP):,}"
+    states = {
+        Authorization.Status.PENDING: "set aside until it is taken",
+        Authorization.Status.CLOSED: "taken",
+        Authorization.Status.REVERSED: "reversed",
+        Authorization.Status.EXPIRED: "never taken",
+    }
+    state = states.get(Authorization.Status(asked.status), "declined")
+    paid = "" if declined else f", from {spending.queries.paid_with(asked)}"
+    return Item(
+        id=asked.uid,
+        kind="card_declined" if declined else "card_tap",
+        title=f"{'Declined' if declined else 'Card'}: {sum_} at {where}",
+        detail=f"Card ending in {asked.card.last_four}, {state}{paid}",
+        icon="credit-card",
+        at=asked.requested_at,
+        amounts=[],
+        reference=asked.external_id,
+    )
+
+
+def _given_back(asked: Authorization) -> Item:
+    """Say that a merchant did not take all of what was set aside."""
+    back = cents(asked.reversed_units + asked.expired_units, ROUND_DOWN)
+    assert asked.closed_at, "it has ended"
+    return Item(
+        id=asked.uid,
+        kind="card_given_back",
+        title=f"${back:,} set aside for {asked.merchant or 'a merchant'} is yours again",
+        detail=f"Card ending in {asked.card.last_four}",
+        icon="rotate-ccw",
+        at=asked.closed_at,
+        amounts=[],
+        reference=asked.external_id,
+    )
 
 
 def describe_item(item: Item) -> dict[str, Any]:

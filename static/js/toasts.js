@@ -36,6 +36,6 @@ if ("signedIn" in document.documentElement.dataset) {
   live.subscribe("notifications", {}, ({ type, data }) => {
     if (data.length) document.documentElement.dataset.unread = "";
     if (type !== "update") return;
-    for (const { title, body, url } of data) toast(body, { title, href: url });
+    for (const { title, body, url } of data) if (url !== location.pathname) toast(body, { title, href: url });
   });
 }

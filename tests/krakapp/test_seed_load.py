@@ -38,21 +38,21 @@ class TestSeedLoad:
 
 # How many queries a page may make, whatever its customer's history.
 MOST = {
-    "/home/": 17,
+    "/home/": 21,
     "/markets/": 4,
-    "/markets/AAPLx/": 13,
+    "/markets/AAPLx/": 14,
     "/orders/": 3,
     "/orders/?tab=history": 3,
-    "/portfolio/": 6,
-    "/activity/": 6,
+    "/portfolio/": 7,
+    "/activity/": 8,
     "/deposit/": 6,
     "/cards/": 5,
     "/settings/": 5,
     "/help/": 2,
-    "/api/v1/portfolio": 6,
+    "/api/v1/portfolio": 7,
     "/api/v1/orders?status=closed": 3,
     "/api/v1/trades": 5,
-    "/api/v1/activity": 6,
+    "/api/v1/activity": 8,
     "/api/v1/instruments": 5,
 }
 

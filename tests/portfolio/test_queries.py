@@ -2,9 +2,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db.models import F
 
 from portfolio import queries
 from spending import gateways
+from spending.models import Authorization
 from tests import world
 from tests.portfolio import desk
 from tests.spending import shop
@@ -216,6 +218,61 @@ class TestActivity:
             desk.trade(alice, "buy", "1", minutes=minute)
         with django_assert_num_queries(5):
             self.items(alice)
+
+
+class TestTaps:
+    @pytest.fixture
+    def card(self, alice):
+        return shop.card(alice)
+
+    def page(self, alice):
+        items = queries.items_of(list(queries.activity_of(alice)), alice)
+        return queries.with_taps(items, alice, until=None, last=True)
+
+    def test_are_in_the_activity_from_the_tap_on(self, alice, card):
+        shop.pending(card, "40.25")
+        (tap,) = [one for one in self.page(alice) if one.kind == "card_tap"]
+        assert tap.title == "Card: $40.25 at Blue Door Café"
+        assert tap.detail.endswith("set aside until it is taken, from cash")
+        assert tap.amounts == []
+
+    def test_say_everything_that_pays(self, card):
+        bob = world.carol()
+        shop.hold_shares(bob, "AAPLx", "1")
+        shop.quote(world.instrument(), ("278.40", "5"))
+        world.fund(bob, "10")
+        both = shop.card(bob, ("USD", "0"), ("AAPLx", "0"))
+        shop.pending(both, "40")
+        (tap,) = [one for one in self.page(bob) if one.kind == "card_tap"]
+        assert tap.detail.endswith("AAPLx and cash")
+
+    def test_tell_of_what_was_declined_reversed_and_never_taken(self, alice, card):
+        shop.authorize(card, "99999")
+        asked = shop.pending(card, "40")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id)
+        kinds = [one.kind for one in self.page(alice) if one.kind.startswith("card")]
+        assert sorted(kinds) == ["card_declined", "card_given_back", "card_tap"]
+
+    def test_are_on_one_page_each_however_it_is_cut(self, alice, card):
+        for number in range(6):
+            shop.pending(card, f"{number + 1}")
+            world.fund(alice, "5")
+        Authorization.objects.update(requested_at=F("requested_at") - timedelta(seconds=1))
+        for number, asked in enumerate(Authorization.objects.order_by("id")):
+            Authorization.objects.filter(pk=asked.pk).update(
+                requested_at=world.NOW - timedelta(hours=number)
+            )
+        journals = list(queries.activity_of(alice))
+        whole = [one.id for one in self.page(alice)]
+        for size in (1, 2, 3, 5):
+            cut: list = []
+            for begin in range(0, len(journals), size):
+                page = journals[begin : begin + size]
+                until = queries.next_newer(alice, page[0]) if begin else None
+                last = begin + size >= len(journals)
+                items = queries.items_of(page, alice)
+                cut += queries.with_taps(items, alice, until=until, last=last)
+            assert sorted(str(one.id) for one in cut) == sorted(str(one) for one in whole)
 
 
 class TestBalances:

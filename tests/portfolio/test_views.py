@@ -81,7 +81,7 @@ class TestHome:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_max_num_queries(27):
+        with django_assert_max_num_queries(28):
             page(client, "/home/")
 
 
@@ -175,5 +175,5 @@ class TestApi:
         world.fund(alice, "10000")
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             page(client, "/activity/")
