@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    InvalidOperation,
+)
 from typing import Protocol
 
 from common.errors import DomainError
@@ -176,3 +184,9 @@ def cents(units: int, rounding: str) -> Decimal:
     :param rounding: one of decimal's
     """
     return Amount(units, USD).decimal.quantize(Decimal("0.01"), rounding, EXACT)
+
+
+def count(shares: Decimal) -> str:
+    """Write a quantity of shares: four decimals where they say enough, never rounded up."""
+    short = shares.quantize(Decimal("0.0001"), ROUND_DOWN, EXACT) or shares
+    return f"{short.normalize(EXACT):,f}"

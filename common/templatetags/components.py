@@ -12,7 +12,7 @@ units. None is unknown and prints a dash.
 import datetime as dt
 import zlib
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -28,6 +28,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from common.money import count
 from common.templatetags.figures import (
     HUNDREDTH,
     MINUS,
@@ -201,8 +202,7 @@ def shares(value: Value, code: str = "", *, unit: bool = True, signed: bool = Fa
         return UNKNOWN
     number, code = known
     full = f"{number.normalize():,f}"
-    cut = number.quantize(Decimal("0.0001"), ROUND_DOWN)
-    short = f"{cut.normalize():,f}" if cut or not number else full
+    short = count(number)
     return format_html(
         '<data class="shares" value="{}"{}>{}{}</data>',
         f"{number:f}",

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 import instruments.queries
 import ledger.queries
 import spending.queries
-from common.money import EXACT, USD, Amount, Receipt, cents
+from common.money import USD, Amount, Receipt, cents, count
 from instruments.models import Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
@@ -31,7 +31,6 @@ SAID = (
     *("instrument__symbol", "buy_order__uid", "buy_order__customer_id", "sell_order__uid"),
     *("card_sale__authorization__merchant", "undone_card_sale__authorization__merchant"),
 )
-GLANCE = Decimal("0.0001")  # what a title says of a quantity; the amounts say all
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +258,6 @@ def _trade(
     buying = trade.buy_order.customer_id == context.user.pk
     fee = trade.buy_fee if buying else trade.sell_fee
     exact = rules.shares(trade.quantity, trade.multiplier)
-    quantity = exact.quantize(GLANCE, ROUND_DOWN) or exact
     symbol = trade.instrument.symbol
     sale, undone = (getattr(trade, name, None) for name in ("card_sale", "undone_card_sale"))
     kind = "buy" if buying else "sell"
@@ -279,7 +277,7 @@ def _trade(
     return Item(
         id=journal.uid,
         kind=kind,
-        title=f"{_TRADED[kind][0]} {quantity.normalize(EXACT):f} {symbol}",
+        title=f"{_TRADED[kind][0]} {count(exact)} {symbol}",
         detail=detail,
         icon=_TRADED[kind][1],
         at=trade.executed_at,

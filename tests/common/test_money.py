@@ -15,6 +15,7 @@ from common.money import (
     Unit,
     ceil_units,
     cents,
+    count,
     floor_units,
     parse_decimal,
 )
@@ -180,3 +181,17 @@ class TestReceipt:
             total = Receipt.of(cost=cost, fee=0, buying=True).total
             assert shown <= total <= shown + Decimal("0.01")
             balance = after
+
+
+class TestCount:
+    @pytest.mark.parametrize(
+        ("shares", "said"),
+        [
+            ("0.57629999", "0.5762"),
+            ("1234.50000000", "1,234.5"),
+            ("0.00001234", "0.00001234"),
+            ("0", "0"),
+        ],
+    )
+    def test_says_four_decimals_where_they_say_enough(self, shares: str, said: str) -> None:
+        assert count(Decimal(shares)) == said

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from common.money import USD, Amount, Receipt, cents
+from common.money import USD, Amount, Receipt, cents, count
 from trading.models import STOPPING, TRAILING, TRIGGERED, Order
 from trading.operations import OrderDraft
 from trading.queries import Preview
-from trading.views.words import CENT, count, percent, tidy, usd
+from trading.views.words import CENT, percent, tidy, usd
 
 LARGE = Decimal(10_000)  # dollars that are worth a second look
 MUCH = Decimal("0.5")  # of the cash there is, from `WORTH_ASKING` dollars on

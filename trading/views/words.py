@@ -1,10 +1,10 @@
 """Orders in words, and how pages write dollars, shares and percent."""
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from common import times
-from common.money import USD, Amount, Receipt
+from common.money import USD, Amount, Receipt, count
 from instruments.models import Instrument
 from trading import queries
 from trading.models import LIMITED, TRAILING, TRIGGERED, Order
@@ -51,12 +51,6 @@ def usd(value: Decimal) -> str:
     if value and abs(value) < CENT:
         return f"${abs(value).quantize(Decimal('0.000001')).normalize():f}"
     return f"${abs(value).quantize(CENT, ROUND_HALF_EVEN):,f}"
-
-
-def count(value: Decimal) -> str:
-    """Write a quantity of shares: four decimals where they say enough, never rounded up."""
-    short = value.quantize(Decimal("0.0001"), ROUND_DOWN) or value
-    return f"{short.normalize():,f}"
 
 
 def tidy(value: Decimal) -> str:
