@@ -112,7 +112,7 @@ export class ChartPicture {
       layout: { background: { color: "transparent" }, textColor: ink, fontFamily: getComputedStyle(this.element).fontFamily, attributionLogo: false },
       grid: { vertLines: { visible: false }, horzLines: { color: line } },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.1, bottom: 0.2 } },
-      timeScale: { borderVisible: false },
+      timeScale: { borderVisible: false, fixLeftEdge: true, fixRightEdge: true },
     });
     const candles = { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false };
     this.series?.applyOptions(this.kind === "line" ? { lineColor: accent, topColor: tint(accent, 0.28), bottomColor: tint(accent, 0), lineWidth: 2 } : candles);

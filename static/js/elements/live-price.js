@@ -76,7 +76,7 @@ class LiveShares extends TickerElement {
     if (value === undefined || value === null || !figure) return;
     figure.value = String(value);
     figure.removeAttribute("title");
-    figure.firstChild.data = shares(value);
+    figure.firstChild.data = figure.children.length ? `${shares(value)} ` : shares(value);
   }
 }
 
