@@ -35,6 +35,7 @@ EXPIRED = "authorization.expired"
 CLEARED = "transaction.cleared"
 REFUNDED = "transaction.refunded"
 KINDS = {REQUESTED, ADVISED, INCREMENTED, REVERSED, EXPIRED, CLEARED, REFUNDED}
+MAY_BE_ZERO = {REQUESTED, ADVISED}  # who asks for nothing checks that the card is good
 
 
 class EventMalformed(DomainError):
@@ -200,6 +201,8 @@ def _event(body: dict[str, Any]) -> Event:
     )
     if not event.id or (event.amount is None and event.kind in {REQUESTED, ADVISED, INCREMENTED}):
         raise ValueError
+    if event.amount == 0 and event.kind not in MAY_BE_ZERO:
+        raise ValueError
     return event
 
 
@@ -218,6 +221,6 @@ def _units(value: Any) -> int | None:
     if value is None:
         return None
     units = Amount.parse(_text(value), USD, field="amount").units
-    if units <= 0:
+    if units < 0:
         raise ValueError
     return units

@@ -85,6 +85,7 @@ class Authorization(models.Model):
 
     authorized = captured + reversed + expired + what is pending, which is what the hold has left.
     A clearing may take more than was authorized; that part is the movement's, not counted here.
+    Who asks for 0 checks whether the card is good, and is answered without a hold.
     """
 
     class Decision(models.TextChoices):
@@ -124,12 +125,19 @@ class Authorization(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(requested_units__gt=0) & Q(authorized_units__gte=0),
+                condition=Q(requested_units__gte=0) & Q(authorized_units__gte=0),
                 name="authorization_amounts",
             ),
             models.CheckConstraint(
                 condition=Q(decision="declined", hold__isnull=True, authorized_units=0)
-                | (~Q(decision="declined") & Q(hold__isnull=False)),
+                | (~Q(decision="declined") & Q(hold__isnull=False, requested_units__gt=0))
+                | Q(
+                    decision="approved",
+                    status="closed",
+                    hold__isnull=True,
+                    requested_units=0,
+                    authorized_units=0,
+                ),
                 name="authorization_declined_holds_nothing",
             ),
             models.CheckConstraint(

@@ -100,7 +100,7 @@ def taps_between(user: User, since: datetime | None, until: datetime | None) -> 
         Q(**{f"{moment}__{bound}": at for bound, at in (("gte", since), ("lt", until)) if at})
         for moment in ("requested_at", "closed_at")
     )
-    taps = Authorization.objects.filter(asked | ended, card__user=user)
+    taps = Authorization.objects.filter(asked | ended, card__user=user, requested_units__gt=0)
     sold = taps.select_related("card").prefetch_related("sales__trade__instrument")
     return list(sold.order_by("-requested_at", "-id")[:TAPS_AT_MOST])
 
@@ -319,7 +319,7 @@ def _tap(asked: Authorization) -> Tap:
     state = "declined" if declined else asked.status
     words: dict[str, str] = {
         Authorization.Status.PENDING: "Pending",
-        Authorization.Status.CLOSED: "Paid",
+        Authorization.Status.CLOSED: "Paid" if asked.requested_units else "Checked your card",
         Authorization.Status.REVERSED: "Reversed, the money is back",
         Authorization.Status.EXPIRED: "Never taken, the money is back",
     }

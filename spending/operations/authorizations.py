@@ -199,7 +199,9 @@ def _decide(card: Card, event: gateways.Event, now: datetime) -> str:
     asked = _request(card, event, now)
     advised = event.kind == gateways.ADVISED
     reason, trades = "" if advised else refusal(card, asked.requested_units, now), []
-    if not reason:
+    if not reason and not asked.requested_units:
+        asked.decision, asked.status = Authorization.Decision.APPROVED, Authorization.Status.CLOSED
+    elif not reason:
         raised = raise_money(
             card=card,
             amount=asked.requested_units,
@@ -217,6 +219,36 @@ def _decide(card: Card, event: gateways.Event, now: datetime) -> str:
     record_sales(authorization=asked, trades=trades, now=now)
     _tell(asked, trades, now)
     return asked.answer
+
+
+def approve_unasked(
+    *, card: Card, event: gateways.Event, also: Sequence[int], now: datetime
+) -> Authorization | None:
+    """Set aside, of what a merchant takes without having asked, all that the card's sources cover.
+
+    The caller has the event and the card in line, and clears it in the same transaction.
+
+    :param also: accounts that the caller locks afterwards
+    :returns: None if nothing covers any of it
+    """
+    asked = _request(card, event, now)
+    asked.external_id = str(asked.uid)  # the network has no name for what it never asked
+    raised = raise_money(
+        card=card,
+        amount=asked.requested_units,
+        partial=True,
+        key=f"card:{asked.uid}",
+        now=now,
+        also=also,
+    )
+    if not raised.units:
+        return None
+    _approve(asked, raised)
+    _settle_answer(asked)
+    asked.save(force_insert=True)
+    record_sales(authorization=asked, trades=raised.trades, now=now)
+    _tell(asked, raised.trades, now)
+    return asked
 
 
 def _request(card: Card, event: gateways.Event, now: datetime) -> Authorization:
@@ -261,6 +293,9 @@ def _tell(asked: Authorization, trades: Sequence[Trade], now: datetime) -> None:
     if asked.decision == Authorization.Decision.DECLINED:
         title = f"${queries.dollars(asked.requested_units)}{where} was declined"
         body = queries.REASONS.get(asked.reason, "")
+    elif not asked.requested_units:
+        title = f"{asked.merchant or 'A merchant'} checked your card"
+        body = "Nothing was set aside."
     else:
         title = f"You paid ${queries.dollars(asked.authorized_units)}{where}"
         body = queries.sold_words(trades)

@@ -22,6 +22,7 @@ from spending.operations.authorizations import (
     UnknownCard,
     answer,
     answer_in_time,
+    approve_unasked,
     authorize,
     first_answer,
     lock_card,
@@ -290,15 +291,15 @@ def _clear(
     """Take the money for good: it always posts, whatever became of card and authorization.
 
     First what is set aside. What is taken beyond that, a tip or a late clearing, is raised from
-    what pays for the card, like any purchase. What nothing covers the house pays, and the customer
-    owes it: the card is frozen.
+    what pays for the card, like any purchase; so is what comes by force, without an authorization.
+    What nothing covers the house pays, and the customer owes it: the card is frozen.
     """
-    pending = given.pending_units if given else 0
-    amount = event.amount or pending
+    amount = event.amount or (given.pending_units if given else 0)
     if amount <= 0:
         raise NothingPending
     cash, settlement, fees = _accounts(card, ("card_settlement", "fees"))
-    aside = min(amount, pending)
+    given = given or approve_unasked(card=card, event=event, also=[settlement, fees], now=now)
+    aside = min(amount, given.pending_units) if given else 0
     trades: list[Trade] = []
     if given and amount > aside:
         raised = raise_money(

@@ -15,6 +15,7 @@ from spending.models import Authorization, Card, CardSale
 from tests import world
 from tests.spending import shop
 from trading.models import Book, Order, Trade
+from users.models import Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +34,31 @@ class TestPayingFromCash:
         assert told["approved_amount"] == "4.50"
         assert world.available(alice) == Decimal("95.5")
         assert world.balance(alice) == 100
+
+    @pytest.mark.parametrize("kind", [gateways.REQUESTED, gateways.ADVISED])
+    def test_of_nothing_is_recorded_and_holds_nothing(self, kind):
+        """A merchant verifies an account before it ever charges it."""
+        alice = world.alice()
+        card = shop.card(alice)
+        told = shop.send(kind, card, amount="0.00", merchant={"name": "Blue Door Café"})
+        assert (told["decision"], told["approved_amount"]) == ("approved", "0.00")
+        asked = Authorization.objects.get()
+        assert (asked.status, asked.requested_units, asked.hold) == ("closed", 0, None)
+        assert Notice.objects.get(kind="card.approved").title == "Blue Door Café checked your card"
+        assert [tap.words for tap in queries.taps_of(card, limit=5)] == ["Checked your card"]
+        assert not list(find_breaks(queries.CHECKS))
+
+    def test_of_nothing_is_declined_by_a_frozen_card(self):
+        card = shop.card(world.alice())
+        spending.operations.freeze_card(card=card, actor=card.user, now=world.NOW)
+        told = shop.authorize(card, "0")
+        assert (told["decision"], told["reason"]) == ("declined", "card_frozen")
+
+    @pytest.mark.parametrize("kind", [gateways.CLEARED, gateways.REVERSED, gateways.REFUNDED])
+    def test_of_nothing_is_no_other_message(self, kind):
+        card = shop.card(world.alice())
+        with pytest.raises(gateways.EventMalformed):
+            shop.send(kind, card, amount="0")
 
     def test_declines_what_cash_does_not_cover_and_leaves_nothing(self):
         alice = world.alice()

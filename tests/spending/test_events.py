@@ -128,10 +128,29 @@ class TestClearing:
         shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="10")
         assert world.balance(alice) == 90
 
-    def test_by_force_without_an_authorization(self, alice, card):
+    def test_by_force_becomes_a_purchase_like_any(self, alice, card):
         shop.send(gateways.CLEARED, card, amount="7", id="force-1")
         assert world.balance(alice) == 93
-        assert CardMovement.objects.get(external_id="force-1").authorization is None
+        bought = CardMovement.objects.get(external_id="force-1").authorization
+        assert (bought.status, bought.captured_units) == ("closed", 7_000_000)
+        assert shop.send(gateways.CLEARED, card, amount="7", id="force-1")["decision"] == "approved"
+        assert world.balance(alice) == 93
+
+    def test_by_force_sells_shares(self, alice):
+        shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(world.instrument(), ("278.40", "5"))
+        card = shop.card(alice, ("AAPLx", "0"))
+        shop.send(gateways.CLEARED, card, amount="60", id="force-1")
+        bought = CardMovement.objects.get().authorization
+        assert (bought.captured_units, bought.sales.count()) == (60_000_000, 1)
+        assert queries.debt_of(alice) == 0
+        assert not list(find_breaks(queries.CHECKS))
+
+    def test_by_force_beyond_everything_owes_only_the_rest(self, alice, card):
+        shop.send(gateways.CLEARED, card, amount="107", id="force-1")
+        assert world.balance(alice) == 0
+        assert queries.debt_of(alice) == 7_000_000
+        assert not list(find_breaks(queries.CHECKS))
 
     def test_of_nothing_is_refused(self, card):
         asked = shop.pending(card, "10")

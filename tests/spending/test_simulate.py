@@ -74,7 +74,7 @@ class TestSimulateCard:
         assert simulate(capsys, "force-capture", *on)["approved_amount"] == "4.00"
         advised = simulate(capsys, "advise", *on)
         simulate(capsys, "expire", "--authorization", advised["authorization"])
-        assert Authorization.objects.get().status == "expired"
+        assert Authorization.objects.get(uid=advised["authorization"]).status == "expired"
 
     def test_repeats_an_event_by_its_id(self, card, capsys):
         words = ("authorize", "--card", str(card.uid), "--amount", "4", "--external-id", "again")
