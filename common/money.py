@@ -186,6 +186,14 @@ def cents(units: int, rounding: str) -> Decimal:
     return Amount(units, USD).decimal.quantize(Decimal("0.01"), rounding, EXACT)
 
 
+def in_dollars(units: int, rounding: str = ROUND_FLOOR) -> str:
+    """Write USD units as sentences do: $1,234.50, without a sign.
+
+    :param rounding: one of decimal's; the ceiling for what is paid or owed
+    """
+    return f"${abs(cents(units, rounding)):,}"
+
+
 def count(shares: Decimal) -> str:
     """Write a quantity of shares: four decimals where they say enough, never rounded up."""
     short = shares.quantize(Decimal("0.0001"), ROUND_DOWN, EXACT) or shares

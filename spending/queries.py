@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet, Sum
@@ -12,7 +12,7 @@ import ledger.queries
 import trading.queries
 from common import database
 from common.invariants import Check
-from common.money import EXACT, USD, Amount
+from common.money import EXACT, USD, Amount, count, in_dollars
 from instruments.models import Instrument
 from spending.models import Authorization, Card, CardMovement, CardSale, FundingSource
 from trading.models import Trade
@@ -112,7 +112,7 @@ def paid_with(asked: Authorization) -> str:
     parts = []
     for sale in sold:
         quantity = shares(sale.trade.quantity, sale.trade.multiplier)
-        parts.append(f"{plain(quantity)} {sale.trade.instrument.symbol}")
+        parts.append(f"{count(quantity)} {sale.trade.instrument.symbol}")
     if asked.authorized_units > brought:
         parts.append("cash")
     return " and ".join(parts)
@@ -207,12 +207,12 @@ def sold_words(trades: Sequence[Trade]) -> str:
     if not trades:
         return ""
     parts = [
-        f"{plain(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
+        f"{count(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
         f" at ${trade.price.quantize(CENT)}"
         for trade in trades
     ]
     fee = sum(trade.sell_fee for trade in trades)
-    said = f" The fee was ${dollars(fee)}." if fee else ""
+    said = f" The fee was {in_dollars(fee, ROUND_HALF_UP)}." if fee else ""
     return f"Sold {' and '.join(parts)} to pay for it.{said}"
 
 
@@ -220,7 +220,7 @@ def undone_words(undone: Sequence[Trade], *, of: Authorization) -> str:
     """Say in words what came back of a reversed purchase: shares, or cash for those sold."""
     if undone:
         parts = [
-            f"{plain(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
+            f"{count(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
             for trade in undone
         ]
         return f"{' and '.join(parts)} came back at the price sold for, and the fee with it."
@@ -328,7 +328,7 @@ def _tap(asked: Authorization) -> Tap:
     if asked.status == Authorization.Status.REVERSED and any(s.undone_by_id for s in sales):
         said = "Reversed, your shares are back"
     if returned:
-        state, said = "refunded", f"${dollars(returned)} refunded"
+        state, said = "refunded", f"{in_dollars(returned)} refunded"
     return Tap(
         uid=str(asked.uid),
         at=asked.requested_at,

@@ -7,7 +7,7 @@ from django.db import transaction
 
 import users.operations
 from common.errors import DomainError
-from common.money import Amount
+from common.money import Amount, in_dollars
 from payments.models import BankCredit, DepositInstruction
 from payments.operations.deposits import complete, post_credit
 from users.models import Proposal, User
@@ -55,7 +55,7 @@ def assign_credit(*, proposal: Proposal, now: datetime) -> BankCredit:
     users.operations.notify(
         user=user,
         kind="deposit.completed",
-        title=f"{arrived.decimal:,.2f} {arrived.asset.code} arrived",
+        title=f"{in_dollars(arrived.units)} arrived",
         body="We found out that this money is yours: it is in your balance.",
         url="/deposit/",
         now=now,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 import instruments.queries
 import ledger.queries
 import spending.queries
-from common.money import USD, Amount, Receipt, cents, count
+from common.money import USD, Amount, Receipt, count, in_dollars
 from instruments.models import Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
@@ -121,7 +121,7 @@ def next_newer(user: User, journal: Any) -> datetime | None:
 def _tap(asked: Authorization) -> Item:
     where = asked.merchant or "a merchant"
     declined = asked.decision == Authorization.Decision.DECLINED
-    sum_ = f"${cents(asked.authorized_units or asked.requested_units, ROUND_UP):,}"
+    sum_ = in_dollars(asked.authorized_units or asked.requested_units, ROUND_CEILING)
     states = {
         Authorization.Status.PENDING: "set aside until it is taken",
         Authorization.Status.CLOSED: "taken",
@@ -144,12 +144,12 @@ def _tap(asked: Authorization) -> Item:
 
 def _given_back(asked: Authorization) -> Item:
     """Say that a merchant did not take all of what was set aside."""
-    back = cents(asked.reversed_units + asked.expired_units, ROUND_DOWN)
+    back = in_dollars(asked.reversed_units + asked.expired_units)
     assert asked.closed_at, "it has ended"
     return Item(
         id=asked.uid,
         kind="card_given_back",
-        title=f"${back:,} set aside for {asked.merchant or 'a merchant'} is yours again",
+        title=f"{back} set aside for {asked.merchant or 'a merchant'} is yours again",
         detail=f"Card ending in {asked.card.last_four}",
         icon="rotate-ccw",
         at=asked.closed_at,

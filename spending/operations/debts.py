@@ -8,6 +8,7 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
+from common.money import in_dollars
 from ledger.operations import AccountKey, Entry, Leg
 from spending import queries
 from spending.models import DebtReduction
@@ -48,7 +49,7 @@ def forgive_shortfall(
     users.operations.notify(
         user=user,
         kind="card.debt_forgiven",
-        title=f"${queries.dollars(units)} of what you owed is forgiven",
+        title=f"{in_dollars(units)} of what you owed is forgiven",
         url="/cards/",
         now=now,
     )
@@ -90,7 +91,7 @@ def _recover(user_id: int, now: datetime) -> bool:
     users.operations.notify(
         user=user,
         kind="card.debt_recovered",
-        title=f"${queries.dollars(units)} went to what you owed",
+        title=f"{in_dollars(units)} went to what you owed",
         body="A merchant had taken more than there was.",
         url="/cards/",
         now=now,

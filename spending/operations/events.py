@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import ROUND_CEILING
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
+from common.money import in_dollars
 from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import gateways, queries
 from spending.models import Authorization, Card, CardEvent, CardMovement
@@ -120,7 +122,7 @@ def _expired(authorization: Authorization, now: datetime) -> int:
     users.operations.notify(
         user=authorization.card.user,
         kind="card.expired",
-        title=f"${queries.dollars(amount)} was never taken{where}"[:140],
+        title=f"{in_dollars(amount)} was never taken{where}"[:140],
         body="It is yours to spend again.",
         url="/cards/",
         now=now,
@@ -239,7 +241,7 @@ def _increment(
     users.operations.notify(
         user=card.user,
         kind="card.incremented",
-        title=f"${queries.dollars(amount)} more is set aside{where}"[:140],
+        title=f"{in_dollars(amount)} more is set aside{where}"[:140],
         body=queries.sold_words(raised.trades),
         url="/cards/",
         now=now,
@@ -272,7 +274,7 @@ def _tell_of_reversal(
     users.operations.notify(
         user=card.user,
         kind="card.reversed",
-        title=f"${queries.dollars(amount)}{where} was reversed"[:140],
+        title=f"{in_dollars(amount)}{where} was reversed"[:140],
         body=queries.undone_words(undone, of=authorization),
         url="/cards/",
         now=now,
@@ -344,8 +346,8 @@ def _tell_of_more(
     users.operations.notify(
         user=card.user,
         kind="card.cleared_more",
-        title=f"${queries.dollars(amount)} was taken{where}"[:140],
-        body=f"${queries.dollars(aside)} was set aside. {queries.sold_words(trades)}".strip(),
+        title=f"{in_dollars(amount)} was taken{where}"[:140],
+        body=f"{in_dollars(aside)} was set aside. {queries.sold_words(trades)}".strip(),
         url="/cards/",
         now=now,
     )
@@ -376,7 +378,7 @@ def _refund(
     users.operations.notify(
         user=card.user,
         kind="card.refunded",
-        title=f"${queries.dollars(amount)} came back to you",
+        title=f"{in_dollars(amount)} came back to you",
         body=event.merchant or (given.merchant if given else ""),
         url="/cards/",
         now=now,
@@ -467,7 +469,9 @@ def _freeze_over(card: Card, shortfall: int, now: datetime) -> None:
     if card.status == Card.Status.CANCELLED:
         return
     card.status, card.frozen_by = Card.Status.FROZEN, None
-    card.frozen_reason = f"A merchant took ${queries.dollars(shortfall)} more than there was."
+    card.frozen_reason = (
+        f"A merchant took {in_dollars(shortfall, ROUND_CEILING)} more than there was."
+    )
     card.save(update_fields=["status", "frozen_by", "frozen_reason"])
     users.operations.notify(
         user=card.user,

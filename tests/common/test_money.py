@@ -1,4 +1,4 @@
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 
 import pytest
@@ -17,6 +17,7 @@ from common.money import (
     cents,
     count,
     floor_units,
+    in_dollars,
     parse_decimal,
 )
 
@@ -181,6 +182,20 @@ class TestReceipt:
             total = Receipt.of(cost=cost, fee=0, buying=True).total
             assert shown <= total <= shown + Decimal("0.01")
             balance = after
+
+
+class TestInDollars:
+    @pytest.mark.parametrize(
+        ("units", "rounding", "said"),
+        [
+            (1_234_567_890, ROUND_FLOOR, "$1,234.56"),
+            (1_234_561_000, ROUND_CEILING, "$1,234.57"),
+            (-250_000_000, ROUND_FLOOR, "$250.00"),
+            (0, ROUND_FLOOR, "$0.00"),
+        ],
+    )
+    def test_says_dollars_to_the_cent(self, units: int, rounding: str, said: str) -> None:
+        assert in_dollars(units, rounding) == said
 
 
 class TestCount:

@@ -161,7 +161,7 @@ class TestReceiveBankCredit:
             deposit_completed.disconnect(listen)
         assert heard == [instruction]
         notice = Notice.objects.get(user=alice, kind="deposit.completed")
-        assert notice.title == "1,250.00 USD arrived"
+        assert notice.title == "$1,250.00 arrived"
 
     def test_takes_news_in_any_order(self):
         alice = world.alice()

@@ -160,7 +160,7 @@ class TestSellingShares:
         shop.quote(apple, ("278.40", "5"))
         shop.authorize(shop.card(alice, ("AAPLx", "0")), "60")
         assert alice.notices.latest("id").body == (
-            "Sold 0.21573298 AAPLx at $278.40 to pay for it. The fee was $0.06006."
+            "Sold 0.2157 AAPLx at $278.40 to pay for it. The fee was $0.06."
         )
 
     def test_asks_few_questions(self):
