@@ -231,7 +231,7 @@ class MovementInline(ReadOnly, TabularInline):
 
     model = CardMovement
     extra = 0
-    fields = ("kind", "external_id", "amount", "shortfall", "the_journal", "posted_at")
+    fields = ("kind", "odd", "external_id", "amount", "shortfall", "the_journal", "posted_at")
     readonly_fields = fields
 
     @admin.display(description="amount")
@@ -333,8 +333,8 @@ class AuthorizationAdmin(OfACard, SpendingAdmin):
 class CardMovementAdmin(OfACard, SpendingAdmin):
     """Money the network took or gave back, once for each external id."""
 
-    list_display = ("posted_at", "customer", "kind", "merchant", "amount", "external_id")
-    list_filter = ("kind",)
+    list_display = ("posted_at", "customer", "kind", "odd", "merchant", "amount", "external_id")
+    list_filter = ("kind", "odd")
     list_select_related = ("card__user",)
     id_paths = ("external_id", "authorization__uid")
     fields = (

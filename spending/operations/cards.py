@@ -103,8 +103,6 @@ def activate_card(*, card: Card, actor: User, now: datetime) -> Card:
     :raises CardOwes: while its holder owes after a shortfall
     :raises CardCancelled: if it is cancelled
     """
-    if queries.debt_of(card.user):
-        raise CardOwes
     return _turn(card, Card.Status.ACTIVE, actor, now, when=(Card.Status.INACTIVE,))
 
 
@@ -124,8 +122,6 @@ def unfreeze_card(*, card: Card, actor: User, reason: str = "", now: datetime) -
     :raises CardOwes: while its holder owes after a shortfall
     :raises CardCancelled: if it is cancelled
     """
-    if queries.debt_of(card.user):
-        raise CardOwes
     when = (Card.Status.FROZEN,)
     return _turn(card, Card.Status.ACTIVE, actor, now, when=when, reason=reason)
 
@@ -208,9 +204,15 @@ def _turn(
     when: tuple[Card.Status, ...],
     reason: str = "",
 ) -> Card:
-    """Move a card to a status from certain others, and say who did it and why."""
+    """Move a card to a status from certain others, and say who did it and why.
+
+    The holder's row is locked too, so that no debt arises on another card meanwhile.
+    """
     with transaction.atomic():
-        locked = Card.objects.select_for_update(no_key=True).get(pk=card.pk)
+        locking = Card.objects.select_for_update(of=("self", "user"), no_key=True)
+        locked = locking.select_related("user").get(pk=card.pk)
+        if status == Card.Status.ACTIVE and queries.debt_of(locked.user):
+            raise CardOwes
         if locked.status == Card.Status.CANCELLED and status != Card.Status.CANCELLED:
             raise CardCancelled
         if locked.status not in when:

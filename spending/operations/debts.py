@@ -23,7 +23,7 @@ class NothingOwed(DomainError):
 
 def recover_debts(*, now: datetime) -> int:
     """Take what customers owe from the cash they have; say how many paid something."""
-    return sum(_recover(user_id, now) for user_id in queries.debtors_with_cash())
+    return sum(recover_debt(user_id=user_id, now=now) for user_id in queries.debtors_with_cash())
 
 
 @transaction.atomic
@@ -70,7 +70,8 @@ def lock_customer(user_id: int) -> User:
 
 
 @transaction.atomic
-def _recover(user_id: int, now: datetime) -> bool:
+def recover_debt(*, user_id: int, now: datetime) -> bool:
+    """Take what a customer owes from their free cash; say whether anything was taken."""
     user, usd = lock_customer(user_id), ledger.queries.usd()
     keys = [AccountKey(user_id, usd.pk, "customer"), AccountKey(None, usd.pk, "fees")]
     cash, fees = ledger.operations.open_accounts(keys=keys)

@@ -31,6 +31,7 @@ from spending.operations.authorizations import (
     refusal,
     take_in_line,
 )
+from spending.operations.debts import recover_debt
 from spending.operations.funding import lock_undoable, raise_money, record_sales, undo_sales
 from trading.models import Trade
 
@@ -359,7 +360,8 @@ def _refund(
     """Put money back into the customer's cash; unlinked ones too.
 
     What the settlement account lacks for it comes from the network, outside. The network cannot be
-    refused: what comes before its clearing, or is more than was taken, is flagged for staff.
+    refused: what comes before its clearing, or is more than was taken, is flagged for staff. Who
+    owes the house pays it back first, in the same transaction: nobody spends it in between.
     """
     back = queries.refundable(given) if given else 0
     amount = event.amount or back
@@ -368,8 +370,10 @@ def _refund(
     odd = ""
     if given and amount > back:
         odd = CardMovement.Odd.MORE if given.captured_units else CardMovement.Odd.EARLY
-    cash, settlement, outside = _accounts(card, ("card_settlement", "external"))
-    balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, outside])[settlement]
+    cash, settlement, outside, fees = _accounts(card, ("card_settlement", "external", "fees"))
+    owes = bool(queries.debt_of(card.user))
+    locked = [cash, settlement, outside, *([fees] if owes else [])]
+    balance = ledger.operations.lock_accounts(account_ids=locked)[settlement]
     from_settlement = min(amount, balance.available)
     legs = [Leg(settlement, cash, from_settlement)] if from_settlement else []
     if amount > from_settlement:
@@ -383,6 +387,8 @@ def _refund(
         url="/cards/",
         now=now,
     )
+    if owes:
+        recover_debt(user_id=card.user_id, now=now)
     return Outcome(amount)
 
 
@@ -396,8 +402,8 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def _accounts(card: Card, roles: tuple[str, str]) -> list[int]:
-    """Open the customer's cash account and two of the house's, all in dollars."""
+def _accounts(card: Card, roles: Sequence[str]) -> list[int]:
+    """Open the customer's cash account and some of the house's, all in dollars."""
     usd = ledger.queries.usd()
     house = [AccountKey(None, usd.pk, role) for role in roles]
     return ledger.operations.open_accounts(

@@ -287,6 +287,17 @@ class TestExpiry:
 
 
 class TestRefund:
+    def test_of_what_the_house_paid_repays_the_house_first(self, alice, card):
+        """Else a customer could take the money away before anybody looks for what is owed."""
+        shop.send(gateways.CLEARED, card, amount="130")
+        assert queries.debt_of(alice) == 30_000_000
+        taken = CardMovement.objects.get().authorization
+        shop.send(gateways.REFUNDED, card, authorization=taken.external_id, amount="20")
+        assert (world.available(alice), queries.debt_of(alice)) == (0, 10_000_000)
+        shop.send(gateways.REFUNDED, card, authorization=taken.external_id, amount="80")
+        assert (world.available(alice), queries.debt_of(alice)) == (70, 0)
+        assert not list(find_breaks(queries.CHECKS))
+
     def test_brings_cash_back(self, alice, card):
         asked = shop.pending(card, "10")
         shop.send(gateways.CLEARED, card, authorization=asked.external_id)

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 import ledger.queries
+import spending.operations
 import trading.queries
 from common.invariants import find_breaks
 from spending import gateways, queries
@@ -37,6 +38,16 @@ def at_once(calls):
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return [one.result() for one in [threads.submit(run, call) for call in calls]]
+
+
+def somebody_waits():
+    """Say whether another session waits for this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        )
+        return cursor.fetchone()[0]
 
 
 def true_books():
@@ -184,3 +195,29 @@ class TestAWaitBeyondTheDeadline:
             connections["owner"].cursor().execute(LOCKS["the dealer's accounts"])
             (told,) = at_once([send])
         assert send() == told
+
+
+class TestUnfreezing:
+    def test_looks_for_debts_again_behind_the_lock(self):
+        """Another card's shortfall is written while a card is thawed: it stays frozen."""
+        alice = world.alice()
+        world.fund(alice, "10")
+        frozen, other = shop.card(alice), shop.card(alice)
+        spending.operations.freeze_card(card=frozen, actor=alice, now=world.NOW)
+
+        def thaw():
+            try:
+                spending.operations.unfreeze_card(card=frozen, actor=alice, now=world.NOW)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as threads:
+            with transaction.atomic():
+                shop.send(gateways.CLEARED, other, amount="30")
+                thawing = threads.submit(thaw)
+                while not thawing.done() and not somebody_waits():
+                    pass
+            with pytest.raises(spending.operations.CardOwes):
+                thawing.result()
+        frozen.refresh_from_db()
+        assert frozen.status == "frozen"
