@@ -111,7 +111,7 @@ def recent(asked: Asked) -> dict[str, Any]:
     """Give what happened last."""
     items = queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)
     last = len(items) < RECENT
-    return {"items": queries.with_taps(items, asked.user, until=None, last=last)[:RECENT]}
+    return {"items": queries.with_unposted(items, asked.user, until=None, last=last)[:RECENT]}
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
@@ -156,7 +156,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     items = queries.items_of(found[:A_PAGE], user)
     older = items[-1].id if len(found) > A_PAGE else None
     until = queries.next_newer(user, found[0]) if before and found else None
-    items = queries.with_taps(items, user, until=until, last=older is None)
+    items = queries.with_unposted(items, user, until=until, last=older is None)
     page = {"items": items, "older": older}
     return render(request, "portfolio/activity_list.html", page)
 
@@ -184,12 +184,8 @@ def next_step(user: User, whole: queries.Summary) -> Step | None:
     """Say what is next for somebody who cannot trade yet, has no money, or holds nothing."""
     standing = kyc.queries.standing(user)
     if not standing.can["trade"]:
-        words = " ".join(standing.because)
-        waiting = standing.status in {"submitted", "checking", "in_review"}
-        title, action = (
-            ("We are checking your details", "See it") if waiting else (VERIFY, "Verify")
-        )
-        return Step(title, words, "kyc:application", action, "info" if waiting else "accent")
+        title, action, tone = UNVERIFIED.get(standing.status, (VERIFY, "Verify", "accent"))
+        return Step(title, " ".join(standing.because), "kyc:application", action, tone)
     if not whole.cash and not whole.positions:
         return Step("Add your first dollars", DEPOSIT, "payments:deposit", "Deposit")
     if not whole.positions:
@@ -202,6 +198,15 @@ def next_step(user: User, whole: queries.Summary) -> Step | None:
 
 
 VERIFY = "One step before you can trade"
+WAITING = ("submitted", "checking", "in_review", "awaiting_second_approval", "approved")
+CHECKING = ("We are checking your details", "See it", "info")
+REFUSED = ("We could not open an account for you", "See why", "down")
+LIMITED = ("You cannot buy now", "See more", "info")
+UNVERIFIED = {  # a title, what the button says, a tone; by the standing of who cannot trade
+    **dict.fromkeys(WAITING, CHECKING),
+    "rejected": REFUSED,
+    **dict.fromkeys(("active", "restricted", "frozen", "closed"), LIMITED),
+}
 DEPOSIT = "A bank transfer brings them here; you can look around meanwhile."
 BUY = "A dollar is enough, at any hour. Pick one you know."
 CARD = "A virtual card pays from your cash, and from shares you choose."

@@ -41,6 +41,12 @@ class TestHome:
         client.force_login(world.bob())
         assert "We are checking your details" in page(client, "/home/")
 
+    def test_tells_who_was_refused_that_they_were(self, client):
+        bob = world.customer("refused@demo.test")
+        world.refused(bob)
+        client.force_login(bob)
+        assert "We could not open an account for you" in page(client, "/home/")
+
     def test_tells_the_verified_to_add_dollars_then_to_buy(self, client, alice):
         assert "Add your first dollars" in page(client, "/home/")
         world.fund(alice, "100")
@@ -81,7 +87,7 @@ class TestHome:
         for symbol in symbols:
             desk.trade(alice, "buy", "1", symbol)
         desk.book()
-        with django_assert_max_num_queries(28):
+        with django_assert_max_num_queries(29):
             page(client, "/home/")
 
 
@@ -175,5 +181,5 @@ class TestApi:
         world.fund(alice, "10000")
         for minute in range(trades):
             desk.trade(alice, "buy", "1", minutes=minute)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             page(client, "/activity/")
