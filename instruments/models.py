@@ -188,6 +188,14 @@ class CorporateAction(models.Model):
         return f"{self.instrument}: {self.event}"
 
     @property
+    def title(self) -> str:
+        """What holders are told: Apple was split 4 for 1."""
+        name = self.instrument.name
+        if self.kind == self.Kind.DIVIDEND:
+            return f"{name} paid a dividend, which bought more shares"
+        return f"{name} was split {self.ratio_to} for {self.ratio_from}"
+
+    @property
     def terms(self) -> rules.Terms:
         """What the issuer announced."""
         return rules.Terms(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 
 from common import database
@@ -69,6 +69,14 @@ def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
 def balances_of(user: AbstractBaseUser) -> list[Account]:
     """List a customer's accounts that are not empty: `posted`, `held` and `available` units."""
     return [account for account in customer_accounts(user) if account.posted]
+
+
+def holders_since(asset_id: int, moment: datetime) -> QuerySet[Account]:
+    """List customers' accounts that have some of an asset, and had come to some before a time."""
+    came = Transfer.objects.filter(credit=OuterRef("pk"), journal__occurred_at__lt=moment)
+    return Account.objects.filter(
+        Exists(came), asset=asset_id, role="customer", owner__isnull=False, posted__gt=0
+    )
 
 
 def account_id(*, owner_id: int | None, asset_id: int, role: str) -> int | None:

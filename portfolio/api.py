@@ -135,5 +135,5 @@ class ActivityView(ListAPIView[Any]):
         pages: Any = self.paginator
         until = queries.next_newer(customer, page[0]) if page and pages.has_previous else None
         items = queries.items_of(page, customer)
-        items = queries.with_taps(items, customer, until=until, last=not pages.has_next)
+        items = queries.with_unposted(items, customer, until=until, last=not pages.has_next)
         return self.get_paginated_response([queries.describe_item(item) for item in items])

@@ -62,5 +62,6 @@ def purge_commands() -> int:
 
 @shared_task(name="trading.tasks.tell_of_orders")
 def tell_of_orders() -> int:
-    """Tell customers what became of their orders."""
-    return operations.tell_of_orders(now=clock.now())
+    """Tell customers what became of their orders, and of shares that they hold."""
+    now = clock.now()
+    return operations.tell_of_orders(now=now) + operations.tell_of_actions(now=now)

@@ -189,6 +189,7 @@ TOPICS = {
     "debt.": MONEY,
     "card.cleared_more": MONEY,
     "card.refunded": MONEY,
+    "shares.": MONEY,
     "order.": ORDERS,
     "application.": ACCOUNT,
     "card.issued": ACCOUNT,

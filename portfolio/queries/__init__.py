@@ -7,7 +7,7 @@ from portfolio.queries.activity import (
     items_of,
     next_newer,
     older_than,
-    with_taps,
+    with_unposted,
 )
 from portfolio.queries.checks import CHECKS
 from portfolio.queries.history import PERIODS, History, Point, value_history
@@ -46,5 +46,5 @@ __all__ = [
     "position",
     "summary",
     "value_history",
-    "with_taps",
+    "with_unposted",
 ]

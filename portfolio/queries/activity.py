@@ -13,7 +13,7 @@ import instruments.queries
 import ledger.queries
 import spending.queries
 from common.money import USD, Amount, Receipt, count, in_dollars
-from instruments.models import Instrument
+from instruments.models import CorporateAction, Instrument
 from portfolio import rules
 from portfolio.queries.holdings import TRADE
 from spending.models import Authorization, CardMovement
@@ -85,13 +85,14 @@ def items_of(journals: Sequence[Any], user: User) -> list[Item]:
     return [_item(journal, context) for journal in journals]
 
 
-def with_taps(
+def with_unposted(
     items: Sequence[Item], user: User, *, until: datetime | None, last: bool
 ) -> list[Item]:
-    """Put what merchants asked of cards, and gave back, among the events of one page.
+    """Put what is in no journal among the events of one page: it moves nothing of the books.
 
-    They move nothing, so they are in no journal. Each belongs to the page of its time: from that of
-    the page's oldest event on, and before that of the next newer one.
+    That is what merchants asked of cards and gave back, and what corporate actions made of shares.
+    Each belongs to the page of its time: from that of the page's oldest event on, and before that
+    of the next newer one.
 
     :param until: when the event happened that is next newer than the page; None on the first
     :param last: whether nothing older follows
@@ -101,9 +102,9 @@ def with_taps(
     given_back = [one for one in found if one.reversed_units + one.expired_units]
     taps = [*map(_tap, found), *map(_given_back, given_back)]
     here = [
-        tap
-        for tap in taps
-        if (since is None or tap.at >= since) and (until is None or tap.at < until)
+        one
+        for one in [*taps, *_actions(user)]
+        if (since is None or one.at >= since) and (until is None or one.at < until)
     ]
     return sorted([*items, *here], key=lambda item: item.at, reverse=True)
 
@@ -116,6 +117,47 @@ def next_newer(user: User, journal: Any) -> datetime | None:
         newer.order_by("occurred_at", "id").values_list("occurred_at", flat=True).first()
     )
     return found
+
+
+def _actions(user: User) -> list[Item]:
+    """Say what corporate actions made of shares that a customer held then."""
+    done = CorporateAction.objects.filter(
+        status=CorporateAction.Status.DONE,
+        instrument__asset__accounts__owner=user,
+        instrument__asset__accounts__role="customer",
+    )
+    actions = list(done.select_related("instrument").order_by("ordered_at"))
+    if not actions:
+        return []
+    mine = {account.asset_id: account.posted for account in ledger.queries.balances_of(user)}
+    first = actions[0].ordered_at
+    assert first, "it was carried out"
+    moves = ledger.queries.moves_since(user, first)
+    found = [_action(action, mine[action.instrument.asset_id], moves) for action in actions]
+    return [item for item in found if item.shares]
+
+
+def _action(action: CorporateAction, units: int, moves: Sequence[ledger.queries.Move]) -> Item:
+    """Say what it made of shares, of which there are so many units now, after the moves since."""
+    assert action.ordered_at, "it was carried out"
+    asset, code = action.instrument.asset_id, action.instrument.symbol
+    since = [m.units for m in moves if m.asset.pk == asset and m.at >= action.ordered_at]
+    held = units - sum(since)
+    before, after = (
+        rules.shares(held, multiplier)
+        for multiplier in (action.multiplier_before, action.multiplier_after)
+    )
+    return Item(
+        id=action.uid,
+        kind="corporate_action",
+        title=action.title,
+        detail=f"{count(before)} {code} became {count(after)} {code}",
+        icon="layers",
+        at=action.ordered_at,
+        amounts=[(code, after - before)],
+        symbol=code,
+        reference=action.event,
+    )
 
 
 def _tap(asked: Authorization) -> Item:

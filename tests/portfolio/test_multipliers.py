@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+import trading.operations
 import trading.queries
 from common import clock
 from market import queries as market
@@ -15,6 +16,7 @@ from tests import world
 from tests.portfolio import desk
 from trading.models import Order
 from trading.views import words
+from users.models import Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +44,27 @@ def split(monkeypatch: pytest.MonkeyPatch, to: int = 4) -> None:
 
 
 class TestASplit:
+    def test_is_an_activity_of_who_held_then(self, alice, monkeypatch):
+        split(monkeypatch)
+        items = queries.with_unposted([], alice, until=None, last=True)
+        (item,) = (one for one in items if one.kind == "corporate_action")
+        assert (item.title, item.detail) == ("Apple was split 4 for 1", "1 AAPLx became 4 AAPLx")
+        assert item.amounts == [("AAPLx", 3)]
+        bob = world.active("bob@demo.test")
+        assert not queries.with_unposted([], bob, until=None, last=True)
+
+    def test_is_told_once_to_who_held_then(self, alice, monkeypatch, client):
+        split(monkeypatch)
+        late = world.active("late@demo.test")
+        world.fund(late, "1000")
+        desk.trade(late, "buy", "1", price="71", days=3)
+        told = [trading.operations.tell_of_actions(now=world.NOW + LATER) for _ in range(2)]
+        assert told == [1, 0]
+        notice = Notice.objects.get(kind="shares.changed")
+        assert (notice.user, notice.title) == (alice, "Apple was split 4 for 1")
+        client.force_login(alice)
+        assert client.get(notice.url).status_code == 200
+
     def test_changes_no_total(self, alice, monkeypatch):
         before = queries.summary(alice, now=world.NOW)
         split(monkeypatch)

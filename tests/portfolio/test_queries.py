@@ -227,7 +227,7 @@ class TestTaps:
 
     def page(self, alice):
         items = queries.items_of(list(queries.activity_of(alice)), alice)
-        return queries.with_taps(items, alice, until=None, last=True)
+        return queries.with_unposted(items, alice, until=None, last=True)
 
     def test_are_in_the_activity_from_the_tap_on(self, alice, card):
         shop.pending(card, "40.25")
@@ -271,7 +271,7 @@ class TestTaps:
                 until = queries.next_newer(alice, page[0]) if begin else None
                 last = begin + size >= len(journals)
                 items = queries.items_of(page, alice)
-                cut += queries.with_taps(items, alice, until=until, last=last)
+                cut += queries.with_unposted(items, alice, until=until, last=last)
             assert sorted(str(one.id) for one in cut) == sorted(str(one) for one in whole)
 
 

@@ -85,9 +85,10 @@ __all__ = [
     "settle_due",
     "steer_markets",
     "take_snapshots",
+    "tell_of_actions",
     "tell_of_orders",
     "trade_with_house",
     "validate_order",
 ]
 
-from trading.operations.telling import tell_of_orders
+from trading.operations.telling import tell_of_actions, tell_of_orders

@@ -1,8 +1,9 @@
-"""What customers are told of their orders when they are away: filled, expired, taken off, refused.
+"""What customers are told when they are away: of their orders, and of what happened to shares.
 
 Who waits beside the ticket sees what becomes of an order; a notice of that would be noise. So it is
 told of orders that ended later than that, and of those that the platform ended. A sweep finds them,
-and a key for each order tells it once, however often the sweep is killed.
+and a key for each order tells it once, however often the sweep is killed. So it is with those who
+hold shares of which a corporate action changed the number.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +11,9 @@ from datetime import datetime, timedelta
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
+import ledger.queries
 import users.operations
+from instruments.models import CorporateAction
 from trading import queries
 from trading.models import Order
 from users.models import Notice
@@ -40,6 +43,35 @@ def tell_of_orders(*, now: datetime) -> int:
             body=body,
             url=f"/orders/{order.uid}/",
             key=_key(order),
+            now=now,
+        )
+        told += notice is not None
+    return told
+
+
+def tell_of_actions(*, now: datetime) -> int:
+    """Tell who holds shares that a corporate action changed; say how many were told."""
+    done = CorporateAction.objects.filter(
+        status=CorporateAction.Status.DONE, done_at__gt=now - LOOKS_BACK
+    )
+    return sum(_tell_holders(action, now) for action in done.select_related("instrument"))
+
+
+def _tell_holders(action: CorporateAction, now: datetime) -> int:
+    assert action.ordered_at, "it was carried out"
+    told = 0
+    key = Concat(Value(f"action:{action.uid}:"), Cast(OuterRef("owner_id"), CharField()))
+    holders = ledger.queries.holders_since(action.instrument.asset_id, action.ordered_at)
+    untold = holders.filter(~Exists(Notice.objects.filter(key=key)))
+    for account in untold.select_related("owner").order_by("id")[:A_SWEEP]:
+        assert account.owner, "only customers' accounts are listed"
+        notice = users.operations.notify(
+            user=account.owner,
+            kind="shares.changed",
+            title=action.title[:140],
+            body=action.event,
+            url=f"/portfolio/position/{action.instrument.symbol}/",
+            key=f"action:{action.uid}:{account.owner_id}",
             now=now,
         )
         told += notice is not None
