@@ -103,7 +103,7 @@ def with_unposted(
     taps = [*map(_tap, found), *map(_given_back, given_back)]
     here = [
         one
-        for one in [*taps, *_actions(user)]
+        for one in [*taps, *_actions(user, since, until)]
         if (since is None or one.at >= since) and (until is None or one.at < until)
     ]
     return sorted([*items, *here], key=lambda item: item.at, reverse=True)
@@ -119,9 +119,10 @@ def next_newer(user: User, journal: Any) -> datetime | None:
     return found
 
 
-def _actions(user: User) -> list[Item]:
-    """Say what corporate actions made of shares that a customer held then."""
+def _actions(user: User, since: datetime | None, until: datetime | None) -> list[Item]:
+    """Say what corporate actions of a time made of shares that a customer held then."""
     done = CorporateAction.objects.filter(
+        **{f"ordered_at__{bound}": at for bound, at in (("gte", since), ("lt", until)) if at},
         status=CorporateAction.Status.DONE,
         instrument__asset__accounts__owner=user,
         instrument__asset__accounts__role="customer",
@@ -129,7 +130,7 @@ def _actions(user: User) -> list[Item]:
     actions = list(done.select_related("instrument").order_by("ordered_at"))
     if not actions:
         return []
-    mine = {account.asset_id: account.posted for account in ledger.queries.balances_of(user)}
+    mine = {one.asset_id: one.posted for one in ledger.queries.customer_accounts(user)}
     first = actions[0].ordered_at
     assert first, "it was carried out"
     moves = ledger.queries.moves_since(user, first)

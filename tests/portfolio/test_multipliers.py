@@ -50,6 +50,9 @@ class TestASplit:
         (item,) = (one for one in items if one.kind == "corporate_action")
         assert (item.title, item.detail) == ("Apple was split 4 for 1", "1 AAPLx became 4 AAPLx")
         assert item.amounts == [("AAPLx", 3)]
+        desk.trade(alice, "sell", "1", price="71", days=3)  # in units of before: all 4
+        (again,) = queries.with_unposted([], alice, until=None, last=True)
+        assert again == item
         bob = world.active("bob@demo.test")
         assert not queries.with_unposted([], bob, until=None, last=True)
 
