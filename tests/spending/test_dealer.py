@@ -5,11 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+import ledger.operations
 import ledger.queries
 import trading.operations
 import trading.queries
 from common.invariants import find_breaks
 from ledger.models import Account
+from ledger.operations import AccountKey
 from spending import gateways, queries
 from spending.models import Authorization, CardSale
 from tests import world
@@ -58,6 +60,27 @@ class TestLevels:
         shop.limit(card_customer_usd=[100_000] * 3)
         prices = [sold_for(shop.pending(card, "4900")).price for _ in range(3)]
         assert prices == [Decimal("278.27"), Decimal("278.16"), Decimal("278.16")]
+
+    def test_sell_nothing_to_a_dealer_without_the_dollars(self, alice, card):
+        dealer, outside = ledger.operations.open_accounts(
+            keys=[
+                AccountKey(None, ledger.queries.usd().pk, role) for role in ("dealer", "external")
+            ]
+        )
+        left = Account.objects.get(pk=dealer).posted - 99_000_000
+        leg = ledger.operations.Leg(dealer, outside, left)
+        entry = ledger.operations.Entry("test:empty", "test", [leg])
+        ledger.operations.post(entries=[entry], occurred_at=world.NOW)
+        told = shop.authorize(card, "100")
+        assert (told["decision"], told["reason"]) == ("declined", "asset_halted")
+        assert world.balance(alice, "AAPLx") == 900
+        assert shop.authorize(card, "98")["decision"] == "approved"
+
+    @pytest.mark.parametrize(("price", "reason"), [("264.58", None), ("264.57", "price_stale")])
+    def test_are_relied_on_as_far_as_the_collar(self, card, price, reason):
+        """It is 5 % wide: 264.575 is the least for which a card sells at a reference of 278.50."""
+        shop.quote(world.instrument(), (price, "50"))
+        assert shop.authorize(card, "100")["reason"] == reason
 
     def test_are_used_up_by_other_peoples_cards_too(self, card):
         shop.pending(card, "4900")

@@ -247,6 +247,21 @@ class TestIncrement:
         assert (told["decision"], told["reason"]) == ("declined", "insufficient_funds")
         assert world.available(alice) == 90
 
+    def test_of_a_card_frozen_meanwhile_is_declined(self, alice, card):
+        asked = shop.pending(card, "10")
+        spending.operations.freeze_card(card=card, actor=alice, now=world.NOW)
+        told = shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="5")
+        assert (told["decision"], told["reason"]) == ("declined", "card_frozen")
+        assert world.available(alice) == 90
+
+    def test_of_somebody_restricted_meanwhile_is_declined(self, alice, card):
+        asked = shop.pending(card, "10")
+        alice.application.status = "restricted"
+        alice.application.save()
+        told = shop.send(gateways.INCREMENTED, card, authorization=asked.external_id, amount="5")
+        assert (told["decision"], told["reason"]) == ("declined", "kyc_restricted")
+        assert world.available(alice) == 90
+
     def test_sells_shares_like_the_first_request(self, alice):
         apple = shop.hold_shares(alice, "AAPLx", "1")
         shop.quote(apple, ("278.40", "5"))

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -221,3 +222,31 @@ class TestUnfreezing:
                 thawing.result()
         frozen.refresh_from_db()
         assert frozen.status == "frozen"
+
+
+class TestExpiring:
+    def test_looks_at_the_authorization_again_behind_the_lock(self):
+        """It is taken while it expires: the money goes once, to the merchant."""
+        alice = world.alice()
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        asked = shop.pending(card, "10")
+        late = asked.expires_at + timedelta(seconds=1)
+
+        def expire():
+            try:
+                return spending.operations.expire_due(now=late)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as threads:
+            with transaction.atomic():
+                shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="10")
+                expiring = threads.submit(expire)
+                while not expiring.done() and not somebody_waits():
+                    pass
+            assert expiring.result() == 0
+        asked.refresh_from_db()
+        assert (asked.status, asked.captured_units, asked.expired_units) == ("closed", 10**7, 0)
+        assert world.balance(alice) == world.available(alice) == 90
+        assert true_books()
