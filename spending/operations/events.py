@@ -369,7 +369,8 @@ def _refund(
         raise NothingToRefund
     odd = ""
     if given and amount > back:
-        odd = CardMovement.Odd.MORE if given.captured_units else CardMovement.Odd.EARLY
+        taken = given.movements.filter(kind=CardMovement.Kind.CLEARING).exists()
+        odd = CardMovement.Odd.MORE if taken else CardMovement.Odd.EARLY
     cash, settlement, outside, fees = _accounts(card, ("card_settlement", "external", "fees"))
     owes = bool(queries.debt_of(card.user))
     locked = [cash, settlement, outside, *([fees] if owes else [])]

@@ -330,6 +330,13 @@ class TestRefund:
         refunds = CardMovement.objects.filter(kind="refund").order_by("id")
         assert [refund.odd for refund in refunds] == ["", "more"]
 
+    def test_of_more_than_was_taken_late_is_no_early_one(self, alice, card):
+        asked = shop.pending(card, "10")
+        shop.send(gateways.EXPIRED, card, authorization=asked.external_id)
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="10", id="late")
+        shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="15")
+        assert CardMovement.objects.get(kind="refund").odd == "more"
+
     def test_before_its_clearing_posts_and_is_flagged(self, alice, card):
         asked = shop.pending(card, "10")
         shop.send(gateways.REFUNDED, card, authorization=asked.external_id, amount="10")
