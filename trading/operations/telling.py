@@ -13,6 +13,7 @@ from django.db.models.functions import Cast, Concat
 
 import ledger.queries
 import users.operations
+from common.money import count
 from instruments.models import CorporateAction
 from trading import queries
 from trading.models import Order
@@ -108,7 +109,7 @@ def _words(order: Order) -> tuple[str, str]:
     if order.filled:
         price = queries.average_price(order, scale)
         did = "bought" if buying else "sold"
-        shares = f"{scale.shares(order.filled).normalize():f} {order.instrument.symbol}"
+        shares = f"{count(scale.shares(order.filled))} {order.instrument.symbol}"
         done = f"You {did} {shares} at ${price:,.2f} a share."
     if order.status == Order.Status.FILLED:
         return f"Your order to {verb} {name} is filled", done
