@@ -55,6 +55,15 @@ class TestCards:
         assert "costs your trading fee, 0.1%" in shown
         assert "What pays for this card did not cover it." in shown
 
+    def test_says_of_a_check_that_nothing_paid_for_it(self, client, alice):
+        card = shop.card(alice)
+        shop.authorize(card, "0.00")
+        shown = page(client)
+        assert "Checked your card" in shown
+        assert "from cash" not in shown
+        shop.authorize(card, "1")
+        assert "from cash" in page(client)
+
     @pytest.mark.parametrize("part", ["taps", "face", "payers"])
     def test_gives_its_parts_alone(self, client, alice, part):
         shop.card(alice)
