@@ -5,10 +5,11 @@ asset for one owner in one role. A *transfer* moves an amount from one account (
 (credited), so over all accounts every asset always sums to zero. A *journal* groups the transfers
 of one event under a unique key, which makes posting safe to repeat; its *kind* is of a closed list,
 and says which business rows explain it, to the unit. A *hold* sets a part of an
-account aside for one purpose; it is captured (with a journal) or released, entry by entry.
+account aside for one purpose; it is captured (with a journal) or released, entry by entry. A
+*claim* is what an account owes: whatever becomes available there is set aside for it first.
 
-The app may only insert here. `posted`, `held` and `remaining` are kept by statement-level triggers
-(migration 0002), which run as the owner of the tables; see docs/ledger.md.
+The app may only insert here. `posted`, `held`, `remaining` and `owed` are kept by statement-level
+triggers (migrations 0002, 0006), which run as the owner of the tables; see docs/ledger.md.
 """
 
 from django.conf import settings
@@ -214,3 +215,40 @@ class HoldEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delta:+} on hold {self.hold_id}"
+
+
+class Claim(models.Model):
+    """What an account owes, in units: its hold is filled up to that before anything else is.
+
+    The trigger that posts a transfer or applies a release fills it, in the same statement. What the
+    hold has is then captured by the journal that pays, and `owed` falls by as much.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="claim")
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, related_name="claim")
+    owed = models.BigIntegerField(db_default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(owed__gte=0), name="claim_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owed} owed by account {self.account_id}"
+
+
+class ClaimEntry(models.Model):
+    """A change of what is owed: more (+), or paid or waived (-)."""
+
+    claim = models.ForeignKey(Claim, on_delete=models.PROTECT, related_name="entries")
+    delta = models.BigIntegerField()
+    recorded_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "claim entries"
+        constraints = [
+            models.CheckConstraint(condition=~Q(delta=0), name="claim_entry_moves"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delta:+} on claim {self.claim_id}"

@@ -1,4 +1,4 @@
-"""The only writers of the books: open_accounts, post, hold, increase, release, reverse.
+"""The only writers of the books: open_accounts, post, hold, increase, release, claim, reverse.
 
 Each takes lists and writes them set-based. The order inside is always the same: lock the union of
 the accounts, ids ascending, then journals, then hold entries, then transfers. Amounts are units of
@@ -19,7 +19,7 @@ from psycopg.errors import NumericValueOutOfRange
 from common import clock, database, realtime
 from common.errors import DomainError
 from ledger import queries
-from ledger.models import Account, Asset, Hold, Journal, Transfer
+from ledger.models import Account, Asset, Claim, Hold, Journal, Transfer
 
 
 class InsufficientFunds(DomainError):
@@ -28,6 +28,12 @@ class InsufficientFunds(DomainError):
 
 class HoldExceeded(DomainError):
     """More was taken from a hold than it still has."""
+
+    status = 409
+
+
+class ClaimExceeded(DomainError):
+    """More was paid or waived than is owed."""
 
     status = 409
 
@@ -94,6 +100,7 @@ class _Posting(transaction.Atomic):
     ERRORS = {
         "account_covers_holds": InsufficientFunds,
         "hold_not_negative": HoldExceeded,
+        "claim_not_negative": ClaimExceeded,
         "ledger_journal_reverses_id_key": AlreadyReversed,
     }
 
@@ -293,6 +300,56 @@ def release(*, releases: Sequence[tuple[int, int]]) -> list[int]:
     return _change_holds([(hold_id, -amount) for hold_id, amount in releases])
 
 
+@_posting
+def claim(*, account_id: int, units: int, purpose: str) -> None:
+    """Let an account owe so many units more; what is available there is set aside for it at once.
+
+    From now on so is whatever becomes available, in the statement that posts or releases it.
+
+    :param purpose: of the hold that collects it; the account's first claim names it
+    """
+    _require_positive([units])
+    lock_accounts(account_ids=[account_id])
+    if not Claim.objects.filter(account_id=account_id).exists():
+        (hold_id,) = open_holds(wanted=[(account_id, purpose)])
+        database.prepared(
+            "INSERT INTO ledger_claim (account_id, hold_id) VALUES (%s, %s)", [account_id, hold_id]
+        )
+    _change_claim(account_id, units)
+
+
+@_posting
+def reduce_claim(*, account_id: int, units: int) -> None:
+    """Let an account owe so many units less, since they are paid in this transaction, or waived.
+
+    What was set aside beyond what is left of it is given back.
+
+    :raises ClaimExceeded: if it owes less
+    :raises Claim.DoesNotExist: if it never owed anything
+    """
+    _require_positive([units])
+    lock_accounts(account_ids=[account_id])
+    _change_claim(account_id, -units)
+    left = Claim.objects.select_related("hold").get(account_id=account_id)
+    if (excess := left.hold.remaining - left.owed) > 0:
+        release(releases=[(left.hold_id, excess)])
+
+
+def let_claims_wait() -> None:
+    """Let what becomes available in this transaction serve what it is raised for before claims.
+
+    It ends with `take_claims`, or with the transaction.
+    """
+    database.prepared("SELECT set_config('krakapp.claims_wait', 'on', true)", [])
+
+
+def take_claims(*, account_ids: Sequence[int]) -> None:
+    """Set aside what is available in accounts for what they owe, and let claims wait no more."""
+    database.prepared("SELECT set_config('krakapp.claims_wait', 'off', true)", [])
+    database.prepared("SELECT ledger_take_claims(%s::bigint[])", [list(account_ids)])
+    _announce(account_ids)
+
+
 @transaction.atomic
 def reverse(
     *, journal_id: int, key: str, kind: str, occurred_at: datetime, actor: AbstractBaseUser | None
@@ -344,6 +401,17 @@ def _change_holds(changes: Sequence[tuple[int, int]]) -> list[int]:
     ids = _insert_hold_entries([(hold_id, holds[hold_id], delta) for hold_id, delta in changes])
     _announce(holds.values())
     return ids
+
+
+def _change_claim(account_id: int, delta: int) -> None:
+    database.prepared(
+        """
+        INSERT INTO ledger_claimentry (claim_id, delta)
+        SELECT id, %s FROM ledger_claim WHERE account_id = %s
+        """,
+        [delta, account_id],
+    )
+    _announce([account_id])
 
 
 def _find_accounts(keys: Sequence[AccountKey]) -> dict[AccountKey, int]:

@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 from common import database
 from common.invariants import Check
 from common.money import Amount
-from ledger.models import Account, Asset, Hold, HoldEntry, Journal, Transfer
+from ledger.models import Account, Asset, Claim, Hold, HoldEntry, Journal, Transfer
 
 # The transfers of a customer's accounts: what came (+) and what went (-). The accounts are an
 # array, which the planner looks up in two indexes; a join would have it read the whole table.
@@ -69,6 +69,11 @@ def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
 def balances_of(user: AbstractBaseUser) -> list[Account]:
     """List a customer's accounts that are not empty: `posted`, `held` and `available` units."""
     return [account for account in customer_accounts(user) if account.posted]
+
+
+def open_claims() -> QuerySet[Claim]:
+    """List what accounts owe, with the account and the hold that collects it."""
+    return Claim.objects.filter(owed__gt=0).select_related("account", "hold")
 
 
 def holders_since(asset_id: int, moment: datetime) -> QuerySet[Account]:
@@ -342,12 +347,36 @@ CHECKS = [
         """,
     ),
     Check(
+        45,
+        "what is available is set aside for claims first",
+        """
+        SELECT format('account %s has %s available and owes %s, of which %s is set aside', a.id,
+                      a.posted - a.held, c.owed, h.remaining)
+        FROM ledger_claim c
+        JOIN ledger_account a ON a.id = c.account_id
+        JOIN ledger_hold h ON h.id = c.hold_id
+        WHERE (c.owed > h.remaining AND a.posted > a.held) OR h.remaining > c.owed
+        UNION ALL
+        SELECT format('claim %s says %s, its entries %s', c.id, c.owed,
+                      (SELECT sum(delta) FROM ledger_claimentry e WHERE e.claim_id = c.id))
+        FROM ledger_claim c
+        WHERE c.owed <> (
+            SELECT coalesce(sum(delta), 0) FROM ledger_claimentry e WHERE e.claim_id = c.id
+        )
+        UNION ALL
+        SELECT format('the hold of claim %s is on another account', c.id)
+        FROM ledger_claim c JOIN ledger_hold h ON h.id = c.hold_id
+        WHERE h.account_id <> c.account_id
+        """,
+    ),
+    Check(
         9,
         "the books' triggers are enabled",
         """
         SELECT 'trigger ' || wanted.name || ' is missing or disabled'
         FROM (VALUES ('ledger_transfers_move', 'ledger_transfer'),
                      ('ledger_hold_entries_hold', 'ledger_holdentry'),
+                     ('ledger_claim_entries_claim', 'ledger_claimentry'),
                      ('ledger_journals_at_once', 'ledger_transfer'),
                      ('ledger_reversals_mirror', 'ledger_journal')) AS wanted(name, table_name)
         WHERE NOT EXISTS (
@@ -358,11 +387,13 @@ CHECKS = [
         SELECT format('trigger %s of %s is disabled', t.tgname, c.relname)
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
         WHERE t.tgenabled <> 'O' AND c.relname IN ('ledger_asset', 'ledger_account',
-            'ledger_journal', 'ledger_transfer', 'ledger_hold', 'ledger_holdentry')
+            'ledger_journal', 'ledger_transfer', 'ledger_hold', 'ledger_holdentry',
+            'ledger_claim', 'ledger_claimentry')
         UNION ALL
         SELECT format('function %s does not run as the owner, in its own search path', wanted.name)
         FROM unnest(ARRAY['ledger_lock_accounts', 'ledger_apply_transfers',
-            'ledger_apply_hold_entries', 'ledger_write_journals_at_once',
+            'ledger_apply_hold_entries', 'ledger_take_claims', 'ledger_apply_claim_entries',
+            'ledger_write_journals_at_once',
             'ledger_mirror_reversals', 'ledger_require_explained']) AS wanted(name)
         WHERE NOT EXISTS (
             SELECT FROM pg_proc p JOIN pg_class c ON c.relowner = p.proowner
@@ -379,7 +410,8 @@ CHECKS = [
         FROM unnest(ARRAY['account_unique', 'account_covers_holds', 'account_customer_iff_owned',
             'transfer_amount_positive', 'transfer_two_accounts', 'transfer_debit_holds_asset',
             'transfer_credit_holds_asset', 'hold_not_negative', 'hold_entry_moves',
-            'hold_entry_of_its_account', 'hold_entry_capture_takes',
+            'hold_entry_of_its_account', 'hold_entry_capture_takes', 'claim_not_negative',
+            'claim_hold_of_its_account', 'claim_entry_moves',
             'ledger_journal_key_key', 'ledger_journal_reverses_id_key',
             'journal_kind_listed']) AS wanted(name)
         WHERE NOT EXISTS (
@@ -395,7 +427,8 @@ CHECKS = [
         FROM (
             SELECT t.table_name, p.privilege
             FROM unnest(ARRAY['ledger_asset', 'ledger_account', 'ledger_journal',
-                'ledger_transfer', 'ledger_hold', 'ledger_holdentry']) AS t(table_name),
+                'ledger_transfer', 'ledger_hold', 'ledger_holdentry', 'ledger_claim',
+                'ledger_claimentry']) AS t(table_name),
                 unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS p(privilege)
         ) AS may
         WHERE has_table_privilege('krakapp_app', may.table_name, may.privilege)
@@ -405,7 +438,8 @@ CHECKS = [
         SELECT format('krakapp_app may write %s.%s', kept.table_name, kept.column_name)
         FROM (VALUES ('ledger_account', 'posted'), ('ledger_account', 'held'),
                      ('ledger_hold', 'remaining'), ('ledger_journal', 'recorded_at'),
-                     ('ledger_journal', 'written_in'),
+                     ('ledger_journal', 'written_in'), ('ledger_claim', 'owed'),
+                     ('ledger_claimentry', 'recorded_at'),
                      ('ledger_holdentry', 'recorded_at')) AS kept(table_name, column_name)
         WHERE has_column_privilege('krakapp_app', kept.table_name, kept.column_name, 'INSERT')
         UNION ALL

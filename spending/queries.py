@@ -164,17 +164,9 @@ def debt_of(user: User) -> int:
 
 
 def debtors_with_cash() -> list[int]:
-    """List who owes and has cash that is not set aside, by user id."""
-    rows = database.prepared(
-        f"""
-        SELECT owed.user_id FROM ({OWED}) AS owed
-        JOIN ledger_account a ON a.owner_id = owed.user_id AND a.role = 'customer'
-        JOIN ledger_asset s ON s.id = a.asset_id AND s.code = 'USD'
-        WHERE owed.units > 0 AND a.posted > a.held
-        """,  # noqa: S608 - of this file's own words
-        [],
-    )
-    return [user_id for (user_id,) in rows]
+    """List who owes and has cash set aside for it, by user id."""
+    claims = ledger.queries.open_claims().filter(hold__remaining__gt=0)
+    return list(claims.order_by("account__owner_id").values_list("account__owner_id", flat=True))
 
 
 def keep_of(source: FundingSource) -> Decimal:
@@ -422,7 +414,7 @@ CHECKS = [
         "every live hold has one living owner",
         """
         SELECT format('hold %s (%s) of %s has %s owners', h.id, h.purpose, h.remaining,
-                      orders.living + cards.living)
+                      orders.living + cards.living + claims.living)
         FROM ledger_hold h
         CROSS JOIN LATERAL (SELECT count(*) AS living FROM trading_order WHERE hold_id = h.id)
             AS orders
@@ -430,7 +422,9 @@ CHECKS = [
             SELECT count(*) AS living FROM spending_authorization
             WHERE hold_id = h.id AND status = 'pending'
         ) AS cards
-        WHERE h.remaining > 0 AND orders.living + cards.living <> 1
+        CROSS JOIN LATERAL (SELECT count(*) AS living FROM ledger_claim WHERE hold_id = h.id)
+            AS claims
+        WHERE h.remaining > 0 AND orders.living + cards.living + claims.living <> 1
         """,
     ),
     Check(
@@ -580,6 +574,21 @@ CHECKS = [
         FROM spending_debtreduction r JOIN users_proposal p ON p.id = r.proposal_id
         WHERE p.status <> 'executed' OR p.kind <> 'spending.forgive_shortfall'
            OR p.subject_id IS DISTINCT FROM r.user_id
+        """,  # noqa: S608 - of this file's own words
+    ),
+    Check(
+        43,
+        "a debt is what the ledger claims",
+        f"""
+        SELECT format('customer %s owes %s, and the ledger claims %s',
+                      coalesce(a.owner_id, owed.user_id),
+                      coalesce(owed.units, 0), coalesce(a.owed, 0))
+        FROM ({OWED}) AS owed
+        FULL JOIN (
+            SELECT a.owner_id, c.owed
+            FROM ledger_claim c JOIN ledger_account a ON a.id = c.account_id
+        ) AS a ON a.owner_id = owed.user_id
+        WHERE coalesce(owed.units, 0) <> coalesce(a.owed, 0)
         """,  # noqa: S608 - of this file's own words
     ),
     Check(

@@ -203,6 +203,8 @@ def _decide(card: Card, event: gateways.Event, now: datetime) -> str:
     if not reason and not asked.requested_units:
         asked.decision, asked.status = Authorization.Decision.APPROVED, Authorization.Status.CLOSED
     elif not reason:
+        if owing := advised and bool(queries.debt_of(card.user)):
+            ledger.operations.let_claims_wait()  # what is raised now was spent already
         raised = raise_money(
             card=card,
             amount=asked.requested_units,
@@ -213,6 +215,8 @@ def _decide(card: Card, event: gateways.Event, now: datetime) -> str:
         reason, trades = raised.reason, raised.trades
         if raised.units:
             _approve(asked, raised)
+        if owing:
+            ledger.operations.take_claims(account_ids=[raised.cash_account])
     if asked.decision == Authorization.Decision.DECLINED:
         asked.reason = reason
     _settle_answer(asked)

@@ -1,4 +1,9 @@
-"""What a customer owes after a shortfall: taken from their new money, or forgiven by two people."""
+"""What a customer owes after a shortfall: taken from their new money, or forgiven by two people.
+
+The ledger claims it: money that arrives, or that an ended order gives back, is set aside for the
+debt in the statement that posts it, and nobody can spend, trade or withdraw it. `recover_debts`
+then takes it.
+"""
 
 from datetime import datetime
 
@@ -9,7 +14,7 @@ import ledger.queries
 import users.operations
 from common.errors import DomainError
 from common.money import in_dollars
-from ledger.operations import AccountKey, Entry, Leg
+from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import queries
 from spending.models import DebtReduction
 from users.models import Proposal, User
@@ -22,8 +27,13 @@ class NothingOwed(DomainError):
 
 
 def recover_debts(*, now: datetime) -> int:
-    """Take what customers owe from the cash they have; say how many paid something."""
+    """Take what is set aside for what customers owe; say how many paid something."""
     return sum(recover_debt(user_id=user_id, now=now) for user_id in queries.debtors_with_cash())
+
+
+def claim_shortfall(*, cash_account: int, units: int) -> None:
+    """Have a customer owe the USD units that the house paid for them."""
+    ledger.operations.claim(account_id=cash_account, units=units, purpose="debt")
 
 
 @transaction.atomic
@@ -39,6 +49,10 @@ def forgive_shortfall(
     lock_customer(user.pk)
     if not 0 < units <= queries.debt_of(user):
         raise NothingOwed
+    (cash,) = ledger.operations.open_accounts(
+        keys=[AccountKey(user.pk, ledger.queries.usd().pk, "customer")]
+    )
+    ledger.operations.reduce_claim(account_id=cash, units=units)
     reduction = DebtReduction.objects.create(
         user=user,
         kind=DebtReduction.Kind.FORGIVEN,
@@ -71,17 +85,23 @@ def lock_customer(user_id: int) -> User:
 
 @transaction.atomic
 def recover_debt(*, user_id: int, now: datetime) -> bool:
-    """Take what a customer owes from their free cash; say whether anything was taken."""
+    """Take what is set aside for what a customer owes; say whether anything was taken."""
     user, usd = lock_customer(user_id), ledger.queries.usd()
     keys = [AccountKey(user_id, usd.pk, "customer"), AccountKey(None, usd.pk, "fees")]
     cash, fees = ledger.operations.open_accounts(keys=keys)
-    balance = ledger.operations.lock_accounts(account_ids=[cash, fees])[cash]
-    units = min(queries.debt_of(user), balance.available)
-    if units <= 0:
+    ledger.operations.lock_accounts(account_ids=[cash, fees])
+    claim = ledger.queries.open_claims().filter(account=cash).first()
+    if claim is None or claim.hold.remaining <= 0:
         return False
-    count = DebtReduction.objects.filter(user=user).count()
-    entry = Entry(f"card_recovery:{user_id}:{count}", "card_recovery", [Leg(cash, fees, units)])
+    units, count = claim.hold.remaining, DebtReduction.objects.filter(user=user).count()
+    entry = Entry(
+        f"card_recovery:{user_id}:{count}",
+        "card_recovery",
+        [Leg(cash, fees, units)],
+        [Capture(claim.hold_id, units)],
+    )
     (journal,) = ledger.operations.post(entries=[entry], occurred_at=now)
+    ledger.operations.reduce_claim(account_id=cash, units=units)
     DebtReduction.objects.create(
         user=user,
         kind=DebtReduction.Kind.RECOVERED,

@@ -31,7 +31,7 @@ from spending.operations.authorizations import (
     refusal,
     take_in_line,
 )
-from spending.operations.debts import recover_debt
+from spending.operations.debts import claim_shortfall, recover_debt
 from spending.operations.funding import lock_undoable, raise_money, record_sales, undo_sales
 from trading.models import Trade
 
@@ -210,6 +210,7 @@ def _authorization(card: Card, event: gateways.Event) -> Authorization | None:
     found = mine.filter(external_id=event.authorization).first()
     if found is None:
         raise UnknownAuthorization
+    found.card = card
     return found
 
 
@@ -293,6 +294,19 @@ def _clear(
 ) -> Outcome:
     """Take the money for good: it always posts, whatever became of card and authorization.
 
+    What is raised for the merchant goes to the merchant; only what is left pays an older debt.
+    """
+    if not queries.debt_of(card.user):
+        return _take(card, given, event, now)
+    ledger.operations.let_claims_wait()
+    outcome = _take(card, given, event, now)
+    ledger.operations.take_claims(account_ids=_accounts(card, []))
+    return outcome
+
+
+def _take(card: Card, given: Authorization | None, event: gateways.Event, now: datetime) -> Outcome:
+    """Post a clearing.
+
     First what is set aside. What is taken beyond that, a tip or a late clearing, is raised from
     what pays for the card, like any purchase; so is what comes by force, without an authorization.
     What nothing covers the house pays, and the customer owes it: the card is frozen.
@@ -303,18 +317,7 @@ def _clear(
     cash, settlement, fees = _accounts(card, ("card_settlement", "fees"))
     given = given or approve_unasked(card=card, event=event, also=[settlement, fees], now=now)
     aside = min(amount, given.pending_units) if given else 0
-    trades: list[Trade] = []
-    if given and amount > aside:
-        raised = raise_money(
-            card=card,
-            amount=amount - aside,
-            partial=True,
-            key=f"card:{event.id}",
-            now=now,
-            also=[settlement, fees],
-        )
-        trades = raised.trades
-        record_sales(authorization=given, trades=trades, now=now)
+    trades = _raise_rest(given, event, amount - aside, [settlement, fees], now) if given else []
     balance = ledger.operations.lock_accounts(account_ids=[cash, settlement, fees])[cash]
     paid = min(amount, balance.available + aside)
     legs = [Leg(cash, settlement, paid)] if paid else []
@@ -330,8 +333,22 @@ def _clear(
     if amount > aside:
         _tell_of_more(card, given, amount, aside, trades, now)
     if shortfall:
+        claim_shortfall(cash_account=cash, units=shortfall)
         _freeze_over(card, shortfall, now)
     return Outcome(amount)
+
+
+def _raise_rest(
+    given: Authorization, event: gateways.Event, units: int, also: Sequence[int], now: datetime
+) -> list[Trade]:
+    """Sell what the card's sources have to sell for what is taken beyond the USD set aside."""
+    if units <= 0:
+        return []
+    raised = raise_money(
+        card=given.card, amount=units, partial=True, key=f"card:{event.id}", now=now, also=also
+    )
+    record_sales(authorization=given, trades=raised.trades, now=now)
+    return raised.trades
 
 
 def _tell_of_more(

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from common.errors import DomainError
 from common.invariants import find_breaks
 from ledger import operations, queries
-from ledger.models import Account, Asset, Hold, Journal
+from ledger.models import Account, Asset, Claim, Hold, Journal
 from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
 from users.models import User
 
@@ -47,6 +47,7 @@ class Model:
         self.holds: dict[int, tuple[int, int]] = {}  # hold: (account, remaining)
         self.journals: dict[str, tuple[int, list[Leg]]] = {}
         self.reversed: dict[int, str] = {}  # original journal: key of its reversal
+        self.claims: dict[int, tuple[int, int]] = {}  # account: (hold, owed)
 
     def held(self, account: int) -> int:
         return sum(remaining for of, remaining in self.holds.values() if of == account)
@@ -64,6 +65,21 @@ class Model:
         if refusal:
             self.posted, self.holds = before
             raise Refused(refusal)
+        self.take_claims()
+
+    def take_claims(self) -> None:
+        """Set aside what is available for what is owed."""
+        for account, (hold, owed) in self.claims.items():
+            missing = owed - self.holds[hold][1]
+            took = max(0, min(missing, self.posted[account] - self.held(account)))
+            self.holds[hold] = account, self.holds[hold][1] + took
+
+    def reduce_claim(self, account: int, units: int) -> None:
+        hold, owed = self.claims[account]
+        if units > owed:
+            raise Refused("ClaimExceeded")
+        self.claims[account] = hold, owed - units
+        self.holds[hold] = account, min(self.holds[hold][1], owed - units)
 
     def broken(self, holds: set[int]) -> str | None:
         if any(self.holds[hold][1] < 0 for hold in holds):
@@ -275,6 +291,41 @@ class Books(RuleBasedStateMachine):
             with pytest.raises(ValueError, match="positive"):
                 act()
 
+    # Claims
+
+    @rule(account=accounts, units=AMOUNTS)
+    def claim(self, account: int, units: int) -> None:
+        if account in self.model.overdraft:
+            return
+        operations.claim(account_id=account, units=units, purpose="debt")
+        hold = Claim.objects.get(account_id=account).hold_id
+        self.model.holds.setdefault(hold, (account, 0))
+        _, owed = self.model.claims.get(account, (hold, 0))
+        self.model.claims[account] = hold, owed + units
+        self.model.take_claims()
+
+    @precondition(lambda self: self.model.claims)
+    @rule(data=st.data(), units=AMOUNTS)
+    def waive(self, data: Any, units: int) -> None:
+        account = data.draw(st.sampled_from(sorted(self.model.claims)))
+        self.agree(
+            lambda: operations.reduce_claim(account_id=account, units=units),
+            lambda: self.model.reduce_claim(account, units),
+        )
+
+    @precondition(lambda self: self.model.claims)
+    @rule(target=journals, data=st.data())
+    def pay_what_is_owed(self, data: Any) -> Any:
+        account = data.draw(st.sampled_from(sorted(self.model.claims)))
+        hold = self.model.claims[account][0]
+        if not (units := self.model.holds[hold][1]):
+            return multiple()
+        legs = [Leg(account, self.another(data, account), units)]
+        paid = self.post([Entry(self.fresh_key(), "test", legs, [Capture(hold, units)])])
+        operations.reduce_claim(account_id=account, units=units)
+        self.model.reduce_claim(account, units)
+        return multiple(*paid)
+
     # Reversing
 
     @rule(target=journals, journal=journals)
@@ -320,6 +371,8 @@ class Books(RuleBasedStateMachine):
         assert remaining == {hold: left for hold, (_, left) in self.model.holds.items()}
         keys = dict(Journal.objects.values_list("key", "id"))
         assert keys == {key: number for key, (number, _) in self.model.journals.items()}
+        owed = dict(Claim.objects.values_list("account_id", "owed"))
+        assert owed == {account: units for account, (_, units) in self.model.claims.items()}
 
     @invariant()
     def every_asset_sums_to_zero(self) -> None:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from common import clock
 from common.money import ceil_units, floor_units
 from ledger import operations, queries
-from ledger.models import Account, Asset, Hold, Journal, Transfer
+from ledger.models import Account, Asset, Claim, Hold, Journal, Transfer
 from ledger.operations import AccountKey, Capture, Entry, HoldRequest, Leg
 from users.models import User
 
@@ -464,6 +464,96 @@ class TestAnnouncing:
         assert heard == []
 
 
+class TestClaim:
+    """What an account owes is set aside from whatever becomes available there."""
+
+    def owe(self, account: int, units: int) -> int:
+        operations.claim(account_id=account, units=units, purpose="debt")
+        return Claim.objects.get(account=account).hold_id
+
+    def test_takes_what_is_there_and_what_comes_up_to_what_is_owed(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        move(outside, alice, 10, "first")
+        hold = self.owe(alice, 25)
+        assert state(alice) == (10, 10)
+        move(outside, alice, 14, "second")
+        assert state(alice) == (24, 24)
+        entries = [Entry(key, "test", [Leg(outside, alice, 1)]) for key in ("third", "fourth")]
+        operations.post(entries=entries, occurred_at=NOW)
+        assert state(alice) == (26, 25)
+        assert queries.hold_remaining(hold) == 25
+        move(outside, bob, 5, "of another")
+        assert state(bob) == (5, 0)
+
+    def test_leaves_nothing_to_pay_or_to_set_aside(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        self.owe(alice, 25)
+        move(outside, alice, 20, "first")
+        with pytest.raises(operations.InsufficientFunds):
+            move(alice, bob, 1, "second")
+        with pytest.raises(operations.InsufficientFunds):
+            operations.hold(requests=[HoldRequest(alice, 1, "order")])
+
+    def test_takes_what_is_released_and_not_what_is_captured(
+        self, outside: int, alice: int, bob: int
+    ) -> None:
+        move(outside, alice, 30, "first")
+        [order] = operations.hold(requests=[HoldRequest(alice, 30, "order")])
+        hold = self.owe(alice, 25)
+        legs, captures = [Leg(alice, bob, 12)], [Capture(order, 12)]
+        operations.post(entries=[Entry("pay", "test", legs, captures)], occurred_at=NOW)
+        assert (state(alice), queries.hold_remaining(hold)) == ((18, 18), 0)
+        operations.release(releases=[(order, 18)])
+        assert (state(alice), queries.hold_remaining(hold)) == ((18, 18), 18)
+
+    def test_grows_by_each_debt_and_keeps_one_hold(self, outside: int, alice: int) -> None:
+        assert self.owe(alice, 5) == self.owe(alice, 7)
+        move(outside, alice, 20)
+        assert state(alice) == (20, 12)
+
+    def test_is_paid_from_its_hold(self, outside: int, alice: int, bob: int) -> None:
+        hold = self.owe(alice, 25)
+        move(outside, alice, 20)
+        entry = Entry("pay", "test", [Leg(alice, bob, 20)], [Capture(hold, 20)])
+        operations.post(entries=[entry], occurred_at=NOW)
+        operations.reduce_claim(account_id=alice, units=20)
+        move(outside, alice, 20, "more")
+        assert state(alice) == (20, 5)
+
+    def test_that_is_waived_gives_back_what_was_set_aside_beyond_it(
+        self, outside: int, alice: int
+    ) -> None:
+        self.owe(alice, 25)
+        move(outside, alice, 20)
+        operations.reduce_claim(account_id=alice, units=4)
+        assert state(alice) == (20, 20)
+        operations.reduce_claim(account_id=alice, units=4)
+        assert state(alice) == (20, 17)
+        with pytest.raises(operations.ClaimExceeded):
+            operations.reduce_claim(account_id=alice, units=18)
+        operations.reduce_claim(account_id=alice, units=17)
+        assert state(alice) == (20, 0)
+
+    def test_may_wait_within_a_transaction(self, outside: int, alice: int) -> None:
+        self.owe(alice, 25)
+        operations.let_claims_wait()
+        move(outside, alice, 20)
+        operations.hold(requests=[HoldRequest(alice, 15, "order")])
+        operations.take_claims(account_ids=[alice])
+        assert state(alice) == (20, 20)
+        move(outside, alice, 30, "more")
+        assert state(alice) == (50, 40)
+
+    def test_is_of_something(self, alice: int) -> None:
+        for units in (0, -1):
+            with pytest.raises(ValueError, match="positive"):
+                operations.claim(account_id=alice, units=units, purpose="debt")
+            with pytest.raises(ValueError, match="positive"):
+                operations.reduce_claim(account_id=alice, units=units)
+
+
 class TestTheAppsRole:
     """The role that the app connects as can insert and read, and nothing else."""
 
@@ -474,7 +564,7 @@ class TestTheAppsRole:
 
     @pytest.mark.parametrize(
         "table",
-        ["asset", "account", "journal", "transfer", "hold", "holdentry"],
+        ["asset", "account", "journal", "transfer", "hold", "holdentry", "claim", "claimentry"],
     )
     def test_may_not_update_delete_or_truncate(self, usd: Asset, table: str) -> None:
         for statement in (

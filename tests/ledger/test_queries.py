@@ -164,6 +164,14 @@ def entry(b: Books, account: int, delta: int) -> str:
     )
 
 
+def claim(b: Books, account: int) -> str:
+    """Claim nothing yet, by a hold of Alice's."""
+    return (
+        "INSERT INTO ledger_claim (account_id, hold_id)"
+        f" SELECT {account}, id FROM ledger_hold WHERE account_id = {b.alice} LIMIT 1;"
+    )
+
+
 # What would refuse the breaks below, even to the owner.
 SET_ASIDE = """
 SET LOCAL session_replication_role = replica;
@@ -252,6 +260,22 @@ BREAKS: list[tuple[str, Callable[[Books], str]]] = [
     ),
     ("customers' money is owed from outside", lambda b: f"{ACCOUNT} posted = -posted"),
     (
+        "what is available is set aside for claims first",
+        lambda b: f"{claim(b, b.alice)} UPDATE ledger_claim SET owed = 20",
+    ),
+    (
+        "what is available is set aside for claims first",
+        lambda b: (
+            f"{claim(b, b.alice)} INSERT INTO ledger_claimentry (claim_id, delta)"
+            " SELECT id, 1 FROM ledger_claim"
+        ),
+    ),
+    (
+        "what is available is set aside for claims first",
+        lambda b: f"{claim(b, b.alice)} UPDATE ledger_hold SET remaining = 1",
+    ),
+    ("what is available is set aside for claims first", lambda b: claim(b, b.bob)),
+    (
         "each kind of journal has a guard",
         lambda _: "INSERT INTO ledger_journalkind (name, guard) VALUES ('promotion', '')",
     ),
@@ -275,6 +299,10 @@ TRIGGERS = [
     "ALTER TABLE ledger_account DISABLE TRIGGER ALL",
     "DROP TRIGGER ledger_transfers_move ON ledger_transfer",
     "DROP TRIGGER ledger_hold_entries_hold ON ledger_holdentry",
+    "DROP TRIGGER ledger_claim_entries_claim ON ledger_claimentry",
+    "ALTER TABLE ledger_claim DISABLE TRIGGER ALL",
+    "ALTER FUNCTION ledger_take_claims(bigint[]) SECURITY INVOKER",
+    "ALTER FUNCTION ledger_apply_claim_entries() RESET search_path",
     "ALTER FUNCTION ledger_apply_transfers() SECURITY INVOKER",
     "ALTER FUNCTION ledger_apply_hold_entries() RESET search_path",
     "ALTER FUNCTION ledger_lock_accounts(bigint[]) OWNER TO krakapp_app",
@@ -300,6 +328,9 @@ CONSTRAINTS = [
     "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_key_key",
     "ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_reverses_id_key",
     "ALTER TABLE ledger_journal DROP CONSTRAINT journal_kind_listed",
+    "ALTER TABLE ledger_claim DROP CONSTRAINT claim_not_negative",
+    "ALTER TABLE ledger_claim DROP CONSTRAINT claim_hold_of_its_account",
+    "ALTER TABLE ledger_claimentry DROP CONSTRAINT claim_entry_moves",
 ]
 GRANTS = [
     "GRANT INSERT ON ledger_journalkind TO krakapp_app",
@@ -310,6 +341,8 @@ GRANTS = [
     "GRANT TRIGGER ON ledger_holdentry TO PUBLIC",
     "GRANT INSERT ON ledger_hold TO krakapp_app",
     "GRANT INSERT (held) ON ledger_account TO krakapp_app",
+    "GRANT INSERT (owed) ON ledger_claim TO krakapp_app",
+    "GRANT DELETE ON ledger_claimentry TO krakapp_app",
     "GRANT INSERT (recorded_at) ON ledger_journal TO krakapp_app",
     "ALTER TABLE ledger_hold OWNER TO krakapp_app",
     "ALTER ROLE krakapp_app SUPERUSER",

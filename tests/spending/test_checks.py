@@ -3,14 +3,17 @@
 import pytest
 from django.db import connections, transaction
 
+import ledger.operations
 import spending.operations
 from common.invariants import find_breaks
+from ledger.models import Account, Claim
 from spending import gateways, queries
 from tests import world
 from tests.spending import shop
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
 
+CLAIMED = "a debt is what the ledger claims"
 EXPLAINED = "journals are explained by spending_explained"
 
 
@@ -161,4 +164,16 @@ class TestChecks:
 
     def test_an_owing_card_that_still_pays(self, day):
         plant("UPDATE spending_cardmovement SET shortfall_units = 1 WHERE kind = 'clearing'")
-        assert broken() == {"an owing card is frozen", EXPLAINED}
+        assert broken() == {"an owing card is frozen", EXPLAINED, CLAIMED}
+
+    def test_a_debt_that_the_ledger_does_not_claim(self, day):
+        shop.send(gateways.CLEARED, day, amount="900")
+        account = Claim.objects.get().account_id
+        ledger.operations.reduce_claim(account_id=account, units=1)
+        assert broken() == {CLAIMED}
+
+    def test_a_claim_of_who_owes_nothing(self, day):
+        world.fund(world.carol(), "1")
+        account = Account.objects.get(owner=world.carol(), asset__code="USD")
+        ledger.operations.claim(account_id=account.pk, units=1, purpose="debt")
+        assert broken() == {CLAIMED}

@@ -4,13 +4,16 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, transaction
 
+import ledger.operations
 import ledger.queries
 import spending.operations
+import trading.operations
 import users.operations
 from common.invariants import find_breaks
 from ledger.models import Journal
+from ledger.operations import AccountKey, HoldRequest
 from spending import gateways, queries
-from spending.models import DebtReduction
+from spending.models import Card, DebtReduction
 from spending.operations import CardOwes
 from tests import world
 from tests.spending import shop
@@ -49,6 +52,14 @@ def forgive(user, amount):
         now=LATER,
     )
     return users.operations.approve(proposal=proposal, actor=world.olivia(), now=LATER)
+
+
+def set_aside(user, units):
+    """Set dollars aside as an order does."""
+    (cash,) = ledger.operations.open_accounts(
+        keys=[AccountKey(user.pk, ledger.queries.usd().pk, "customer")]
+    )
+    ledger.operations.hold(requests=[HoldRequest(cash, units, "order:test")])
 
 
 class TestWhoOwes:
@@ -91,6 +102,57 @@ class TestRecovery:
         assert world.balance(alice) == Decimal(60)
         asked.refresh_from_db()
         assert asked.pending_units == 60_000_000
+
+    def test_sets_aside_what_arrives_before_anybody_can_use_it(self, alice, owing):
+        world.fund(alice, "20")
+        assert (world.balance(alice), world.available(alice)) == (20, 0)
+        with pytest.raises(ledger.operations.InsufficientFunds):
+            set_aside(alice, 1)
+        world.fund(alice, "50")
+        assert (world.balance(alice), world.available(alice)) == (70, 40)
+        assert spending.operations.recover_debts(now=LATER) == 1
+        assert (world.balance(alice), world.available(alice)) == (40, 40)
+
+    def test_takes_what_a_reversed_purchase_gives_back(self, alice):
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        shop.pending(card, "60", id="asked")
+        shop.send(gateways.CLEARED, card, amount="70")
+        shop.send(gateways.REVERSED, card, authorization="asked", amount="35")
+        assert (world.balance(alice), world.available(alice)) == (60, 5)
+        assert spending.operations.recover_debts(now=LATER) == 1
+        assert (world.balance(alice), queries.debt_of(alice)) == (30, 0)
+
+    def test_of_what_shares_sold_by_choice_bring_comes_first(self, alice):
+        of = shop.hold_shares(alice, "AAPLx", "1")
+        card = shop.card(alice)
+        shop.send(gateways.CLEARED, card, amount="130")
+        trading.operations.trade_with_house(
+            customer=alice,
+            instrument=of,
+            side="sell",
+            quantity=10**8,
+            price=Decimal(200),
+            now=LATER,
+            key="choice",
+        )
+        assert (world.balance(alice), world.available(alice)) == (200, 70)
+
+    def test_waits_for_a_merchant_who_takes_shares_meanwhile(self, alice):
+        of = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(of, ("278", "10"))
+        shop.send(gateways.CLEARED, shop.card(alice), amount="30")
+        card = Card.objects.get(user=alice)
+        sources = [spending.operations.FundingChoice("AAPLx", "0")]
+        spending.operations.set_funding(card=card, choices=sources, actor=alice, now=LATER)
+        told = shop.send(gateways.ADVISED, card, amount="40")
+        assert told["decision"] == "approved"
+        shop.send(gateways.CLEARED, card, amount="50")
+        assert queries.debt_of(alice) == 30_000_000
+        assert world.balance(alice) == Decimal(
+            "40.000004"
+        )  # set aside for the other purchase, or owed
+        assert world.available(alice) == 0
 
     def test_lets_the_card_be_thawed_and_pay_again(self, alice, owing):
         world.fund(alice, "50")
