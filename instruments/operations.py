@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 import ledger.operations
+from common import clock
 from instruments import rules
 from instruments.models import CorporateAction, Instrument
 from instruments.signals import multiplier_changed
@@ -66,24 +67,25 @@ def set_multipliers(*, multipliers: dict[int, Decimal]) -> None:
     before = Instrument.objects.filter(pk__in=multipliers).values_list("pk", "multiplier")
     for instrument_id, old in sorted(before):
         new = multipliers[instrument_id]
+        action = _ordered(instrument_id, new)
         Instrument.objects.filter(pk=instrument_id).update(multiplier=new)
         multiplier_changed.send(
             sender=Instrument,
             instrument_id=instrument_id,
             before=old,
             after=new,
-            splits=not _is_dividend(instrument_id, new),
+            splits=action is None or action.kind != CorporateAction.Kind.DIVIDEND,
+            at=action.ordered_at if action else clock.now(),
         )
 
 
-def _is_dividend(instrument_id: int, multiplier: Decimal) -> bool:
-    """Say whether a dividend that was reinvested made the multiplier what it is."""
+def _ordered(instrument_id: int, multiplier: Decimal) -> CorporateAction | None:
+    """Find the corporate action that ordered the multiplier: what is past counts by its time."""
     return CorporateAction.objects.filter(
         instrument=instrument_id,
-        kind=CorporateAction.Kind.DIVIDEND,
         status=CorporateAction.Status.ORDERED,
         multiplier_after=multiplier,
-    ).exists()
+    ).first()
 
 
 def _read(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from decimal import Decimal
 
 from django.db.models import QuerySet
 
@@ -92,7 +93,13 @@ def timelines(instruments: Iterable[Instrument]) -> dict[int, Timeline]:
     changes: dict[int, list[Change]] = defaultdict(list)
     for instrument_id, *change in rows:
         changes[instrument_id].append(Change(*change))
-    return {pk: Timeline(multiplier, tuple(changes[pk])) for pk, multiplier in now.items()}
+    return {pk: Timeline(now[pk], _in_force(changes[pk], now[pk])) for pk in now}
+
+
+def _in_force(changes: list[Change], multiplier: Decimal) -> tuple[Change, ...]:
+    """Leave out the change that was ordered, but came after this multiplier was read."""
+    pending = bool(changes) and changes[-1].before == multiplier != changes[-1].after
+    return tuple(changes[:-1] if pending else changes)
 
 
 CHECKS = [

@@ -2,5 +2,6 @@
 
 from django.dispatch import Signal
 
-# instrument_id, before, after, splits: what base units stand for has changed, by a split or not
+# instrument_id, before, after, splits, at: what base units stand for has changed, by a split or not;
+# `at` is when that was ordered
 multiplier_changed = Signal()

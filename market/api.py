@@ -18,7 +18,7 @@ from common.api import NewestFirst, StrictSerializer
 from instruments.models import Instrument
 from market import queries
 from market.models import Candle, TapeTrade
-from market.queries import Ticker
+from market.queries import Ticker, TradeView
 from market.rules import candles
 
 MAX_DEPTH = 1000
@@ -153,11 +153,11 @@ class TradeSerializer(serializers.Serializer[Any]):
     side = serializers.ChoiceField(TapeTrade.Side.choices)
     time = serializers.DateTimeField(source="at")
 
-    def get_price(self, trade: TapeTrade) -> str:
+    def get_price(self, trade: TradeView) -> str:
         """Write the price with the tick's decimals."""
         return f"{self.context['instrument'].quoted(trade.price):f}"
 
-    def get_quantity(self, trade: TapeTrade) -> str:
+    def get_quantity(self, trade: TradeView) -> str:
         """Write the shares."""
         return f"{trade.quantity:f}"
 
@@ -179,6 +179,14 @@ class CandleQuery(StrictSerializer):
     )
     since = serializers.DateTimeField(default=None)
     limit = serializers.IntegerField(min_value=1, max_value=queries.MAX_CANDLES, default=500)
+
+
+class TradeQuery(StrictSerializer):
+    """Which trades are wanted."""
+
+    adjusted = serializers.BooleanField(
+        default=True, help_text="In shares of now; false gives each trade in shares of its time."
+    )
 
 
 class InstrumentQuery(StrictSerializer):
@@ -316,15 +324,17 @@ class Trades(PublicView):
 
     @extend_schema(
         operation_id="instruments_trades",
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        parameters=[TradeQuery, OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
         responses=TradePage,
     )
     def get(self, request: Request, symbol: str) -> Response:
         """List trades, newest first."""
         instrument = self.instrument(symbol)
+        asked = self.asked(TradeQuery, request)
         pages = NewestFirst()
         page = pages.paginate_queryset(queries.tape(instrument), request, view=self) or []
-        rows = TradeSerializer(page, many=True, context={"instrument": instrument})
+        found = queries.tape_views(instrument, page, **asked)
+        rows = TradeSerializer(found, many=True, context={"instrument": instrument})
         return pages.get_paginated_response(rows.data)
 
 

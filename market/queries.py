@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
@@ -125,6 +126,17 @@ class CandleView:
     turnover: Decimal
     trades: int
     simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """A trade of the tape, in shares of now or of its own time."""
+
+    uid: UUID
+    price: Decimal
+    quantity: Decimal
+    side: str
+    at: datetime
 
 
 def session(instrument: Instrument, now: datetime) -> Session:
@@ -253,13 +265,8 @@ def candles(
 
 
 def _in_shares_of(candle: CandleView, timeline: Timeline, *, adjusted: bool) -> CandleView:
-    """Count a candle in shares of now, or of its own time.
-
-    Stored candles of a split's week are in new shares already, those of before in their own.
-    """
-    ratio = stored_ratio(candle.time, timeline)
-    if not adjusted:
-        ratio /= timeline.split_since(candle.time)
+    """Count a candle in shares of now, or of its own time."""
+    ratio = _ratio(candle.time, timeline, adjusted=adjusted)
     if ratio == 1:
         return candle
     return replace(
@@ -272,8 +279,17 @@ def _in_shares_of(candle: CandleView, timeline: Timeline, *, adjusted: bool) -> 
     )
 
 
+def _ratio(time: datetime, timeline: Timeline, *, adjusted: bool) -> Fraction:
+    """Give how many shares of now, or of its own time, one share of what is stored is."""
+    ratio = stored_ratio(time, timeline)
+    return ratio if adjusted else ratio / timeline.split_since(time)
+
+
 def stored_ratio(time: datetime, timeline: Timeline) -> Fraction:
-    """Give how many shares of now one share of a stored candle is."""
+    """Give how many shares of now one share of a stored candle or trade is.
+
+    Those of a split's week are stored in new shares, those of before in their own.
+    """
     factor = Fraction(1)
     for change in timeline.changes:
         if change.kind != DIVIDEND and time < intervals.begin("1w", change.at):
@@ -356,8 +372,31 @@ def trades_lately(now: datetime) -> dict[int, int]:
 
 
 def tape(instrument: Instrument) -> QuerySet[TapeTrade]:
-    """List an instrument's public trades, newest first."""
+    """List an instrument's public trades as they are stored, newest first."""
     return TapeTrade.objects.filter(instrument=instrument).order_by("-at", "-id")
+
+
+def tape_views(
+    instrument: Instrument, trades: Iterable[TapeTrade], *, adjusted: bool = True
+) -> list[TradeView]:
+    """Give trades of an instrument's tape, in their order.
+
+    `adjusted` are prices and quantities in shares of now; else each is in shares of its own time.
+    """
+    timeline = instruments.queries.timelines([instrument])[instrument.pk]
+    found = []
+    for trade in trades:
+        ratio = _ratio(trade.at, timeline, adjusted=adjusted)
+        price, quantity = trade.price, trade.quantity
+        if ratio != 1:
+            price, quantity = scaled(price, 1 / ratio), scaled(quantity, ratio)
+        found.append(TradeView(trade.uid, price, quantity, trade.side, trade.at))
+    return found
+
+
+def last_trades(instrument: Instrument, limit: int) -> list[TradeView]:
+    """Give an instrument's newest public trades, newest first, in shares of now."""
+    return tape_views(instrument, tape(instrument)[:limit])
 
 
 def starred_by(user: User | AnonymousUser) -> set[int]:

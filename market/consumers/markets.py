@@ -109,7 +109,7 @@ class Market:
 
 def past_trades(instrument: Instrument) -> list[Trade]:
     """Give the last trades, oldest first."""
-    rows = list(queries.tape(instrument)[:TRADES_KEPT])
+    rows = queries.last_trades(instrument, TRADES_KEPT)
     return [
         Trade(
             symbol=instrument.symbol,

@@ -21,6 +21,7 @@ from instruments.models import Instrument
 from market import gateways, queries
 from market.gateways import Listing, PriceFeed
 from market.models import Candle, ReferencePrice
+from market.operations.tape import split_tape
 from market.rules import candles, sessions
 from market.rules.candles import Bar
 from market.rules.simulation import TickBar
@@ -446,20 +447,23 @@ def _keep(key: str, entries: dict[Any, Any], values: dict[str, str] | None = Non
 
 
 def follow_multiplier(
-    *, instrument_id: int, before: Decimal, after: Decimal, splits: bool, now: datetime
+    *, instrument_id: int, before: Decimal, after: Decimal, splits: bool, at: datetime
 ) -> None:
     """Let the reference price and this week's candles count by another multiplier.
 
     In the transaction that changes it, so that nothing is worth more or less for a moment. The
-    candles of a week are rolled up into one, so they count alike; those of weeks before stay as
+    trades and candles of a week are rolled up into one, so they count alike; those of weeks before stay as
     they were, and who reads them adjusts them. A dividend changes no price.
+
+    :param at: when it was ordered; a week may end before it is carried out
     """
-    week = candles.begin("1w", now)
+    week = candles.begin("1w", at)
     ratio: dict[str, Any] = {"of": instrument_id, "before": before, "after": after, "week": week}
-    with connection.cursor() as cursor:
-        if splits:
+    if splits:
+        with connection.cursor() as cursor:
             cursor.execute(RESCALE_CANDLES, ratio)
             cursor.execute(RESCALE_PRICE, ratio)
+        split_tape(instrument_id=instrument_id, before=before, after=after, week=week)
     ReferencePrice.objects.filter(instrument=instrument_id).update(multiplier=after)
 
 
@@ -475,7 +479,6 @@ RESCALE_CANDLES = """
         open = round(open * %(before)s / %(after)s, 6),
         high = round(high * %(before)s / %(after)s, 6),
         low = round(low * %(before)s / %(after)s, 6),
-        close = round(close * %(before)s / %(after)s, 6),
-        volume = round(volume * %(after)s / %(before)s, 8)
-    WHERE instrument_id = %(of)s AND time >= %(week)s
+        close = round(close * %(before)s / %(after)s, 6)
+    WHERE instrument_id = %(of)s AND kind = 'reference' AND time >= %(week)s
 """

@@ -3,14 +3,18 @@
 import json
 import logging
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 from redis import RedisError
 
+import instruments.queries
 from common import database, realtime
+from instruments.rules import Timeline
 from market import queries
-from market.models import TapeTrade
+from market.models import Candle, TapeTrade
 from market.rules import candles
 
 logger = logging.getLogger(__name__)
@@ -73,16 +77,56 @@ def record_trades(*, trades: Sequence[TapeTrade]) -> int:
     Called in the transaction that settles them. A trade whose `uid` is on the tape already changes
     nothing.
 
-    :param trades: unsaved rows with their instruments, any order; `quantity` in shares, `side` the
-        taker's
+    :param trades: unsaved rows with their instruments, any order; `quantity` in shares of their
+        own time, `side` the taker's
     :return: how many were new
     """
-    ids = [row[0] for row in database.prepared(INSERT, _columns(trades))]
+    lines = instruments.queries.timelines({trade.instrument for trade in trades})
+    rows = [_as_stored(trade, lines[trade.instrument_id]) for trade in trades]
+    ids = [row[0] for row in database.prepared(INSERT, _columns(rows))]
     if ids:
         database.prepared(CANDLES, {"ids": ids, **INTERVALS})
         latest = {trade.instrument_id: trade for trade in sorted(trades, key=lambda t: t.at)}
         transaction.on_commit(lambda: _remember_last(list(latest.values())), robust=True)
     return len(ids)
+
+
+def split_tape(*, instrument_id: int, before: Decimal, after: Decimal, week: datetime) -> None:
+    """Count this week's tape, and its candles, in the shares of after a split.
+
+    In the transaction that changes the multiplier. The candles are made anew from the trades, so
+    that no rounding tells them apart.
+    """
+    ratio = {"of": instrument_id, "before": before, "after": after, "week": week}
+    ids = [row[0] for row in database.prepared(RESCALE, ratio)]
+    Candle.objects.filter(instrument=instrument_id, kind=Candle.Kind.TAPE, time__gte=week).delete()
+    if ids:
+        database.prepared(CANDLES, {"ids": ids, **INTERVALS})
+
+
+RESCALE = """
+    UPDATE market_tapetrade SET
+        price = greatest(round(price * %(before)s::numeric / %(after)s::numeric, 6), 0.000001),
+        quantity = greatest(round(quantity * %(after)s::numeric / %(before)s::numeric, 8),
+                            0.00000001)
+    WHERE instrument_id = %(of)s::bigint AND at >= %(week)s::timestamptz
+    RETURNING id
+"""
+
+
+def _as_stored(trade: TapeTrade, timeline: Timeline) -> TapeTrade:
+    """Count a trade in the shares of its week: one settled late may be older than a split in it."""
+    ratio = timeline.split_since(trade.at) / queries.stored_ratio(trade.at, timeline)
+    if ratio == 1:
+        return trade
+    return TapeTrade(
+        uid=trade.uid,
+        instrument=trade.instrument,
+        price=queries.scaled(trade.price, 1 / ratio),
+        quantity=queries.scaled(trade.quantity, ratio),
+        side=trade.side,
+        at=trade.at,
+    )
 
 
 def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:

@@ -12,6 +12,7 @@ from common import realtime
 from common.invariants import find_breaks
 from market import operations, queries
 from market.models import Candle, TapeTrade
+from tests import world
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +74,7 @@ class TestRecordTrades:
         assert (made.open, made.close) == (278, 279)
 
     def test_takes_the_same_queries_for_many(self, apple, django_assert_num_queries):
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             operations.record_trades(trades=[trade(apple, "1", after_s=n) for n in range(300)])
 
     def test_takes_none(self):
@@ -115,6 +116,82 @@ class TestChecks:
         operations.record_trades(trades=[trade(apple, "278.50")])
         TapeTrade.objects.all().delete()
         assert len(self.breaks()) == 7
+
+
+class TestSplits:
+    """World's split comes two days after `world.NOW`, a Friday: on a Sunday of the same week."""
+
+    SPLIT = world.NOW + timedelta(days=2)
+
+    @staticmethod
+    def at(instrument, price, quantity, moment):
+        row = trade(instrument, price, quantity)
+        row.at = moment
+        return row
+
+    @pytest.fixture
+    def apple(self):
+        apple = world.instrument()
+        old = self.at(apple, "400.00", "1.5", self.SPLIT - timedelta(days=20))
+        of_this_week = [
+            self.at(apple, "410.02", "0.12345678", self.SPLIT - timedelta(hours=hours))
+            for hours in (30, 31)
+        ]
+        operations.record_trades(trades=[old, *of_this_week])
+        return apple
+
+    def shown(self, instrument, **options):
+        rows = queries.tape_views(instrument, queries.tape(instrument), **options)
+        return [(f"{row.price:f}", f"{row.quantity:f}") for row in rows]
+
+    def test_older_trades_are_shown_in_new_shares(self, apple):
+        world.split(apple, 4)
+        week = ("102.505000", "0.49382712")
+        assert self.shown(apple) == [week, week, ("100.00000000", "6.00000000")]
+
+    def test_older_trades_are_given_raw(self, apple):
+        before = self.shown(apple)
+        world.split(apple, 4)
+        raw = self.shown(apple, adjusted=False)
+        assert [(Decimal(p), Decimal(q)) for p, q in raw] == [
+            (Decimal(p), Decimal(q)) for p, q in before
+        ]
+
+    @pytest.mark.parametrize("to", [4, 3, 7])
+    def test_candles_of_the_week_are_still_the_tape(self, apple, to):
+        world.split(apple, to)
+        assert Candle.objects.filter(kind="tape", interval="1h").count() == 3
+        assert list(find_breaks(queries.CHECKS)) == []
+
+    def test_what_was_traded_before_and_settled_after_counts_alike(self, apple):
+        world.split(apple, 4)
+        late = self.at(apple, "410.02", "0.12345678", self.SPLIT - timedelta(hours=29))
+        operations.record_trades(trades=[late])
+        assert len(set(self.shown(apple)[:3])) == 1
+        assert list(find_breaks(queries.CHECKS)) == []
+
+    def test_what_is_traded_after_counts_as_it_is(self, apple):
+        world.split(apple, 4)
+        operations.record_trades(trades=[self.at(apple, "102.50", "1", self.SPLIT)])
+        assert self.shown(apple)[0] == ("102.500000", "1.00000000")
+        assert self.shown(apple, adjusted=False)[0] == ("102.500000", "1.00000000")
+
+    def test_an_instrument_read_before_the_split_does_not_know_it(self, apple):
+        before = world.instrument()
+        world.split(apple, 4)
+        line = instruments.queries.timelines([before])[before.pk]
+        assert (line.now, line.changes) == (1, ())
+
+    def test_api_gives_both(self, apple, client):
+        world.split(apple, 4)
+        rows = client.get("/api/v1/instruments/AAPLx/trades?limit=2").json()["results"]
+        assert (rows[0]["price"], rows[0]["quantity"]) == ("102.50", "0.49382712")
+        page = client.get("/api/v1/instruments/AAPLx/trades?limit=2&adjusted=false").json()
+        assert (page["results"][0]["price"], page["results"][0]["quantity"]) == (
+            "410.02",
+            "0.12345678",
+        )
+        assert "adjusted=false" in page["next"]
 
 
 moves = st.lists(

@@ -35,7 +35,7 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
             **page_of(request, found, fresh_ticket(side=side)),
             **standing,
             "book": market.book_of(found.symbol, LEVELS),
-            "tape": market.tape(found)[:TRADES],
+            "tape": market.last_trades(found, TRADES),
             "closes": market.sparklines([found]).get(found.pk),
             "starred": found.pk in market.starred_by(request.user),
             "issuer": ISSUER,
