@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-# instrument_id, before, after, splits, at: what base units stand for has changed, by a split or not;
-# `at` is when that was ordered
+# instrument_id, before, after, splits, at: what base units stand for has changed, by a split or
+# not, as was ordered at that time
 multiplier_changed = Signal()

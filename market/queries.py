@@ -35,13 +35,15 @@ from users.models import User
 
 logger = logging.getLogger(__name__)
 
-REFERENCE_KEY = "market:reference"  # hash: symbol → {"price", "time"}
+# What is kept of a price says which multiplier it counts by; nothing said is 1.
+REFERENCE_KEY = "market:reference"  # hash: symbol → {"price", "time", "multiplier"}
 FEED_KEY = (
     "market:feed"  # {"time", "simulated", "doubted"}: when the feed last vouched, and for whom not
 )
-DAY_KEY = "market:day"  # hash: symbol → {"open", "high", "low", "volume", "vwap"} of 24 hours
-LAST_KEY = "market:last"  # hash: symbol → {"price", "time"} of the last trade
+DAY_KEY = "market:day"  # hash: symbol → {"open", "high", "low", "volume", "vwap", "multiplier"}
+LAST_KEY = "market:last"  # hash: symbol → {"price", "time", "multiplier"} of the last trade
 STATE_KEY = "market:state"  # hash: symbol → the book's state, where it isn't online
+LINKS_KEY = "market:links"  # in Django's cache: the list's rows as they were drawn
 BOOK_KEY = "market:book:"  # + symbol: the engine's last book
 
 ONLINE = "online"
@@ -56,6 +58,11 @@ class Reference:
     price: Decimal
     at: datetime
     simulated: bool
+    multiplier: Decimal = Decimal(1)  # shares a base share that it counts by
+
+    def counts_for(self, instrument: Instrument) -> bool:
+        """Tell whether it goes with the multiplier of an instrument, which was read apart."""
+        return self.multiplier == instrument.multiplier
 
     def is_fresh(self, *, now: datetime, max_age_s: float) -> bool:
         """Tell whether the price is recent enough to act on; one of the future is not."""
@@ -185,14 +192,11 @@ def references(instruments: Sequence[Instrument]) -> dict[str, Reference]:
         return {}
     symbols = {instrument.pk: instrument.symbol for instrument in instruments}
     rows = database.prepared(
-        "SELECT instrument_id, price, at, simulated FROM market_referenceprice"
+        "SELECT instrument_id, price, at, simulated, multiplier FROM market_referenceprice"
         " WHERE instrument_id = ANY (%s::bigint[])",
         [list(symbols)],
     )
-    return {
-        symbols[instrument_id]: Reference(price, at, simulated)
-        for instrument_id, price, at, simulated in rows
-    }
+    return {symbols[instrument_id]: Reference(*reference) for instrument_id, *reference in rows}
 
 
 def tickers(instruments: Sequence[Instrument], *, books: bool = True) -> dict[str, Ticker]:
@@ -203,7 +207,7 @@ def tickers(instruments: Sequence[Instrument], *, books: bool = True) -> dict[st
     if not instruments:
         return {}
     read = _read_redis(instruments, books=books) or _Read(
-        references=references(instruments),
+        references=_references_shown(instruments),
         days=statistics(instruments, now=clock.now()),
         last=_stored_last(instruments),
         states={},
@@ -329,7 +333,7 @@ def closes(
 
 
 def _price(price: Decimal, time: datetime, timeline: Timeline) -> Decimal:
-    """Give the price of a stored candle in dollars for a share of now."""
+    """Give the price of a stored candle or trade in dollars for a share of now."""
     return scaled(price, 1 / stored_ratio(time, timeline)) if timeline.changes else price
 
 
@@ -377,13 +381,20 @@ def tape(instrument: Instrument) -> QuerySet[TapeTrade]:
 
 
 def tape_views(
-    instrument: Instrument, trades: Iterable[TapeTrade], *, adjusted: bool = True
+    instrument: Instrument,
+    trades: Iterable[TapeTrade],
+    *,
+    adjusted: bool = True,
+    lines: Mapping[int, Timeline] | None = None,
 ) -> list[TradeView]:
     """Give trades of an instrument's tape, in their order.
 
     `adjusted` are prices and quantities in shares of now; else each is in shares of its own time.
+
+    :param lines: its `instruments.queries.timelines`, where the caller has read them
     """
-    timeline = instruments.queries.timelines([instrument])[instrument.pk]
+    lines = instruments.queries.timelines([instrument]) if lines is None else lines
+    timeline = lines[instrument.pk]
     found = []
     for trade in trades:
         ratio = _ratio(trade.at, timeline, adjusted=adjusted)
@@ -394,9 +405,14 @@ def tape_views(
     return found
 
 
-def last_trades(instrument: Instrument, limit: int) -> list[TradeView]:
-    """Give an instrument's newest public trades, newest first, in shares of now."""
-    return tape_views(instrument, tape(instrument)[:limit])
+def last_trades(
+    instrument: Instrument, limit: int, *, lines: Mapping[int, Timeline] | None = None
+) -> list[TradeView]:
+    """Give an instrument's newest public trades, newest first, in shares of now.
+
+    :param lines: its `instruments.queries.timelines`, where the caller has read them
+    """
+    return tape_views(instrument, tape(instrument)[:limit], lines=lines)
 
 
 def starred_by(user: User | AnonymousUser) -> set[int]:
@@ -488,10 +504,21 @@ class _Read:
     books: dict[str, _Tops]
 
 
+def _references_shown(instruments: Sequence[Instrument]) -> dict[str, Reference]:
+    """Give the stored reference prices that go with the multipliers of these instruments."""
+    found = references(instruments)
+    return {
+        one.symbol: found[one.symbol]
+        for one in instruments
+        if one.symbol in found and found[one.symbol].counts_for(one)
+    }
+
+
 def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | None:
     """Read what Redis knows; None where it is away or has not heard of the feed.
 
-    A price that Redis has lost (it keeps nothing over a restart) comes from the table.
+    A price that Redis has lost (it keeps nothing over a restart), or that counts by another
+    multiplier than its instrument, comes from the table.
     """
     symbols = [instrument.symbol for instrument in instruments]
     pipe = realtime.connection().pipeline(transaction=False)
@@ -509,7 +536,9 @@ def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | No
         return None
     vouched = json.loads(feed)
     doubted = set(vouched.get("doubted", ()))
-    prices = {symbol: json.loads(raw) for symbol, raw in _known(symbols, reference)}
+    prices, _ = _counting(instruments, reference)
+    days, other_days = _counting(instruments, day)
+    lasts, other_lasts = _counting(instruments, last)
     shown = {
         symbol: Reference(
             Decimal(entry["price"]),
@@ -521,14 +550,30 @@ def _read_redis(instruments: Sequence[Instrument], *, books: bool) -> _Read | No
         for symbol, entry in prices.items()
     }
     if len(shown) < len(symbols):
-        shown = references(instruments) | shown
+        shown = _references_shown(instruments) | shown
     return _Read(
         references=shown,
-        days={symbol: _day(json.loads(raw)) for symbol, raw in _known(symbols, day)},
-        last={s: Decimal(json.loads(raw)["price"]) for s, raw in _known(symbols, last)},
+        days={symbol: _day(entry) for symbol, entry in days.items()}
+        | (statistics(other_days, now=clock.now()) if other_days else {}),
+        last={symbol: Decimal(entry["price"]) for symbol, entry in lasts.items()}
+        | (_stored_last(other_lasts) if other_lasts else {}),
         states={symbol: raw.decode() for symbol, raw in _known(symbols, state)},
         books={s: _read_tops.decode(raw) for s, raw in _known(symbols, tops[0] if tops else [])},
     )
+
+
+def _counting(
+    instruments: Sequence[Instrument], values: list[bytes | None]
+) -> tuple[dict[str, dict[str, Any]], list[Instrument]]:
+    """Read entries by symbol; name the instruments whose entry counts by another multiplier."""
+    entries, others = {}, []
+    for instrument, value in zip(instruments, values, strict=True):
+        entry = json.loads(value) if value else None
+        if entry and Decimal(entry.pop("multiplier", "1")) == instrument.multiplier:
+            entries[instrument.symbol] = entry
+        elif entry:
+            others.append(instrument)
+    return entries, others
 
 
 def _known(symbols: list[str], values: list[bytes | None]) -> list[tuple[str, bytes]]:
@@ -539,18 +584,22 @@ def _day(entry: dict[str, str | None]) -> Day:
     return Day(**{name: None if text is None else Decimal(text) for name, text in entry.items()})  # type: ignore[arg-type]
 
 
-def _stored_last(instruments: Iterable[Instrument]) -> dict[str, Decimal]:
+def _stored_last(of: Iterable[Instrument]) -> dict[str, Decimal]:
+    """Give the prices of the last trades by symbol, for shares of now."""
     query = """
-        SELECT i.symbol, t.price FROM instruments_instrument i
+        SELECT i.id, t.price, t.at FROM instruments_instrument i
         CROSS JOIN LATERAL (
-            SELECT price FROM market_tapetrade WHERE instrument_id = i.id
+            SELECT price, at FROM market_tapetrade WHERE instrument_id = i.id
             ORDER BY at DESC, id DESC LIMIT 1
         ) AS t
         WHERE i.id = ANY (%s)
     """
+    listed = {instrument.pk: instrument for instrument in of}
     with connection.cursor() as cursor:
-        cursor.execute(query, [[instrument.pk for instrument in instruments]])
-        return dict(cursor.fetchall())
+        cursor.execute(query, [list(listed)])
+        rows = cursor.fetchall()
+    lines = instruments.queries.timelines(listed[pk] for pk, _, _ in rows) if rows else {}
+    return {listed[pk].symbol: _price(price, at, lines[pk]) for pk, price, at in rows}
 
 
 def _ticker(instrument: Instrument, read: _Read, now: datetime) -> Ticker:

@@ -32,7 +32,7 @@ SUGGESTED = 6
 STARRED = "starred"
 TYPES = {"": "All", "stock": "Stocks", "etf": "ETFs"}
 LAST = Decimal("Infinity")
-LINKS, LINKS_S = "market:links", 2
+LINKS_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,12 @@ def _links(found: list[Instrument]) -> dict[str, str]:
 
     What is drawn is a little old, and comes to life with the page.
     """
-    links: dict[str, str] = cache.get(LINKS, {})
+    links: dict[str, str] = cache.get(queries.LINKS_KEY, {})
     if any(one.symbol not in links for one in found):
         drawn = list(instruments.queries.listed())
         tickers, lines = queries.tickers(drawn, books=False), queries.sparklines(drawn)
         links = {one.symbol: _link(one, tickers[one.symbol], lines.get(one.pk)) for one in drawn}
-        cache.set(LINKS, links, LINKS_S)
+        cache.set(queries.LINKS_KEY, links, LINKS_S)
     return links
 
 

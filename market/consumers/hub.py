@@ -28,8 +28,16 @@ from common.realtime import MARKET_CHANNEL
 from instruments.models import Instrument
 from market import queries
 from market.consumers import messages, protocol
-from market.consumers.markets import Market, decimals, past_candles, past_trades
-from market.consumers.messages import Book, Message, Reference, Statistics, Status, Trade
+from market.consumers.markets import Market, past_candles, past_trades
+from market.consumers.messages import (
+    Book,
+    Message,
+    Multiplier,
+    Reference,
+    Statistics,
+    Status,
+    Trade,
+)
 from market.consumers.outbox import Outbox
 from market.consumers.topics import (
     BookTopic,
@@ -53,6 +61,7 @@ CATCH_UP_S = 2.0  # how long a first socket waits for Redis
 STALE_AFTER = timedelta(seconds=4)  # without a word of the feed; a pulse later everybody knows
 RELIST_EVERY = 300  # pulses
 LONGEST_WAIT_S = 5.0
+UNITS = ("trade", "ohlc")  # channels that tell the past in shares
 DEPTHS = (10, 25, 100, 500, 1000)
 
 
@@ -85,6 +94,7 @@ class Hub:
         self._is_simulated = False
         self._is_stale = True
         self._doubted: set[str] = set()
+        self._renewing: dict[str, asyncio.Task[None]] = {}
 
     # Sockets come and go
 
@@ -117,7 +127,7 @@ class Hub:
         self._outboxes.discard(outbox)
         if self._outboxes:
             return
-        for task in self._tasks:
+        for task in [*self._tasks, *self._renewing.values()]:
             task.cancel()
         if self._flush_at is not None:
             self._flush_at.cancel()
@@ -237,8 +247,10 @@ class Hub:
         elif isinstance(message, Statistics):
             for symbol, day in message.days.items():
                 if symbol in self.markets:
-                    self.markets[symbol].day = decimals(day)
+                    self.markets[symbol].hear_day(day)
                     self._touch("ticker", symbol)
+        elif isinstance(message, Multiplier):
+            self._renew_soon(message.symbol)
         elif message.symbol in self.markets:
             self._hear_of_one(self.markets[message.symbol], message)
 
@@ -252,6 +264,9 @@ class Hub:
         for symbol, text in message.prices.items():
             market = self.markets.get(symbol)
             if market is None:
+                continue
+            if not market.counts_by(message.multipliers.get(symbol)):
+                self._renew_soon(symbol)
                 continue
             market.reference = price = Decimal(text)
             if market.minute is None or market.minute.time != minute:
@@ -405,8 +420,39 @@ class Hub:
             known = self.markets.get(instrument.symbol)
             if known is None:
                 self.markets[instrument.symbol] = Market.of(instrument)
-            else:
+            elif known.instrument.multiplier == instrument.multiplier:
                 known.instrument = instrument
+            else:
+                self._renew_soon(instrument.symbol)
+
+    def _renew_soon(self, symbol: str) -> None:
+        """Look whether an instrument's multiplier has changed, unless that is being done."""
+        if symbol in self.markets and symbol not in self._renewing:
+            task = self._renewing[symbol] = asyncio.create_task(self._renew(symbol))
+            task.add_done_callback(lambda _: self._renewing.pop(symbol, None))
+
+    async def _renew(self, symbol: str) -> None:
+        """Say an instrument's past anew, in shares of now, where its multiplier has changed."""
+        try:
+            instrument = await database_sync_to_async(_listed_as)(symbol)
+            if instrument and instrument.multiplier != self.markets[symbol].instrument.multiplier:
+                self.markets[symbol].begin_anew(instrument)
+                self._touch("ticker", symbol)
+                for key in [key for key in self._topics if key[0] in UNITS and key[1] == symbol]:
+                    await self._replace(key)
+        except Exception:
+            logger.exception("%s is shown by its old multiplier; the next price asks again", symbol)
+
+    async def _replace(self, key: Key) -> None:
+        """Let the followers of a topic follow it as it is when built now."""
+        old, fresh = self._topics[key], await self._build(key)
+        if self._topics.get(key) is not old:
+            return  # nobody follows it any more
+        self._topics[key] = fresh
+        for outbox in list(old.followers):
+            outbox.leave(old)
+            fresh.followers.add(outbox)
+            outbox.follow(fresh, snapshot=True)
 
     def _ticker(self, symbol: str) -> dict[str, Any]:
         return self.markets[symbol].ticker(
@@ -427,6 +473,10 @@ class Hub:
 
 def _listed() -> list[Instrument]:
     return list(instruments.queries.listed().select_related("reference"))
+
+
+def _listed_as(symbol: str) -> Instrument | None:
+    return instruments.queries.listed().select_related("reference").filter(symbol=symbol).first()
 
 
 def _silent(parts: Sequence[Part]) -> set[str]:

@@ -45,14 +45,35 @@ class Market:
         last: bytes | None,
         state: bytes | None,
     ) -> None:
-        """Take what Redis keeps for those who come late."""
-        if reference:
-            self.reference = Decimal(json.loads(reference)["price"])
-        if day:
-            self.day = decimals(json.loads(day))
-        if last:
-            self.last = Decimal(json.loads(last)["price"])
+        """Take what Redis keeps for those who come late, as far as it counts by our multiplier."""
+        if priced := self._counting(reference):
+            self.reference = Decimal(priced["price"])
+        if figures := self._counting(day):
+            self.hear_day(figures)
+        if traded := self._counting(last):
+            self.last = Decimal(traded["price"])
         self.state = state.decode() if state else queries.ONLINE
+
+    def _counting(self, raw: bytes | None) -> dict[str, Any] | None:
+        entry: dict[str, Any] | None = json.loads(raw) if raw else None
+        return entry if entry and self.counts_by(entry.get("multiplier")) else None
+
+    def counts_by(self, multiplier: str | None) -> bool:
+        """Tell whether a price that counts by a multiplier, or by 1, is one of this market now."""
+        return Decimal(multiplier or 1) == self.instrument.multiplier
+
+    def hear_day(self, entry: dict[str, str | None]) -> None:
+        """Take the figures of 24 hours, unless they count by another multiplier."""
+        if self.counts_by(entry.get("multiplier")):
+            figures = {name: text for name, text in entry.items() if name != "multiplier"}
+            self.day = decimals(figures)
+
+    def begin_anew(self, instrument: Instrument) -> None:
+        """Forget what was said of an instrument before its multiplier changed."""
+        fresh = Market.of(instrument)
+        self.instrument, self.reference = instrument, fresh.reference
+        self.minute, self.day, self.last = None, {}, None
+        self.trades.clear()
 
     def ticker(self, *, simulated: bool, stale: bool, at: datetime) -> dict[str, Any]:
         """Describe the market in one line, in Kraken's fields and some of our own.

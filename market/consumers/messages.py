@@ -10,12 +10,13 @@ Levels = list[tuple[str, str]]
 class Reference(msgspec.Struct, tag_field="kind", tag="reference"):
     """Changed reference prices by symbol, each second; empty where nothing changed.
 
-    What the feed itself doubts is named, each time.
+    What the feed itself doubts is named, each time. Prices count by `multipliers`, or by 1.
     """
 
     time: str
     prices: dict[str, str]
     doubted: list[str] = []
+    multipliers: dict[str, str] = {}
 
 
 class Statistics(msgspec.Struct, tag_field="kind", tag="statistics"):
@@ -58,7 +59,14 @@ class Status(msgspec.Struct, tag_field="kind", tag="status"):
     state: str
 
 
-Message = Reference | Statistics | Book | Trade | Status
+class Multiplier(msgspec.Struct, tag_field="kind", tag="multiplier"):
+    """What a base share of an instrument stands for has changed: all said before is out of date."""
+
+    symbol: str
+    multiplier: str
+
+
+Message = Reference | Statistics | Book | Trade | Status | Multiplier
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Message)
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection, transaction
 from redis import RedisError
 
@@ -390,12 +391,20 @@ class FeedRun:
         prices = {symbol: price for symbol, price in prices.items() if symbol not in doubted}
         at = now.isoformat(timespec="milliseconds")
         texts = {symbol: f"{price:f}" for symbol, price in prices.items()}
-        told = {"kind": "reference", "time": at, "prices": texts, "doubted": sorted(doubted)}
-        realtime.publish_market(told)
+        realtime.publish_market(
+            {
+                "kind": "reference",
+                "time": at,
+                "prices": texts,
+                "doubted": sorted(doubted),
+                "multipliers": self._multipliers(texts),
+            }
+        )
         vouched = json.dumps(
             {"time": at, "simulated": self._feed.simulated, "doubted": sorted(doubted)}
         )
-        _keep(queries.REFERENCE_KEY, _entries(texts, at), {queries.FEED_KEY: vouched})
+        entries = _entries(texts, at, self._multipliers(texts))
+        _keep(queries.REFERENCE_KEY, entries, {queries.FEED_KEY: vouched})
         realtime.beat(PROCESS)
 
     def _keep_all(self, now: datetime) -> None:
@@ -403,7 +412,12 @@ class FeedRun:
         doubted = self._feed.doubted()
         texts = {s: f"{price:f}" for s, price in self._prices.items() if s not in doubted}
         at = now.isoformat(timespec="milliseconds")
-        _keep(queries.REFERENCE_KEY, _entries(texts, at))
+        _keep(queries.REFERENCE_KEY, _entries(texts, at, self._multipliers(texts)))
+
+    def _multipliers(self, symbols: Iterable[str]) -> dict[str, str]:
+        """Say by which multipliers prices count, where that is not 1."""
+        listed = {symbol: self._listed[symbol].multiplier for symbol in symbols}
+        return {symbol: f"{one:f}" for symbol, one in listed.items() if one != 1}
 
     def _publish_days(self, days: dict[str, queries.Day]) -> None:
         """Tell every process the changed statistics, and leave all of them in Redis."""
@@ -422,15 +436,17 @@ class FeedRun:
             "low": f"{quoted(day.low):f}",
             "volume": f"{day.volume:f}",
             "vwap": f"{day.vwap:.6f}" if day.vwap is not None else None,
+            "multiplier": f"{self._listed[symbol].multiplier:f}",
         }
 
 
-def _entries(prices: dict[str, str], at: str) -> dict[str, str]:
+def _entries(prices: dict[str, str], at: str, multipliers: dict[str, str]) -> dict[str, str]:
     """Write prices as the hash of references holds them."""
-    return {
-        symbol: json.dumps({"price": price, "time": at}, separators=(",", ":"))
+    entries = {
+        symbol: {"price": price, "time": at, "multiplier": multipliers.get(symbol, "1")}
         for symbol, price in prices.items()
     }
+    return {symbol: json.dumps(entry, separators=(",", ":")) for symbol, entry in entries.items()}
 
 
 def _keep(key: str, entries: dict[Any, Any], values: dict[str, str] | None = None) -> None:
@@ -452,8 +468,8 @@ def follow_multiplier(
     """Let the reference price and this week's candles count by another multiplier.
 
     In the transaction that changes it, so that nothing is worth more or less for a moment. The
-    trades and candles of a week are rolled up into one, so they count alike; those of weeks before stay as
-    they were, and who reads them adjusts them. A dividend changes no price.
+    trades and candles of a week are rolled up into one, so they count alike; those of weeks before
+    stay as they were, and who reads them adjusts them. A dividend changes no price.
 
     :param at: when it was ordered; a week may end before it is carried out
     """
@@ -465,6 +481,13 @@ def follow_multiplier(
             cursor.execute(RESCALE_PRICE, ratio)
         split_tape(instrument_id=instrument_id, before=before, after=after, week=week)
     ReferencePrice.objects.filter(instrument=instrument_id).update(multiplier=after)
+    told = {
+        "kind": "multiplier",
+        "symbol": Instrument.objects.get(pk=instrument_id).symbol,
+        "multiplier": f"{after:f}",
+    }
+    transaction.on_commit(lambda: cache.delete(queries.LINKS_KEY), robust=True)
+    transaction.on_commit(lambda: realtime.publish_market(told), robust=True)
 
 
 RESCALE_PRICE = """

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from redis import RedisError
 
 import instruments.queries
 from common import database, realtime
+from instruments.models import Instrument
 from instruments.rules import Timeline
 from market import queries
 from market.models import Candle, TapeTrade
@@ -86,8 +87,7 @@ def record_trades(*, trades: Sequence[TapeTrade]) -> int:
     ids = [row[0] for row in database.prepared(INSERT, _columns(rows))]
     if ids:
         database.prepared(CANDLES, {"ids": ids, **INTERVALS})
-        latest = {trade.instrument_id: trade for trade in sorted(trades, key=lambda t: t.at)}
-        transaction.on_commit(lambda: _remember_last(list(latest.values())), robust=True)
+        _remember_last(rows, lines)
     return len(ids)
 
 
@@ -102,6 +102,9 @@ def split_tape(*, instrument_id: int, before: Decimal, after: Decimal, week: dat
     Candle.objects.filter(instrument=instrument_id, kind=Candle.Kind.TAPE, time__gte=week).delete()
     if ids:
         database.prepared(CANDLES, {"ids": ids, **INTERVALS})
+    instrument = Instrument.objects.get(pk=instrument_id)
+    if last := queries.tape(instrument).first():
+        _remember_last([last], instruments.queries.timelines([instrument]))
 
 
 RESCALE = """
@@ -134,14 +137,26 @@ def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
 
 
-def _remember_last(trades: Sequence[TapeTrade]) -> None:
-    """Leave each instrument's last price in Redis, for the tickers of every process."""
+def _remember_last(trades: Sequence[TapeTrade], lines: Mapping[int, Timeline]) -> None:
+    """Leave each instrument's last price in Redis after the commit, for every process's tickers."""
     prices: dict[Any, Any] = {
-        trade.instrument.symbol: json.dumps(
-            {"price": f"{trade.price:f}", "time": trade.at.isoformat()}
-        )
-        for trade in trades
+        trade.instrument.symbol: json.dumps(_last_entry(trade, lines[trade.instrument_id]))
+        for trade in sorted(trades, key=lambda trade: trade.at)
     }
+    transaction.on_commit(lambda: _keep_last(prices), robust=True)
+
+
+def _last_entry(trade: TapeTrade, timeline: Timeline) -> dict[str, str]:
+    ratio = queries.stored_ratio(trade.at, timeline)
+    price = trade.price if ratio == 1 else queries.scaled(trade.price, 1 / ratio)
+    return {
+        "price": f"{price:f}",
+        "time": trade.at.isoformat(),
+        "multiplier": f"{timeline.now:f}",
+    }
+
+
+def _keep_last(prices: dict[Any, Any]) -> None:
     try:
         realtime.connection().hset(queries.LAST_KEY, mapping=prices)
     except RedisError:

@@ -2,6 +2,7 @@ import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
@@ -9,11 +10,12 @@ import instruments.operations
 import instruments.queries
 from common import realtime
 from instruments.models import Instrument
-from market import queries
-from market.models import Candle, ReferencePrice
+from market import operations, queries
+from market.models import Candle, ReferencePrice, TapeTrade
 from market.operations import feed
 from market.rules import candles, sessions, simulation
 from market.rules.candles import Bar
+from tests import world
 
 pytestmark = pytest.mark.django_db
 
@@ -135,6 +137,19 @@ class TestTicks:
                 assert raw is not None
                 message = json.loads(raw["data"])
         assert message["prices"] == {symbol: f"{price:f}" for symbol, price in changed.items()}
+
+    def test_says_by_which_multiplier_a_price_counts(self):
+        world.split(instruments.queries.by_symbol("SPYx"), 2)
+        begin(WEDNESDAY).tick(now=WEDNESDAY)
+        entries = realtime.connection().hgetall(queries.REFERENCE_KEY)
+        counted = {
+            symbol.decode(): json.loads(raw)["multiplier"] for symbol, raw in entries.items()
+        }
+        assert {symbol: Decimal(one) for symbol, one in counted.items()} == {
+            "AAPLx": 1,
+            "ABBVx": 1,
+            "SPYx": 2,
+        }
 
     def test_vouches_for_all_prices_each_second(self):
         run = begin(SUNDAY)
@@ -302,6 +317,41 @@ class TestTickers:
             stored = queries.tickers(listed)["AAPLx"]
         assert stored.reference_price == known.reference_price
         assert stored.simulated
+
+    def test_pair_no_price_of_before_a_split_with_what_is_held_after_it(self, listed, monkeypatch):
+        monkeypatch.setattr("common.clock.now", lambda: WEDNESDAY)
+        apple = instruments.queries.by_symbol("AAPLx")
+        stale = realtime.connection().hget(queries.REFERENCE_KEY, "AAPLx")
+        before = queries.tickers(listed)["AAPLx"]
+        world.split(apple, 4)
+        assert realtime.connection().hget(queries.REFERENCE_KEY, "AAPLx") == stale
+        after = queries.tickers([apple])["AAPLx"]
+        assert abs(after.reference_price * 4 - before.reference_price) <= Decimal("0.02")
+        assert abs(after.high_24h * 4 - before.high_24h) <= Decimal("0.04")
+        assert abs(after.change_24h_pct - before.change_24h_pct) < Decimal("0.05")
+
+    def test_give_nobody_who_read_the_old_multiplier_the_new_price(self, listed):
+        old = instruments.queries.by_symbol("AAPLx")
+        world.split(instruments.queries.by_symbol("AAPLx"), 4)
+        realtime.connection().hdel(queries.REFERENCE_KEY, "AAPLx")
+        assert queries.tickers([old])["AAPLx"].reference_price is None
+
+    def test_give_the_last_trade_of_before_a_split_in_new_shares(
+        self, listed, django_capture_on_commit_callbacks
+    ):
+        apple = instruments.queries.by_symbol("AAPLx")
+        traded = TapeTrade(
+            uid=uuid4(), instrument=apple, price=Decimal(400), quantity=1, side="buy", at=WEDNESDAY
+        )
+        with django_capture_on_commit_callbacks(execute=True):
+            operations.record_trades(trades=[traded])
+        stale = realtime.connection().hget(queries.LAST_KEY, "AAPLx")
+        with django_capture_on_commit_callbacks(execute=True):
+            world.split(apple, 4)
+        entry = json.loads(realtime.connection().hget(queries.LAST_KEY, "AAPLx"))
+        assert (Decimal(entry["price"]), Decimal(entry["multiplier"])) == (100, 4)
+        realtime.connection().hset(queries.LAST_KEY, "AAPLx", stale)
+        assert queries.tickers([apple])["AAPLx"].last == 100
 
     def test_fill_in_what_redis_has_lost(self, listed):
         realtime.connection().hdel(queries.REFERENCE_KEY, "ABBVx")

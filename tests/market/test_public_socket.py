@@ -15,6 +15,7 @@ from market import operations, queries
 from market.consumers import outbox as outboxes
 from market.consumers.hub import Hub
 from market.models import Candle, ReferencePrice, TapeTrade
+from tests import world
 from tests.market import sockets
 from tests.market.sockets import Client, Copy, book, eventually, is_closed
 
@@ -311,6 +312,28 @@ class TestTrades:
         uid = trade("278.60")
         (update,) = client.data("trade", "update")
         assert (update["trade_id"], str(update["qty"])) == (uid, "1.50000000")
+        client.close()
+
+    def test_begin_anew_in_new_shares_after_a_split(self, address):
+        apple = world.instrument()
+        settled = TapeTrade(
+            uid=uuid4(), instrument=apple, price=Decimal(400), quantity=1, side="buy", at=world.NOW
+        )
+        operations.record_trades(trades=[settled])
+        price(AAPLx="400.00")
+        client = Client(address)
+        client.subscribe("ticker", "AAPLx")
+        (first,) = client.subscribe("trade", "AAPLx")
+        assert first["price"] == 400
+        world.split(apple, 4)
+        (again,) = client.data("trade", "snapshot")
+        assert (again["price"], again["qty"]) == (100, 4)
+        price(AAPLx="404.00")  # of a feed that has not heard of it
+        trade("101.00")
+        shown = client.wait_for(
+            lambda message: message.get("channel") == "ticker" and message["data"][0]["last"] == 101
+        )
+        assert shown["data"][0]["reference_price"] != 404
         client.close()
 
     def test_none_is_lost_or_told_twice(self, client):

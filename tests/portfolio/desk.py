@@ -43,7 +43,13 @@ def price(of: Instrument, now: str, *, before: str) -> None:
     """Let the feed say what a share is worth, and was a day ago."""
     ReferencePrice.objects.update_or_create(
         instrument=of,
-        defaults={"price": now, "day_open": before, "simulated": True, "at": world.NOW},
+        defaults={
+            "price": now,
+            "day_open": before,
+            "multiplier": of.multiplier,
+            "simulated": True,
+            "at": world.NOW,
+        },
     )
 
 

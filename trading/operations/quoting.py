@@ -183,6 +183,7 @@ class Desk:
             reference = references.get(instrument.symbol)
             usable = (
                 reference is not None
+                and reference.counts_for(instrument)
                 and reference.is_fresh(now=now, max_age_s=oldest)
                 and market.session(instrument, now).is_open
                 and self._guard.believes(

@@ -132,11 +132,12 @@ def prices_of(
         books = Book.objects.filter(instrument__in=instruments)
         rows = books.values_list("instrument_id", "last_price")
         lasts = {pk: price for pk, price in rows if price is not None}
-    ids = {instrument.symbol: instrument.pk for instrument in instruments}
+    listed = {instrument.symbol: instrument for instrument in instruments}
     told = {
         symbol: reference
         for symbol, reference in market.references(instruments).items()
-        if rules.is_believable(reference.price, lasts.get(ids[symbol]))
+        if reference.counts_for(listed[symbol])
+        and rules.is_believable(reference.price, lasts.get(listed[symbol].pk))
     }
     known = {symbol: reference.price for symbol, reference in told.items()}
     fresh = {

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+import instruments.queries
 from common import clock
 from instruments.models import Instrument
 from instruments.queries import ISSUER
@@ -27,6 +28,7 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
     standing = standing_of(found)
     if getattr(request, "htmx", False):
         return render(request, "trading/instrument.html#standing", standing)
+    lines = instruments.queries.timelines([found])
     side = Order.Side.SELL if request.GET.get("side") == "sell" else Order.Side.BUY
     return render(
         request,
@@ -35,8 +37,8 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
             **page_of(request, found, fresh_ticket(side=side)),
             **standing,
             "book": market.book_of(found.symbol, LEVELS),
-            "tape": market.last_trades(found, TRADES),
-            "closes": market.sparklines([found]).get(found.pk),
+            "tape": market.last_trades(found, TRADES, lines=lines),
+            "closes": market.sparklines([found], lines=lines).get(found.pk),
             "starred": found.pk in market.starred_by(request.user),
             "issuer": ISSUER,
         },
