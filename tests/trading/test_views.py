@@ -103,7 +103,7 @@ class TestInstrumentPage:
         for number in range(3):
             browser.post("/markets/AAPLx/place/", {**TICKET, "client_order_id": f"t{number}"})
         floor.run()
-        with django_assert_num_queries(17):
+        with django_assert_num_queries(18):
             browser.get("/markets/AAPLx/")
         with django_assert_num_queries(8):
             said = browser.get("/markets/AAPLx/orders/", headers=HTMX)
