@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+
+import users.queries
 
 SECRETS = ("SECRET_KEY", "BANK_WEBHOOK_SECRET", "CARD_WEBHOOK_SECRET")
 SHORTEST = 32
@@ -77,6 +79,17 @@ def strangers_are_told_apart(**_kwargs: Any) -> Iterator[CheckMessage]:
             "TRUSTED_PROXIES trusts everybody: any client could claim HTTPS and any address.",
             hint="List the addresses of the proxies alone.",
             id="krakapp.E005",
+        )
+
+
+@register(Tags.database, deploy=True)
+def nobody_is_simulated(databases: Sequence[str] | None, **_kwargs: Any) -> Iterator[CheckMessage]:
+    """Refuse a database of a demo, whose customers are nobody, where people are real."""
+    if not settings.DEMO and databases and users.queries.simulated_customers().exists():
+        yield Error(
+            "The database holds simulated customers: it is a demo's.",
+            hint="Choose another DATABASE_URL, or set KRAKAPP_DEMO=1.",
+            id="krakapp.E008",
         )
 
 

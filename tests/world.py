@@ -97,6 +97,11 @@ def customer(email: str) -> User:
     return users.operations.create_person(email=email, password=PASSWORD, now=NOW)
 
 
+def simulated(email: str = "robin@demo.test") -> User:
+    """Nobody: a customer whom the demo plays."""
+    return users.operations.create_person(email=email, password=None, simulated=True, now=NOW)
+
+
 def staff(email: str, group: str) -> User:
     """Somebody of the staff, in a group."""
     return users.operations.create_person(email=email, password=PASSWORD, group=group, now=NOW)

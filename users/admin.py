@@ -51,13 +51,13 @@ class UserAdmin(ReadOnly, ModelAdmin):
     """
 
     ordering = ("-id",)
-    list_display = ("email", "is_active", "is_staff", "date_joined", "last_login")
-    list_filter = ("is_staff", "is_active", "groups")
+    list_display = ("email", "is_active", "is_staff", "simulated", "date_joined", "last_login")
+    list_filter = ("is_staff", "is_active", "simulated", "groups")
     search_fields = ("email", "uid")
     search_help_text = "An e-mail address, or the id"
-    readonly_fields = ("uid", "about", "date_joined", "last_login")
+    readonly_fields = ("uid", "simulated", "about", "date_joined", "last_login")
     fieldsets = (
-        (None, {"fields": ("email", "uid", "about")}),
+        (None, {"fields": ("email", "uid", "simulated", "about")}),
         ("Staff", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         ("Dates", {"fields": ("date_joined", "last_login")}),
     )

@@ -58,6 +58,8 @@ class User(AbstractUser):
     # How they write numbers, and by which clock they live; empty until a browser has told.
     number_format = models.CharField(max_length=2, choices=NUMBER_FORMATS, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
+    # Nobody: a customer whom the demo plays. Not told anything, and counted nowhere as a customer.
+    simulated = models.BooleanField(default=False, db_default=False, editable=False)
     # Which notices also come by e-mail; those about the account and its security always do.
     mails_money = models.BooleanField(default=True)
     mails_orders = models.BooleanField(default=True)
@@ -72,7 +74,11 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=models.Q(number_format__in=["", *dict(NUMBER_FORMATS)]),
                 name="user_number_format_known",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(simulated=False) | models.Q(is_staff=False, is_superuser=False),
+                name="user_simulated_is_a_customer",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -45,6 +45,11 @@ def password_link(user: User) -> str:
     return settings.SITE_URL.rstrip("/") + reverse("account_reset_password_from_key", kwargs=names)
 
 
+def simulated_customers() -> QuerySet[User]:
+    """Give the customers whom the demo plays, in the order in which they came."""
+    return User.objects.filter(simulated=True).order_by("id")
+
+
 def unread_notices(user: User) -> QuerySet[Notice]:
     """Give what the customer has not read yet, newest first."""
     return Notice.objects.filter(user=user, read_at=None).order_by("-id")

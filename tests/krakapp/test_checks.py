@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from django.core.management.base import SystemCheckError
 
 from krakapp import checks
+from krakapp.management.commands import prepare
+from tests import world
 from tests.krakapp.test_settings import ROOT
 
 OLD_SAMPLE = "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -86,6 +89,28 @@ class TestMadeUpThings:
         assert ids(checks.nothing_is_made_up()) == []
         settings.DEMO, settings.PRICE_FEED = True, "simulated"
         assert ids(checks.nothing_is_made_up()) == ["krakapp.E006", "krakapp.E007"]
+
+
+@pytest.mark.django_db
+class TestSimulatedCustomers:
+    def test_are_refused_where_people_are_real(self, settings):
+        settings.DEMO = True
+        world.simulated()
+        assert list(checks.nobody_is_simulated(["default"])) == []
+        settings.DEMO = False
+        assert ids(checks.nobody_is_simulated(["default"])) == ["krakapp.E008"]
+        assert list(checks.nobody_is_simulated(None)) == []
+
+    def test_keep_a_platform_from_starting(self, settings):
+        settings.DEMO = True
+        world.simulated()
+        settings.DEMO = False
+        with pytest.raises(SystemCheckError, match="E008"):
+            prepare.require_own_database()
+
+    def test_nobody_passes(self):
+        world.customer("alice@demo.test")
+        prepare.require_own_database()
 
 
 class TestTheCommand:

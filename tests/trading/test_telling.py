@@ -33,6 +33,16 @@ def tell() -> list[tuple[str, str, str]]:
 
 
 class TestTellOfOrders:
+    def test_passes_over_simulated_customers(self, floor: "Floor", alice: User) -> None:
+        User.objects.filter(pk=alice.pk).update(simulated=True)
+        floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
+        floor.offer("1", "278.60")
+        floor.run()
+        end(Order.objects.get(customer=alice))
+        assert tell() == []
+        User.objects.filter(pk=alice.pk).update(simulated=False)
+        assert len(tell()) == 1
+
     def test_tells_of_a_fill_once_in_the_app_and_by_mail(self, floor: "Floor", alice: User) -> None:
         order = floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
         floor.offer("1", "278.60")

@@ -22,6 +22,14 @@ class TestTheAdmin:
         assert "/admin/kyc/application/?q=bob%40demo.test" in shown
         assert "/admin/ledger/journal/?q=bob%40demo.test" in shown
 
+    def test_tells_simulated_customers_apart(self, client, sam):
+        robin, bob = world.simulated(), world.bob()
+        listed = client.get("/admin/users/user/?simulated__exact=1").content.decode()
+        assert robin.email in listed
+        assert bob.email not in listed
+        real = client.get("/admin/users/user/?simulated__exact=0").content.decode()
+        assert (robin.email in real, bob.email in real) == (False, True)
+
     def test_lets_support_change_nobody(self, client, sam):
         bob = world.bob()
         answer = client.post(f"/admin/users/user/{bob.pk}/change/", {"is_staff": "on"})

@@ -1,12 +1,13 @@
 import threading
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.core.mail import EmailMessage
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from common.invariants import find_breaks
 from tests import world
 from users import operations, queries
-from users.models import AuditEntry
+from users.models import AuditEntry, Mail, Notice, User
 
 
 def write(action="account.frozen", **parts):
@@ -103,3 +104,34 @@ class TestNotify:
         bob = world.customer("bob@demo.test")
         operations.notify(user=bob, kind="card.ready", title="Ready", now=world.NOW)
         assert [one["title"] for one in queries.notifications_snapshot(bob)] == ["Ready"]
+
+
+@pytest.mark.django_db
+class TestSimulatedCustomers:
+    def test_are_told_nothing(self):
+        robin = world.simulated()
+        notice = operations.notify(user=robin, kind="deposit.completed", title="In", now=world.NOW)
+        assert notice is None
+        assert not Notice.objects.exists()
+
+    @pytest.mark.parametrize(("also", "queued"), [([], 0), (["bob@demo.test"], 1)])
+    def test_get_no_mail(self, also, queued):
+        robin = world.simulated()
+        message = EmailMessage("A word", "Hello", None, [robin.email, *also])
+        assert operations.queue_mail(messages=[message], now=world.NOW) == queued
+        assert Mail.objects.count() == queued
+
+    def test_have_no_password(self):
+        assert not world.simulated().has_usable_password()
+
+    def test_are_made_in_a_demo_only(self, settings):
+        settings.DEMO = False
+        with pytest.raises(operations.SimulatedOutsideDemo) as refused:
+            world.simulated()
+        assert refused.value.field == "simulated"
+        assert not User.objects.exists()
+
+    def test_are_never_staff(self):
+        robin = world.simulated()
+        with pytest.raises(IntegrityError, match="user_simulated_is_a_customer"):
+            User.objects.filter(pk=robin.pk).update(is_staff=True)

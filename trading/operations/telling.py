@@ -63,7 +63,7 @@ def _tell_holders(action: CorporateAction, now: datetime) -> int:
     told = 0
     key = Concat(Value(f"action:{action.uid}:"), Cast(OuterRef("owner_id"), CharField()))
     holders = ledger.queries.holders_since(action.instrument.asset_id, action.ordered_at)
-    untold = holders.filter(~Exists(Notice.objects.filter(key=key)))
+    untold = holders.filter(~Exists(Notice.objects.filter(key=key)), owner__simulated=False)
     for account in untold.select_related("owner").order_by("id")[:A_SWEEP]:
         assert account.owner, "only customers' accounts are listed"
         notice = users.operations.notify(
@@ -86,7 +86,7 @@ def _key(order: Order) -> str:
 def _untold(now: datetime) -> QuerySet[Order]:
     """List orders that ended unwatched, and were not told of yet, the oldest first."""
     ended = Order.objects.filter(
-        customer__isnull=False,
+        customer__simulated=False,
         venue=Order.Venue.BOOK,
         closed_at__gt=now - LOOKS_BACK,
         closed_at__isnull=False,

@@ -13,6 +13,7 @@ from users.operations.mail import (
 from users.operations.notices import choose_mails, notify
 from users.operations.people import (
     OwnAccess,
+    SimulatedOutsideDemo,
     TimeZoneUnknown,
     choose_preferences,
     create_person,
@@ -90,6 +91,7 @@ __all__ = [
     "ProposalOpenAlready",
     "ProposerGone",
     "ReasonMissing",
+    "SimulatedOutsideDemo",
     "StaffKnown",
     "StaffRefused",
     "TimeZoneUnknown",

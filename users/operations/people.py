@@ -5,6 +5,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 
@@ -19,6 +20,13 @@ class OwnAccess(DomainError):
     """Nobody takes or gives their own access."""
 
     status = 403
+
+
+class SimulatedOutsideDemo(DomainError):
+    """Simulated customers exist in demo mode only."""
+
+    status = 403
+    field = "simulated"
 
 
 class TimeZoneUnknown(DomainError):
@@ -55,14 +63,25 @@ def record(
 
 @transaction.atomic
 def create_person(
-    *, email: str, password: str, group: str = "", is_superuser: bool = False, now: datetime
+    *,
+    email: str,
+    password: str | None,
+    group: str = "",
+    is_superuser: bool = False,
+    simulated: bool = False,
+    now: datetime,
 ) -> User:
     """Make somebody whose e-mail address needs no proof: staff, or a person of the demo.
 
     Safe to repeat: who exists already stays as they are.
 
+    :param password: None for who never signs in
     :param group: the group of the staff they join: Support, Compliance; customers join none
+    :param simulated: a customer whom the demo plays
+    :raises SimulatedOutsideDemo: if such a one is asked for where people are real
     """
+    if simulated and not settings.DEMO:
+        raise SimulatedOutsideDemo
     known = User.objects.filter(email=email).first()
     if known:
         return known
@@ -71,6 +90,7 @@ def create_person(
         password,
         is_staff=bool(group) or is_superuser,
         is_superuser=is_superuser,
+        simulated=simulated,
         date_joined=now,
     )
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)

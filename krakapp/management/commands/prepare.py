@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
@@ -21,6 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         remember_home()
         prepare_database()
+        require_own_database()
         collect_static_files()
         call_command("load_calendar", unless_days=CALENDAR_DAYS)
         call_command("load_instruments", stdout=self.stdout)
@@ -53,6 +55,16 @@ def prepare_database() -> None:
         raise CommandError(
             "The database lacks migrations: set DATABASE_OWNER_URL for `manage.py prepare`."
         ) from None
+
+
+def require_own_database() -> None:
+    """Refuse to serve real people from a demo's database.
+
+    :raises SystemCheckError: if there are simulated customers outside demo mode
+    """
+    call_command(
+        "check", tags=[Tags.database], databases=[DEFAULT_DB_ALIAS], deploy=True, verbosity=0
+    )
 
 
 def collect_static_files() -> None:
