@@ -61,7 +61,7 @@ def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
     """List a customer's accounts with their assets, dollars first."""
     return (
         Account.objects.filter(owner_id=user.pk, role=Account.Role.CUSTOMER)
-        .select_related("asset")
+        .select_related("asset", "claim__hold")
         .order_by("asset__kind", "asset__code")
     )
 
@@ -69,6 +69,11 @@ def customer_accounts(user: AbstractBaseUser) -> QuerySet[Account]:
 def balances_of(user: AbstractBaseUser) -> list[Account]:
     """List a customer's accounts that are not empty: `posted`, `held` and `available` units."""
     return [account for account in customer_accounts(user) if account.posted]
+
+
+def claim_on(account: Account) -> Claim | None:
+    """Give what an account of `customer_accounts` owes, if it ever owed anything."""
+    return getattr(account, "claim", None)
 
 
 def open_claims() -> QuerySet[Claim]:

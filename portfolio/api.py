@@ -54,6 +54,7 @@ class PendingAnswer(serializers.Serializer[Any]):
 
     card = serializers.CharField()
     orders = serializers.CharField()
+    debt = serializers.CharField(help_text="goes to what the customer owes")
 
 
 class PortfolioAnswer(serializers.Serializer[Any]):
@@ -62,6 +63,7 @@ class PortfolioAnswer(serializers.Serializer[Any]):
     total_value = serializers.CharField()
     cash = serializers.CharField()
     cash_available = serializers.CharField()
+    owed = serializers.CharField(help_text="by a merchant who took more than there was")
     pending = PendingAnswer()
     day_change = serializers.CharField()
     day_change_pct = serializers.CharField(allow_null=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import ROUND_CEILING
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ import kyc.queries
 import market.queries
 import spending.queries
 from common import clock
-from common.money import USD, Amount
+from common.money import USD, Amount, in_dollars
 from instruments.models import Instrument
 from portfolio import queries
 from users.models import User
@@ -186,6 +187,9 @@ def next_step(user: User, whole: queries.Summary) -> Step | None:
     if not standing.can["trade"]:
         title, action, tone = UNVERIFIED.get(standing.status, (VERIFY, "Verify", "accent"))
         return Step(title, " ".join(standing.because), "kyc:application", action, tone)
+    if whole.owed:
+        title = f"You owe {in_dollars(whole.owed, ROUND_CEILING)}"
+        return Step(title, OWED, "payments:deposit", "Deposit", "warn")
     if not whole.cash and not whole.positions:
         return Step("Add your first dollars", DEPOSIT, "payments:deposit", "Deposit")
     if not whole.positions:
@@ -207,6 +211,9 @@ UNVERIFIED = {  # a title, what the button says, a tone; by the standing of who 
     "rejected": REFUSED,
     **dict.fromkeys(("active", "restricted", "frozen", "closed"), LIMITED),
 }
+OWED = (
+    "A merchant took more than you had. New money pays that first; no card pays until it is paid."
+)
 DEPOSIT = "A bank transfer brings them here; you can look around meanwhile."
 BUY = "A dollar is enough, at any hour. Pick one you know."
 CARD = "A virtual card pays from your cash, and from shares you choose."

@@ -1,6 +1,7 @@
 """The page of the cards."""
 
 from collections.abc import Callable
+from decimal import ROUND_CEILING
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ import kyc.queries
 from common import clock
 from common.errors import DomainError
 from common.forms import posts_from
+from common.money import in_dollars
 from spending import operations, queries
 from spending.forms import MoveForm, SourceForm, TapForm
 from spending.models import Card
@@ -48,6 +50,7 @@ def cards(request: HttpRequest) -> HttpResponse:
         return render(request, "spending/card_list.html", page)
     page |= {
         "holder": holder_of(user),
+        "owed": owed_words(user),
         "payers": queries.payers_of(card, user),
         "pays_hint": PAYS.format(queries.sale_fee_percent(user, clock.now())),
         "taps": queries.taps_of(card, limit=SHOWN),
@@ -57,6 +60,12 @@ def cards(request: HttpRequest) -> HttpResponse:
     part = request.GET.get("part")
     template = f"spending/card_list.html#{part}" if part in PARTS else "spending/card_list.html"
     return render(request, template, page)
+
+
+def owed_words(user: User) -> str:
+    """Say what the customer owes for a card, or nothing."""
+    units = queries.debt_of(user)
+    return f"You owe {in_dollars(units, ROUND_CEILING)}" if units else ""
 
 
 def holder_of(user: User) -> str:

@@ -122,12 +122,15 @@ class Summary:
     """Everything a customer has, in USD units; an unpriced position counts nothing.
 
     Money that a card payment or an order has set aside is theirs until it is taken: it counts, and
-    is pending. `moves` are what came and went in the last 24 hours.
+    is pending. So is what is set aside for a debt, of `owed` in all. `moves` are what came and went
+    in the last 24 hours.
     """
 
     cash: int
     cash_held: int
     cash_card: int
+    cash_debt: int
+    owed: int
     positions: list[Position]
     closed: list[Closed]
     earned_before_sale: int  # in the last 24 hours, by what was sold out in them
@@ -137,7 +140,17 @@ class Summary:
     @property
     def cash_orders(self) -> int:
         """What orders have set aside."""
-        return self.cash_held - self.cash_card
+        return self.cash_held - self.cash_card - self.cash_debt
+
+    @property
+    def pending(self) -> list[tuple[int, str]]:
+        """Say what of the cash is set aside: USD units, and for what."""
+        parts = [
+            (self.cash_card, "pending on your card"),
+            (self.cash_orders, "set aside for orders"),
+            (self.cash_debt, "going to what you owe"),
+        ]
+        return [(units, words) for units, words in parts if units]
 
     @property
     def cash_available(self) -> int:
@@ -198,6 +211,7 @@ def summary(user: User, *, now: datetime) -> Summary:
     """Add up what a customer has, the largest position first; the queries do not grow with it."""
     accounts = {account.asset_id: account for account in ledger.queries.customer_accounts(user)}
     cash = next((a for a in accounts.values() if a.asset.code == USD.code), None)
+    claim = ledger.queries.claim_on(cash) if cash else None
     held = [a for a in accounts.values() if a.asset.code != USD.code and a.posted]
     held_ids = {account.asset_id for account in held}
     lots = _lots(user)
@@ -233,6 +247,8 @@ def summary(user: User, *, now: datetime) -> Summary:
         cash=cash.posted if cash else 0,
         cash_held=cash.held if cash else 0,
         cash_card=spending.queries.set_aside(user) if cash and cash.held else 0,
+        cash_debt=claim.hold.remaining if claim else 0,
+        owed=claim.owed if claim else 0,
         positions=positions,
         closed=closed,
         earned_before_sale=sum(earned or 0 for earned in earned_before),
@@ -296,7 +312,12 @@ def describe_summary(whole: Summary) -> dict[str, Any]:
         "total_value": dollars(whole.total),
         "cash": dollars(whole.cash),
         "cash_available": dollars(whole.cash_available),
-        "pending": {"card": dollars(whole.cash_card), "orders": dollars(whole.cash_orders)},
+        "owed": dollars(whole.owed),
+        "pending": {
+            "card": dollars(whole.cash_card),
+            "orders": dollars(whole.cash_orders),
+            "debt": dollars(whole.cash_debt),
+        },
         "day_change": dollars(whole.day_change),
         "day_change_pct": _text(whole.day_change_pct),
         "realized_pnl": dollars(whole.realized),

@@ -82,7 +82,18 @@ class TestSummary:
         assert whole.total == whole.cash == 10_000_000_000
         said = queries.describe_summary(whole)
         assert said["cash_available"] == "9859.650000"
-        assert said["pending"] == {"card": "40.250000", "orders": "100.100000"}
+        assert said["pending"] == {"card": "40.250000", "orders": "100.100000", "debt": "0.000000"}
+        assert said["owed"] == "0.000000"
+
+    def test_shows_what_goes_to_a_debt_as_pending(self, alice):
+        shop.send(gateways.CLEARED, shop.card(alice), amount="10030")
+        world.fund(alice, "20")
+        whole = queries.summary(alice, now=world.NOW)
+        assert (whole.owed, whole.cash_debt, whole.cash_orders) == (30_000_000, 20_000_000, 0)
+        assert whole.pending == [(20_000_000, "going to what you owe")]
+        said = queries.describe_summary(whole)
+        assert (said["owed"], said["cash_available"]) == ("30.000000", "0.000000")
+        assert said["pending"]["debt"] == "20.000000"
 
     def test_todays_purchase_earned_only_since_it_was_made(self, alice):
         desk.trade(alice, "buy", "2", price="118", hours=-1)

@@ -1,8 +1,10 @@
 import pytest
 
 import market.operations
+from spending import gateways
 from tests import world
 from tests.portfolio import desk
+from tests.spending import shop
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +53,14 @@ class TestHome:
         assert "Add your first dollars" in page(client, "/home/")
         world.fund(alice, "100")
         assert "Buy your first piece of a company" in page(client, "/home/")
+
+    def test_tells_who_owes_what_pays_it(self, client, alice):
+        world.fund(alice, "10")
+        shop.send(gateways.CLEARED, shop.card(alice), amount="30")
+        assert "You owe $20.00" in page(client, "/home/")
+        world.fund(alice, "5")
+        assert "You owe $20.00" in page(client, "/home/")
+        assert "going to what you owe" in page(client, "/portfolio/")
 
     def test_shows_total_holdings_and_what_happened(self, client, holding):
         shown = page(client, "/home/")

@@ -76,9 +76,21 @@ class TestLevels:
         assert world.balance(alice, "AAPLx") == 900
         assert shop.authorize(card, "98")["decision"] == "approved"
 
-    @pytest.mark.parametrize(("price", "reason"), [("264.58", None), ("264.57", "price_stale")])
+    @pytest.mark.parametrize(
+        ("price", "reason"),
+        [
+            ("264.58", None),
+            ("264.57", "price_stale"),
+            ("292.42", None),
+            ("292.43", "price_stale"),
+        ],
+    )
     def test_are_relied_on_as_far_as_the_collar(self, card, price, reason):
-        """It is 5 % wide: 264.575 is the least for which a card sells at a reference of 278.50."""
+        """It is 5 % wide: a card sells for 264.575 to 292.425 at a reference of 278.50.
+
+        Below, the customer would lose, and above the house: a bid that its maker forgot there
+        would be sold to by every card.
+        """
         shop.quote(world.instrument(), (price, "50"))
         assert shop.authorize(card, "100")["reason"] == reason
 

@@ -112,6 +112,20 @@ class TestClearing:
         assert queries.debt_of(alice) == 0
         assert CardMovement.objects.get().shortfall_units == 0
 
+    def test_a_second_time_after_a_final_one_is_raised_again(self, alice):
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        world.fund(alice, "40")
+        shop.quote(apple, ("278.40", "5"))
+        card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+        asked = shop.pending(card, "40")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="40", final=True)
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="8")
+        asked.refresh_from_db()
+        assert (asked.status, asked.captured_units) == ("closed", 40_000_000)
+        assert asked.sales.get().trade.quantity == 2_876_440  # and 0.1 % fee
+        assert house("card_settlement") == 48
+        assert queries.debt_of(alice) == 0
+
     def test_leaves_cash_that_is_held_for_something_else(self, alice, card):
         """What an order has set aside is no cash of the card's: the house pays instead."""
         Floor().place(alice, "buy", quantity="0.5", limit_price="100")

@@ -12,6 +12,7 @@ import ledger.queries
 import spending.operations
 import trading.queries
 from common.invariants import find_breaks
+from ledger.models import Account
 from spending import gateways, queries
 from spending.models import Authorization, CardSale
 from spending.operations.authorizations import EventIdReused
@@ -41,9 +42,9 @@ def at_once(calls):
         return [one.result() for one in [threads.submit(run, call) for call in calls]]
 
 
-def somebody_waits():
+def somebody_waits(using="default"):
     """Say whether another session waits for this one."""
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_locks"
             " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
@@ -249,4 +250,97 @@ class TestExpiring:
         asked.refresh_from_db()
         assert (asked.status, asked.captured_units, asked.expired_units) == ("closed", 10**7, 0)
         assert world.balance(alice) == world.available(alice) == 90
+        assert true_books()
+
+
+class TestTakingAndBringing:
+    """A clearing and a deposit at once: whichever is first, the debt is paid before anything."""
+
+    @pytest.fixture
+    def card(self):
+        world.fund(world.alice(), "10")
+        return shop.card(world.alice())
+
+    def meanwhile(self, first, second):
+        """Do the first, and begin the second before the first is committed."""
+
+        def run():
+            try:
+                second()
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as threads:
+            with transaction.atomic():
+                first()
+                running = threads.submit(run)
+                while not running.done() and not somebody_waits():
+                    pass
+            running.result()
+
+    def test_sets_aside_what_a_deposit_brings_while_a_merchant_takes(self, card):
+        alice = world.alice()
+        self.meanwhile(
+            lambda: shop.send(gateways.CLEARED, card, amount="30"), lambda: world.fund(alice, "50")
+        )
+        assert (world.balance(alice), world.available(alice)) == (50, 30)
+        assert queries.debt_of(alice) == 20_000_000
+        assert true_books()
+
+    def test_pays_the_merchant_from_a_deposit_that_was_first(self, card):
+        alice = world.alice()
+        self.meanwhile(
+            lambda: world.fund(alice, "50"), lambda: shop.send(gateways.CLEARED, card, amount="30")
+        )
+        assert (world.balance(alice), queries.debt_of(alice)) == (30, 0)
+        assert true_books()
+
+    def test_recovers_once_what_two_sweeps_find(self, card):
+        alice = world.alice()
+        shop.send(gateways.CLEARED, card, amount="30")
+        world.fund(alice, "50")
+        recovered = at_once([lambda: spending.operations.recover_debts(now=world.NOW)] * 4)
+        assert sum(recovered) == 1
+        assert (world.balance(alice), queries.debt_of(alice)) == (30, 0)
+        assert true_books()
+
+
+class TestTwoClearings:
+    def test_of_one_purchase_at_once_take_what_is_aside_once(self):
+        alice = world.alice()
+        world.fund(alice, "100")
+        card = shop.card(alice)
+        asked = shop.pending(card, "40")
+        facts = {"authorization": asked.external_id, "amount": "25", "final": False}
+        at_once([lambda: shop.send(gateways.CLEARED, card, **facts)] * 2)
+        asked.refresh_from_db()
+        assert (asked.captured_units, asked.pending_units) == (40_000_000, 0)
+        assert world.balance(alice) == world.available(alice) == 50
+        assert true_books()
+
+
+class TestSelling:
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+    def test_keeps_no_lock_on_cash_that_is_not_enough(self):
+        """Who has the dealer's account and needs the cash next would wait for ever."""
+        alice = world.alice()
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        world.fund(alice, "5")
+        shop.quote(apple, ("278.40", "5"))
+        card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+        dealer, cash = (
+            Account.objects.get(asset__code="USD", **facts).pk
+            for facts in ({"role": "dealer"}, {"owner": alice})
+        )
+        assert dealer < cash
+        lock = "SELECT FROM ledger_account WHERE id = %s FOR NO KEY UPDATE"
+        with ThreadPoolExecutor(1) as threads:
+            with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
+                cursor.execute(lock, [dealer])
+                tap = threads.submit(at_once, [lambda: shop.authorize(card, "60")])
+                while not tap.done() and not somebody_waits("owner"):
+                    pass
+                cursor.execute(f"{lock} NOWAIT", [cash])
+            (told,) = tap.result()
+        assert told["decision"] == "approved"
         assert true_books()

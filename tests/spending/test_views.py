@@ -1,5 +1,6 @@
 import pytest
 
+import spending.operations
 from spending import gateways
 from tests import world
 from tests.spending import shop
@@ -34,6 +35,16 @@ class TestCards:
     def test_tells_the_unverified_what_comes_first(self, client):
         client.force_login(world.bob())
         assert "A card comes after verification" in page(client)
+
+    def test_says_what_is_owed_and_what_pays_it(self, client, alice):
+        shop.send(gateways.CLEARED, shop.card(alice), amount="130")
+        shown = page(client)
+        assert "You owe $30.00" in shown
+        assert "New money pays that first" in shown
+        world.fund(alice, "50")
+        assert "You owe $30.00" in page(client)
+        spending.operations.recover_debts(now=world.NOW)
+        assert "You owe" not in page(client)
 
     def test_gives_a_first_card(self, client, alice):
         assert "Get a virtual card" in page(client)

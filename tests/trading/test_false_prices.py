@@ -44,11 +44,11 @@ class TestAKeyInRedisMovesNoMoney:
     ) -> None:
         alice = world.alice()
         world.fund(alice, "100000")
-        before = queries.collar(floor.instrument, "buy", now=world.NOW)
+        before = queries.collars(floor.instrument, now=world.NOW)
         lie(false)
         shown = market.tickers([floor.instrument])[floor.instrument.symbol]
         assert shown.reference_price == Decimal(false)
-        assert queries.collar(floor.instrument, "buy", now=world.NOW) == before
+        assert queries.collars(floor.instrument, now=world.NOW) == before
         order = floor.place(alice, "buy", quantity="1")
         assert order.worst_price == before
 

@@ -178,13 +178,17 @@ def collar_width(now: datetime) -> Decimal:
     return rule.collar_open if market.primary_is_open(now) else rule.collar_closed
 
 
-def collar(instrument: Instrument, side: str, *, now: datetime) -> Decimal:
-    """Give the worst price a market order may get.
+def collars(instrument: Instrument, *, now: datetime) -> tuple[Decimal, Decimal]:
+    """Give the worst prices that a market order may get: selling and buying.
 
     :raises PriceStale: if there is no fresh reference price
     """
     prices = prices_of([instrument], now=now, lasts={})
-    return _around(prices.reference(instrument), instrument, side, prices.collar)
+    reference, width = prices.reference(instrument), prices.collar
+    return (
+        _around(reference, instrument, Order.Side.SELL, width),
+        _around(reference, instrument, Order.Side.BUY, width),
+    )
 
 
 def worst_price(draft: Any, prices: Prices) -> Decimal:
@@ -238,7 +242,8 @@ def standing_quote(instrument: Instrument, side: str, *, now: datetime) -> Quote
     """Give the house's quote on a side, or None where it must not be relied upon.
 
     It is relied upon while its maker confirms it (by the database's clock, which the engine's
-    follows), while the reference price is fresh, and only as far as the collar around it.
+    follows), while the reference price is fresh, and only as far as the collar around it, on both
+    sides: who sells to a bid far above it takes the house's money.
 
     :param side: what the house does: `buy` is what a seller meets
     """
@@ -247,13 +252,13 @@ def standing_quote(instrument: Instrument, side: str, *, now: datetime) -> Quote
         return None
     [(order_id, text)] = found
     try:
-        worst = collar(instrument, "sell" if side == "buy" else "buy", now=now)
+        lowest, highest = collars(instrument, now=now)
     except PriceStale:
         return None
     scale = scale_of(instrument)
     standing = msgspec.json.decode(text or "null") or ()
     levels = [(scale.price(ticks), base) for ticks, base, *_ in standing]
-    inside = [(p, base) for p, base in levels if (p >= worst if side == "buy" else p <= worst)]
+    inside = [(price, base) for price, base in levels if lowest <= price <= highest]
     return Quote(order_id, inside) if inside else None
 
 
