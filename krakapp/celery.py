@@ -128,8 +128,23 @@ DEMO_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 5},
     },
 }
+SIMULATED_CUSTOMERS: dict[str, dict[str, Any]] = {
+    "let the simulated customers trade": {
+        "task": "krakapp.tasks.let_simulated_customers_trade",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
+}
+
+
+def schedule() -> dict[str, dict[str, Any]]:
+    """Say what is looked after how often, with a demo's simulations in a demo."""
+    simulated = DEMO_SCHEDULE if settings.DEMO else {}
+    return SCHEDULE | simulated | (SIMULATED_CUSTOMERS if settings.SIMULATED_CUSTOMERS else {})
+
+
 # Not before somebody asks: the settings may be importing this package just now.
-app.add_defaults(lambda: {"beat_schedule": SCHEDULE | (DEMO_SCHEDULE if settings.DEMO else {})})
+app.add_defaults(lambda: {"beat_schedule": schedule()})
 
 
 class SteadyScheduler(Scheduler):

@@ -356,6 +356,11 @@ CANDLES_KEPT_DAYS = {
     "1h": 1100,
 }
 SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "krakapp")
+SIMULATED_CUSTOMERS = env_int("SIMULATED_CUSTOMERS", 30 if DEMO else 0)
+if SIMULATED_CUSTOMERS and not DEMO:
+    raise ImproperlyConfigured(
+        "SIMULATED_CUSTOMERS are for demo mode only; take them out of the environment."
+    )
 KRAKEN_WS_URL = os.environ.get("KRAKEN_WS_URL", "wss://ws.kraken.com/v2")
 
 # People: e-mail and password, a code proves the e-mail; the same flows serve HTML and the app API

@@ -60,7 +60,12 @@ def platform(*, port: int) -> Iterator[str]:
     process = subprocess.Popen(  # noqa: S603 - ourselves
         [*embedded.dies_with_parent("INT"), sys.executable, "manage.py", "up"],
         cwd=ROOT,
-        env={**os.environ, "PORT": str(port), "DJANGO_SETTINGS_MODULE": "bench.stand.settings"},
+        env=os.environ
+        | {
+            "PORT": str(port),
+            "DJANGO_SETTINGS_MODULE": "bench.stand.settings",
+            "SIMULATED_CUSTOMERS": "0",  # the load is the bench's alone
+        },
         stdout=log,
         stderr=log,
     )

@@ -48,6 +48,7 @@ class Platform:
             "PORT": str(self.port),
             "ACCOUNT_RATE_LIMITS": "0",
             "RATE_LIMITS": "0",
+            "SIMULATED_CUSTOMERS": "0",  # a journey that wants them makes them
             # A machine that is busy with other tests is slow, and hangs no more than any other.
             "WAIT_S": "20",
             "SILENCE_S": "60",

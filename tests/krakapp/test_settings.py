@@ -61,6 +61,17 @@ PRODUCTION = {
 }
 
 
+class TestSimulatedCustomers:
+    def test_are_a_demo_s_alone(self):
+        assert read_settings("SIMULATED_CUSTOMERS", KRAKAPP_DEMO="1") == "30"
+        assert (
+            read_settings("SIMULATED_CUSTOMERS", KRAKAPP_DEMO="1", SIMULATED_CUSTOMERS="0") == "0"
+        )
+        assert read_settings("SIMULATED_CUSTOMERS", **PRODUCTION) == "0"
+        refused = read_settings("SIMULATED_CUSTOMERS", SIMULATED_CUSTOMERS="3", **PRODUCTION)
+        assert "for demo mode only" in refused
+
+
 class TestAHomeDeepInTheFolders:
     def test_keeps_its_sockets_where_their_path_is_short_enough(self, tmp_path):
         deep = str(tmp_path / ("a-folder-in-a-folder/" * 5) / "home")
