@@ -7,16 +7,18 @@ from django.db import DatabaseError, transaction
 import ledger.operations
 import ledger.queries
 import spending.operations
+import spending.operations.debts
 import trading.operations
 import users.operations
 from common.invariants import find_breaks
 from ledger.models import Journal
-from ledger.operations import AccountKey, HoldRequest
+from ledger.operations import AccountKey, Entry, HoldRequest, Leg
 from spending import gateways, queries
 from spending.models import Card, DebtReduction
 from spending.operations import CardOwes
 from tests import world
 from tests.spending import shop
+from users.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 LATER = world.NOW + timedelta(minutes=1)
@@ -60,6 +62,20 @@ def set_aside(user, units):
         keys=[AccountKey(user.pk, ledger.queries.usd().pk, "customer")]
     )
     ledger.operations.hold(requests=[HoldRequest(cash, units, "order:test")])
+
+
+def bring(user, units):
+    """Bring units that are no whole cent."""
+    usd = ledger.queries.usd()
+    outside, cash = ledger.operations.open_accounts(
+        keys=[AccountKey(None, usd.pk, "external"), AccountKey(user.pk, usd.pk, "customer")]
+    )
+    entry = Entry("test:bring", "test", [Leg(outside, cash, units)])
+    ledger.operations.post(entries=[entry], occurred_at=LATER)
+
+
+def recover(user):
+    return spending.operations.debts.recover_debt(user_id=user.pk, now=LATER)
 
 
 class TestWhoOwes:
@@ -154,6 +170,30 @@ class TestRecovery:
         )  # set aside for the other purchase, or owed
         assert world.available(alice) == 0
 
+    def test_is_each_customers_own(self, alice, owing):
+        carol = world.carol()
+        world.fund(carol, "10")
+        shop.send(gateways.CLEARED, shop.card(carol), amount="15")
+        assert not recover(alice)
+        world.fund(carol, "1")
+        assert not recover(alice)
+        assert recover(carol)
+        assert (queries.debt_of(alice), queries.debt_of(carol)) == (30_000_000, 4_000_000)
+
+    def test_of_who_never_owed_takes_nothing(self, alice):
+        world.fund(alice, "1")
+        assert not recover(alice)
+
+    def test_takes_the_last_unit_too(self, alice, owing):
+        bring(alice, 1)
+        assert recover(alice)
+        assert queries.debt_of(alice) == 29_999_999
+
+    def test_is_told(self, alice, owing):
+        world.fund(alice, "20")
+        recover(alice)
+        assert alice.notices.filter(kind="card.debt_recovered").count() == 1
+
     def test_lets_the_card_be_thawed_and_pay_again(self, alice, owing):
         world.fund(alice, "50")
         spending.operations.recover_debts(now=LATER)
@@ -174,6 +214,31 @@ class TestForgiving:
         assert queries.debt_of(alice) == 0
         assert Journal.objects.count() == journals
         assert "is forgiven" in alice.notices.latest("id").title
+
+    def test_is_written_down_with_its_reason(self, alice, owing):
+        forgive(alice, "30")
+        entry = AuditEntry.objects.get(action="card.debt_forgiven")
+        assert (entry.actor, entry.subject_id) == (world.olivia(), alice.pk)
+        assert entry.reason == "The merchant erred."
+
+    def test_may_be_of_the_last_unit(self, alice, owing):
+        forgive(alice, "29.999999")
+        forgive(alice, "0.000001")
+        assert queries.debt_of(alice) == 0
+
+    @pytest.mark.parametrize("units", [-1, 0, 30_000_001])
+    def test_is_of_something_and_no_more_than_is_owed(self, alice, owing, units):
+        proposal = users.operations.propose(
+            kind="spending.forgive_shortfall",
+            payload={"user": alice.pk, "amount": "30"},
+            actor=world.sam(),
+            reason="The merchant erred.",
+            now=LATER,
+        )
+        with pytest.raises(spending.operations.NothingOwed):
+            spending.operations.forgive_shortfall(
+                user=alice, units=units, proposal=proposal, actor=world.olivia(), now=LATER
+            )
 
     def test_of_more_than_is_owed_is_refused(self, alice, owing):
         with pytest.raises(spending.operations.NothingOwed):

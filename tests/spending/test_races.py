@@ -11,6 +11,7 @@ from django.db import connection, connections, transaction
 import ledger.queries
 import spending.operations
 import trading.queries
+import users.operations
 from common.invariants import find_breaks
 from ledger.models import Account
 from spending import gateways, queries
@@ -294,6 +295,30 @@ class TestTakingAndBringing:
         )
         assert (world.balance(alice), queries.debt_of(alice)) == (30, 0)
         assert true_books()
+
+    def test_forgives_nothing_that_is_being_paid(self, card):
+        alice = world.alice()
+        shop.send(gateways.CLEARED, card, amount="30")
+        world.fund(alice, "50")
+        proposal = users.operations.propose(
+            kind="spending.forgive_shortfall",
+            payload={"user": alice.pk, "amount": "20"},
+            actor=world.sam(),
+            reason="The merchant erred.",
+            now=world.NOW,
+        )
+        with pytest.raises(spending.operations.NothingOwed):
+            self.meanwhile(
+                lambda: spending.operations.recover_debts(now=world.NOW),
+                lambda: spending.operations.forgive_shortfall(
+                    user=alice,
+                    units=20_000_000,
+                    proposal=proposal,
+                    actor=world.olivia(),
+                    now=world.NOW,
+                ),
+            )
+        assert queries.debt_of(alice) == 0
 
     def test_recovers_once_what_two_sweeps_find(self, card):
         alice = world.alice()
