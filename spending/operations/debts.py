@@ -89,7 +89,6 @@ def recover_debt(*, user_id: int, now: datetime) -> bool:
     user, usd = lock_customer(user_id), ledger.queries.usd()
     keys = [AccountKey(user_id, usd.pk, "customer"), AccountKey(None, usd.pk, "fees")]
     cash, fees = ledger.operations.open_accounts(keys=keys)
-    ledger.operations.lock_accounts(account_ids=[cash, fees])
     claim = ledger.queries.open_claims().filter(account=cash).first()
     if claim is None or claim.hold.remaining <= 0:
         return False

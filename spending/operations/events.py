@@ -61,10 +61,14 @@ class NothingToRefund(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an event led to: as much approved, or a reason why not."""
+    """What an event led to: as much approved, or a reason why not.
+
+    `authorization` is one that the event itself brought about: a clearing by force.
+    """
 
     units: int
     reason: str = ""
+    authorization: Authorization | None = None
 
 
 def receive_event(*, payload: bytes, signature: str, now: datetime) -> str:
@@ -160,7 +164,7 @@ def _apply(event: gateways.Event, now: datetime) -> str:
         return before
     authorization = _authorization(card, event)
     outcome = HANDLERS[event.kind](card, authorization, event, now)
-    row = _event_row(event, card, authorization, outcome, now)
+    row = _event_row(event, card, authorization or outcome.authorization, outcome, now)
     row.save(force_insert=True)
     return row.answer
 
@@ -335,7 +339,7 @@ def _take(card: Card, given: Authorization | None, event: gateways.Event, now: d
     if shortfall:
         claim_shortfall(cash_account=cash, units=shortfall)
         _freeze_over(card, shortfall, now)
-    return Outcome(amount)
+    return Outcome(amount, authorization=given)
 
 
 def _raise_rest(

@@ -15,7 +15,7 @@ from cosmic_ray.mutating import mutate_code
 from tests.mutants.operators import operators
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARD = re.compile(r"\b(strict|robust)=\w+")
+GUARD = re.compile(r"\b(strict|robust|no_key)=\w+")  # without no_key a lock is only stronger
 
 # A function of a module: its qualified name and its first line.
 Place = tuple[str, int]

@@ -143,9 +143,10 @@ class TestClearing:
         assert world.balance(alice) == 90
 
     def test_by_force_becomes_a_purchase_like_any(self, alice, card):
-        shop.send(gateways.CLEARED, card, amount="7", id="force-1")
+        told = shop.send(gateways.CLEARED, card, amount="7", id="force-1")
         assert world.balance(alice) == 93
         bought = CardMovement.objects.get(external_id="force-1").authorization
+        assert told["authorization"] == str(bought.uid)
         assert (bought.status, bought.captured_units) == ("closed", 7_000_000)
         assert shop.send(gateways.CLEARED, card, amount="7", id="force-1")["decision"] == "approved"
         assert world.balance(alice) == 93
