@@ -152,6 +152,7 @@ class TradeSerializer(serializers.Serializer[Any]):
     quantity = serializers.SerializerMethodField()
     side = serializers.ChoiceField(TapeTrade.Side.choices)
     time = serializers.DateTimeField(source="at")
+    simulated = serializers.BooleanField(help_text="A simulated customer of the demo took part.")
 
     def get_price(self, trade: TradeView) -> str:
         """Write the price with the tick's decimals."""

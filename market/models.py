@@ -129,6 +129,7 @@ class TapeTrade(models.Model):
     quantity = models.DecimalField(max_digits=20, decimal_places=8)  # shares
     side = models.CharField(max_length=4, choices=Side)  # the taker's
     at = models.DateTimeField()
+    simulated = models.BooleanField(default=False, db_default=False)  # a simulated customer's
 
     class Meta:
         constraints = [

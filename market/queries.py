@@ -144,6 +144,7 @@ class TradeView:
     quantity: Decimal
     side: str
     at: datetime
+    simulated: bool
 
 
 def session(instrument: Instrument, now: datetime) -> Session:
@@ -401,7 +402,7 @@ def tape_views(
         price, quantity = trade.price, trade.quantity
         if ratio != 1:
             price, quantity = scaled(price, 1 / ratio), scaled(quantity, ratio)
-        found.append(TradeView(trade.uid, price, quantity, trade.side, trade.at))
+        found.append(TradeView(trade.uid, price, quantity, trade.side, trade.at, trade.simulated))
     return found
 
 

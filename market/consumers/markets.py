@@ -139,6 +139,7 @@ def past_trades(instrument: Instrument) -> list[Trade]:
             price=f"{instrument.quoted(row.price):f}",
             quantity=f"{row.quantity:f}",
             time=protocol.moment(row.at),
+            simulated=row.simulated,
         )
         for row in reversed(rows)
     ]

@@ -40,7 +40,10 @@ EMPTY_BOOK = Book(symbol="", epoch=0, sequence=0, time="", bids=[], asks=[])
 
 
 class Trade(msgspec.Struct, tag_field="kind", tag="trade"):
-    """A trade that the engine has committed; `side` is the taker's."""
+    """A trade that the engine has committed; `side` is the taker's.
+
+    `simulated` is that of a simulated customer.
+    """
 
     symbol: str
     trade_id: str
@@ -50,6 +53,7 @@ class Trade(msgspec.Struct, tag_field="kind", tag="trade"):
     time: str
     epoch: int = 0
     sequence: int = 0
+    simulated: bool = False
 
 
 class Status(msgspec.Struct, tag_field="kind", tag="status"):

@@ -188,6 +188,7 @@ class TradeTopic(Topic):
                     "qty": Decimal(trade.quantity),
                     "trade_id": trade.trade_id,
                     "timestamp": trade.time,
+                    "simulated": trade.simulated,
                 }
             )
         )

@@ -28,9 +28,9 @@ INTERVALS: dict[str, Any] = {
 
 # Rows come back only for trades that were not on the tape before.
 INSERT = """
-    INSERT INTO market_tapetrade (uid, instrument_id, price, quantity, side, at)
+    INSERT INTO market_tapetrade (uid, instrument_id, price, quantity, side, at, simulated)
     SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::numeric[], %s::text[],
-                         %s::timestamptz[])
+                         %s::timestamptz[], %s::boolean[])
     ON CONFLICT (uid) DO NOTHING
     RETURNING id
 """
@@ -129,12 +129,15 @@ def _as_stored(trade: TapeTrade, timeline: Timeline) -> TapeTrade:
         quantity=queries.scaled(trade.quantity, ratio),
         side=trade.side,
         at=trade.at,
+        simulated=trade.simulated,
     )
 
 
 def _columns(trades: Sequence[TapeTrade]) -> list[list[Any]]:
-    rows = [(t.uid, t.instrument_id, t.price, t.quantity, t.side, t.at) for t in trades]
-    return [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
+    rows = [
+        (t.uid, t.instrument_id, t.price, t.quantity, t.side, t.at, t.simulated) for t in trades
+    ]
+    return [list(column) for column in zip(*rows, strict=True)] or [[]] * 7
 
 
 def _remember_last(trades: Sequence[TapeTrade], lines: Mapping[int, Timeline]) -> None:

@@ -18,7 +18,7 @@ from krakapp.demo import customers, habits
 from krakapp.demo.habits import Market, Purse
 from ledger import queries as ledger
 from market import queries as market
-from market.models import ReferencePrice
+from market.models import ReferencePrice, TapeTrade
 from payments.models import DepositInstruction
 from tests import world
 from tests.trading.floor import Floor
@@ -266,3 +266,40 @@ class TestTheTask:
             monkeypatch.setattr(clock, "now", lambda s=seconds: world.NOW + timedelta(seconds=s))
             tasks.let_simulated_customers_trade()
         assert drawn[0] == drawn[1] != drawn[2]
+
+
+class TestTheMark:
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """Hear what the engine publishes of trades."""
+        heard = []
+        monkeypatch.setattr(
+            "common.realtime.publish_market", lambda message, **_: heard.append(message)
+        )
+        return lambda: [one["simulated"] for one in heard if one["kind"] == "trade"]
+
+    def page(self, client):
+        rows = client.get("/api/v1/instruments/AAPLx/trades").json()["results"]
+        shown = "Simulated trades" in client.get("/markets/AAPLx/").content.decode()
+        return [row["simulated"] for row in rows], shown
+
+    def test_is_on_a_trade_of_theirs_wherever_it_is_told(self, floor, robin, told, client):
+        floor.place(robin, "buy", quantity="1")
+        floor.run()
+        assert TapeTrade.objects.get().simulated
+        assert told() == [True]
+        assert self.page(client) == ([True], True)
+
+    def test_is_on_no_trade_of_people(self, floor, robin, told, client):
+        world.fund(world.alice(), "1000")
+        floor.place(world.alice(), "buy", quantity="1")
+        floor.run()
+        assert not TapeTrade.objects.get().simulated
+        assert told() == [False]
+        assert self.page(client) == ([False], False)
+
+    def test_stays_through_a_split(self, floor, robin, client):
+        floor.place(robin, "buy", quantity="1")
+        floor.run()
+        world.split(floor.instrument, 2)
+        assert self.page(client)[0] == [True]

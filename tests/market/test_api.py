@@ -182,5 +182,6 @@ class TestTrades:
             "quantity": "0.25000000",
             "side": "buy",
             "time": "2026-11-20T12:00:02Z",
+            "simulated": False,
         }
         assert Client().get(page["next"]).json()["results"][0]["price"] == "270.00"

@@ -312,6 +312,7 @@ class TestTrades:
         uid = trade("278.60")
         (update,) = client.data("trade", "update")
         assert (update["trade_id"], str(update["qty"])) == (uid, "1.50000000")
+        assert (first["simulated"], update["simulated"]) == (False, False)
         client.close()
 
     def test_begin_anew_in_new_shares_after_a_split(self, address):

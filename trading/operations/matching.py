@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 
 import market.operations
@@ -263,6 +264,7 @@ class Engine:
             realtime.run_soon("trading.tasks.settle")
         for instrument_id in batch.books:
             self._publish_book(instrument_id)
+        simulated = self._simulated(batch.fills)
         for (sequence, at, fill), (_, uid) in zip(batch.fills, trades, strict=True):
             instrument = self.instruments[fill.instrument]
             scale = _scale(instrument, fill.multiplier_e18)
@@ -277,10 +279,17 @@ class Engine:
                     "price": f"{scale.price(fill.price):f}",
                     "quantity": f"{scale.shares(fill.quantity):f}",
                     "time": log.moment(at).isoformat(),
+                    "simulated": not simulated.isdisjoint((fill.buy, fill.sell)),
                 }
             )
         self._publish_states(batch.instruments)
         self._send_executions(batch.announced)
+
+    def _simulated(self, fills: Sequence[tuple[int, int, engine.Fill]]) -> set[int]:
+        """Give the orders of simulated customers, of whom there are none outside a demo."""
+        if not settings.DEMO or not fills:
+            return set()
+        return queries.simulated_among({id_ for *_, fill in fills for id_ in (fill.buy, fill.sell)})
 
     def _send_executions(self, order_ids: Sequence[int]) -> None:
         """Send customers their orders as they are now, numbered without gaps."""

@@ -32,7 +32,7 @@ Settle = Callable[[list[int], datetime], int | None]
 READ = (
     *("uid", "venue", "price", "quantity", "multiplier", "cost", "executed_at", "maker_side"),
     *("buy_fee", "buy_order__hold_id", "buy_order__cash_account_id", "buy_order__token_account_id"),
-    *("buy_order__close", "buy_order__customer_id"),
+    *("buy_order__close", "buy_order__customer__simulated", "sell_order__customer__simulated"),
     *("buy_order__maker_rate", "buy_order__taker_rate"),
     *("sell_fee", "sell_order__hold_id"),
     *("sell_order__cash_account_id", "sell_order__token_account_id"),
@@ -106,7 +106,9 @@ def _settle_trades(trade_ids: list[int], now: datetime) -> int | None:
         return None
     due = Trade.objects.filter(pk__in=trade_ids, settled_at=None, held_back="")
     trades = list(
-        due.select_related("buy_order", "sell_order", "instrument").only(*READ).order_by("id")
+        due.select_related("buy_order__customer", "sell_order__customer", "instrument")
+        .only(*READ)
+        .order_by("id")
     )
     fees = fee_account()
     ledger.post(entries=[entry_of(trade, fees) for trade in trades], occurred_at=now)
@@ -153,6 +155,10 @@ def _tape_trade(trade: Trade) -> TapeTrade:
         quantity=scale.shares(trade.quantity),
         side="sell" if trade.maker_side == Order.Side.BUY else "buy",
         at=trade.executed_at,
+        simulated=any(
+            order.customer is not None and order.customer.simulated
+            for order in (trade.buy_order, trade.sell_order)
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from trading.queries.orders import (
     open_orders_of,
     orders_of,
     places_taken,
+    simulated_among,
     trades_of,
     waiting_commands,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "scale_then",
     "schedule_of",
     "silence",
+    "simulated_among",
     "standing_quote",
     "state_of",
     "trades_of",

@@ -22,6 +22,12 @@ def orders_of(user: User) -> QuerySet[Order]:
     return Order.objects.filter(customer=user).select_related("instrument").order_by("-id")
 
 
+def simulated_among(order_ids: Iterable[int]) -> set[int]:
+    """Give which of some orders are those of simulated customers."""
+    orders = Order.objects.filter(pk__in=order_ids, customer__simulated=True)
+    return set(orders.values_list("pk", flat=True))
+
+
 def open_orders_of(user: User) -> QuerySet[Order]:
     """List a customer's orders that may still trade, newest first."""
     return orders_of(user).filter(status__in=Order.LIVE)

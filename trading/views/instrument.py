@@ -29,6 +29,7 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
     if getattr(request, "htmx", False):
         return render(request, "trading/instrument.html#standing", standing)
     lines = instruments.queries.timelines([found])
+    tape = market.last_trades(found, TRADES, lines=lines)
     side = Order.Side.SELL if request.GET.get("side") == "sell" else Order.Side.BUY
     return render(
         request,
@@ -37,7 +38,8 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
             **page_of(request, found, fresh_ticket(side=side)),
             **standing,
             "book": market.book_of(found.symbol, LEVELS),
-            "tape": market.last_trades(found, TRADES, lines=lines),
+            "tape": tape,
+            "simulated_trades": any(trade.simulated for trade in tape),
             "closes": market.sparklines([found], lines=lines).get(found.pk),
             "starred": found.pk in market.starred_by(request.user),
             "issuer": ISSUER,
