@@ -23,7 +23,7 @@ from users.models import User
 
 SORTS = {
     "name": "Name",
-    "popular": "Most traded here",
+    "popular": "Most popular",
     "gainers": "Biggest gain",
     "losers": "Biggest loss",
     "price": "Price",
@@ -33,6 +33,7 @@ STARRED = "starred"
 TYPES = {"": "All", "stock": "Stocks", "etf": "ETFs"}
 LAST = Decimal("Infinity")
 LINKS_S = 2
+POPULARITY, POPULARITY_S = "market:popularity", 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def instruments_page(request: HttpRequest) -> HttpResponse:
     rows = [Row(i, tickers[i.symbol], links[i.symbol], i.pk in stars) for i in found]
     counted: Mapping[int, float] = {}
     if sort == "popular":
-        counted = queries.trades_lately(clock.now())
+        counted = _popularity()
     if text.strip() and sort == "name":
         counted, sort = fits, "popular"
     context = {
@@ -113,6 +114,15 @@ def star(request: HttpRequest, symbol: str) -> HttpResponse:
     return redirect(after if own else "market:instruments")
 
 
+def _popularity() -> dict[int, int]:
+    """Count who cares for what, the same for everybody, for a minute."""
+    counted: dict[int, int] | None = cache.get(POPULARITY)
+    if counted is None:
+        counted = queries.popularity(clock.now())
+        cache.set(POPULARITY, counted, POPULARITY_S)
+    return counted
+
+
 def _links(found: list[Instrument]) -> dict[str, str]:
     """Draw what a row says of its instrument, by symbol: the same for everybody, for a moment.
 
@@ -137,13 +147,15 @@ def _link(instrument: Instrument, ticker: Ticker, points: list[Decimal] | None) 
     return render_to_string("market/instrument_list.html#link", facts)
 
 
-def _order(sort: str, counted: Mapping[int, float]) -> Callable[[Row], tuple[Decimal | float, str]]:
-    """Give the key to sort by; what isn't known comes last, equals by name.
+def _order(
+    sort: str, counted: Mapping[int, float]
+) -> Callable[[Row], tuple[Decimal | float, str, str]]:
+    """Give the key to sort by; what isn't known comes last, equals by name, then by symbol.
 
-    :param counted: how often each was traded, or how well it fits what is sought, by id
+    :param counted: how many customers care for each, or how well it fits what is sought, by id
     """
 
-    def key(row: Row) -> tuple[Decimal | float, str]:
+    def key(row: Row) -> tuple[Decimal | float, str, str]:
         pct, price = row.ticker.change_24h_pct, row.ticker.reference_price
         first: dict[str, Decimal | float] = {
             "popular": -counted.get(row.instrument.pk, 0),
@@ -151,6 +163,7 @@ def _order(sort: str, counted: Mapping[int, float]) -> Callable[[Row], tuple[Dec
             "losers": LAST if pct is None else pct,
             "price": LAST if price is None else -price,
         }
-        return first.get(sort, Decimal(0)), row.instrument.name.casefold()
+        instrument = row.instrument
+        return first.get(sort, Decimal(0)), instrument.name.casefold(), instrument.symbol
 
     return key
