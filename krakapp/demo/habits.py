@@ -1,7 +1,8 @@
 """What a simulated customer wants: drawn from a random that is given, so that a seed repeats it.
 
 Nothing here asks the database. A customer spends what is cash and sells what is not, each the more
-often the more there is of it: so about half of what they have stays in shares, whatever prices do.
+often the more there is of it: so about half of what they have ends up in shares, whatever prices
+do, and there are sales from the first hour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ FAVORITES = (
 )
 SIZES_USD = (5, 10, 10, 20, 25, 25, 50, 50, 75, 100, 150)
 LEAST_USD = 5
+# Of all orders: so many buy where there is no cash, and so many more where there is nothing else.
+LEAST_BUYS, MORE_BUYS = Decimal("0.3"), Decimal("0.4")
 LIMITS = 0.25  # the share of orders that name a price
 SELLS_OUT = 0.3  # the share of sales that leave nothing behind
 MOST_AWAY_BP = 8  # how far from the reference price a limit is, at most
@@ -61,9 +64,9 @@ def wish(
     :param equity: the dollars that cash and shares are worth together
     """
     held = [one for one in markets if purse.shares.get(one.instrument.symbol)]
-    if Decimal(random.random()) * equity < purse.cash:
-        return _purchase(purse, markets, random, now)
-    return _sale(purse, random.choice(held), random, now) if held else None
+    buys = Decimal(random.random()) * equity < LEAST_BUYS * equity + MORE_BUYS * purse.cash
+    bought = _purchase(purse, markets, random, now) if buys or not held else None
+    return bought or (_sale(purse, random.choice(held), random, now) if held else None)
 
 
 def _purchase(

@@ -30,7 +30,7 @@ class TradeTape extends HTMLElement {
     }
     const head = make("div", { className: "book-head", ariaHidden: "true" }, ...["Price", "Shares", "Time"].map((textContent) => make("span", { textContent })));
     const rows = this.trades.map((trade, index) => this.row(trade, index < fresh));
-    const note = make("p", { className: "tape-note info small", textContent: "Simulated trades" });
+    const note = make("p", { className: "tape-note soft small", textContent: "Simulated trades" });
     note.hidden = !this.trades.some((trade) => trade.simulated);
     this.replaceChildren(note, head, make("ol", { className: "tape-rows", ariaLabel: "Last trades, newest first" }, ...rows));
   }
