@@ -51,6 +51,8 @@ class TestAge:
             (date(2008, 2, 29), date(2026, 2, 28), "fail"),
             (date(2008, 2, 29), date(2026, 3, 1), "pass"),
             (date(1899, 1, 1), date(2026, 11, 22), "indeterminate"),
+            (date(1905, 11, 23), date(2026, 11, 22), "pass"),
+            (date(1905, 11, 22), date(2026, 11, 22), "indeterminate"),
         ],
     )
     def test_opens_the_door_on_the_eighteenth_birthday(self, birth, today, outcome):

@@ -53,6 +53,10 @@ class TestAnnounceDeposit:
         with pytest.raises(error):
             announce(world.alice(), amount)
 
+    @pytest.mark.parametrize("amount", ["1", "1000000"])
+    def test_takes_exactly_the_least_and_the_most(self, amount):
+        assert announce(world.alice(), amount).amount_units == int(amount) * 10**6
+
     def test_moves_nothing(self):
         alice = world.alice()
         announce(alice)

@@ -17,7 +17,14 @@ numbers = itertools.count(1)
 
 
 def trade(
-    user: User, side: str, shares: str, symbol: str = "AAPLx", *, price: str = "100", **when: Any
+    user: User,
+    side: str,
+    shares: str,
+    symbol: str = "AAPLx",
+    *,
+    price: str = "100",
+    rate: str = "0",
+    **when: Any,
 ) -> Trade:
     """Buy from the house or sell to it; `minutes` after the world's now, and not booked yet."""
     of = world.instrument(symbol)
@@ -31,6 +38,7 @@ def trade(
         price=Decimal(price),
         now=at,
         key=f"desk:{next(numbers)}",
+        rate=Decimal(rate),
     )
 
 

@@ -9,6 +9,7 @@ from portfolio import queries
 from portfolio.models import Lot, LotClosing, LotDue
 from tests import world
 from tests.portfolio import desk
+from tests.trading.floor import Floor
 
 
 def broken():
@@ -20,6 +21,11 @@ def alice():
     alice = world.alice()
     world.fund(alice, "10000")
     return alice
+
+
+@pytest.fixture
+def floor():
+    return Floor()
 
 
 @pytest.mark.django_db
@@ -43,6 +49,33 @@ class TestBookLots:
         assert gains == [(100_000_000, 200_000_000), (50_000_000, 50_000_000)]
         assert [lot.remaining for lot in Lot.objects.order_by("id")] == [0, 50_000_000]
         assert broken() == set()
+
+    def test_the_fee_is_a_part_of_the_cost_and_less_of_the_proceeds(self, alice):
+        desk.trade(alice, "buy", "2", price="150", rate="0.004")
+        desk.trade(alice, "sell", "1", price="300", rate="0.001", minutes=1)
+        desk.book()
+        assert Lot.objects.get().cost == 301_200_000
+        closing = LotClosing.objects.get()
+        assert (closing.cost, closing.proceeds) == (150_600_000, 299_700_000)
+        assert broken() == set()
+
+    def test_lots_of_two_runs_close_oldest_first_too(self, alice):
+        for minute, price in enumerate(("100", "200")):
+            desk.trade(alice, "buy", "1", price=price, minutes=minute)
+            desk.book()
+        desk.trade(alice, "sell", "1", price="300", minutes=2)
+        desk.book()
+        assert LotClosing.objects.get().cost == 100_000_000
+
+    @pytest.mark.parametrize("runs", [1, 2])
+    def test_lots_of_one_moment_close_in_the_order_of_their_trades(self, alice, runs):
+        for price in ("100", "200"):
+            desk.trade(alice, "buy", "1", price=price)
+            if runs == 2:
+                desk.book()
+        desk.trade(alice, "sell", "1", price="300")
+        desk.book()
+        assert LotClosing.objects.get().cost == 100_000_000
 
     def test_goes_by_when_shares_were_acquired_not_by_when_they_are_booked(self, alice):
         desk.trade(alice, "buy", "1", price="200", minutes=5)
@@ -77,6 +110,30 @@ class TestBookLots:
         assert desk.book() == 1
         assert LotDue.objects.count() == 2
         assert Lot.objects.get().customer == carol
+
+    def test_a_seller_whose_sale_waits_sells_nothing_before_it(self, alice):
+        desk.trade(alice, "buy", "0.5")
+        desk.book()
+        world.give(alice, world.instrument(), "1")
+        desk.trade(alice, "sell", "1.2", minutes=1)
+        desk.trade(alice, "sell", "0.3", minutes=2)
+        assert desk.book() == 0
+        assert LotDue.objects.count() == 2
+
+    def test_a_buyer_from_whose_sale_waits_sells_nothing_before_that(self, alice, floor):
+        """Carol's purchase from Alice is older than the other: it is to be closed first."""
+        carol = world.carol()
+        world.fund(carol, "1000")
+        world.give(alice, floor.instrument, "1")
+        floor.place(alice, "sell", quantity="1", limit_price="278.60")
+        floor.run()
+        floor.place(carol, "buy", quantity="1", limit_price="278.60")
+        floor.run()
+        desk.trade(carol, "buy", "1", price="200", minutes=1)
+        desk.trade(carol, "sell", "1", price="300", minutes=2)
+        assert desk.book() == 0
+        assert LotDue.objects.count() == 3
+        assert not LotClosing.objects.exists()
 
     def test_a_crash_midway_leaves_everything_due(self, alice, monkeypatch):
         desk.trade(alice, "buy", "2")

@@ -17,6 +17,11 @@ class TestClose:
         parts = rules.close([Open(10, 100), Open(10, 300)], quantity=15, proceeds=450)
         assert parts == [Part(10, 100, 300), Part(5, 150, 150)]
 
+    def test_rounds_a_share_of_cost_and_of_proceeds_down(self):
+        lots = [Open(3, 100), Open(3, 100)]
+        assert rules.close(lots, quantity=1, proceeds=50) == [Part(1, 33, 50)]
+        assert rules.close(lots, quantity=4, proceeds=50) == [Part(3, 100, 37), Part(1, 33, 13)]
+
     @given(lots, st.data(), st.integers(0, 10**14))
     def test_conserves_quantity_and_proceeds(self, lots, data, proceeds):
         quantity = data.draw(st.integers(1, sum(lot.remaining for lot in lots)))

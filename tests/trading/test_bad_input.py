@@ -25,6 +25,7 @@ STOP = {"type": "stop-loss", "limit_price": None, "trigger_price": "300"}
 TRAIL = {"type": "trailing-stop", "limit_price": None, "trail": "2%"}
 SIXTY = "1" * 60
 EARLIER = (world.NOW - timedelta(seconds=1)).isoformat()
+EXACTLY = world.NOW.isoformat()
 LATER = (world.NOW + timedelta(hours=1)).isoformat()
 
 # What is asked for besides, the status, the error's name, the field.
@@ -59,7 +60,9 @@ WRONG: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"time_in_force": "gtd"}, 400, "ExpiryMissing", "expires_at"),
     ({"expires_at": LATER}, 400, "ExpiryNotTaken", "expires_at"),
     ({"time_in_force": "gtd", "expires_at": EARLIER}, 400, "ExpiryPassed", "expires_at"),
+    ({"time_in_force": "gtd", "expires_at": EXACTLY}, 400, "ExpiryPassed", "expires_at"),
     ({"deadline": EARLIER}, 422, "DeadlinePassed", "deadline"),
+    ({"deadline": EXACTLY}, 422, "DeadlinePassed", "deadline"),
     ({"time_in_force": "ioc", "post_only": True}, 400, "PostOnlyNeverRests", "post_only"),
     ({"reduce_only": True}, 400, "ReduceOnlyBuy", "reduce_only"),
     ({"client_order_id": "house:1"}, 400, "NameReserved", "client_order_id"),

@@ -183,3 +183,20 @@ def test_no_two_tiers_let_the_house_pay() -> None:
     schedule = queries.schedule_of(date(2026, 11, 20))
     cheapest = min(tier.taker_rate for tier in schedule)
     assert cheapest + min(tier.maker_rate for tier in schedule) > 0
+
+
+@pytest.mark.django_db
+class TestDescribeTrade:
+    def test_tells_each_side_its_own_fee(self, floor: "Floor") -> None:
+        """Carol waited and is paid 0.02 %, Alice came and pays 0.1 %, of 278.60."""
+        alice, carol = world.alice(), world.carol()
+        world.fund(alice, "1000")
+        floor.offer("1", "278.60")
+        floor.place(alice, "buy", quantity="1", limit_price="278.60")
+        floor.run()
+        trade = Trade.objects.get()
+        told = {user: queries.describe_trade(trade, user) for user in (alice, carol)}
+        facts = ("side", "fee", "liquidity")
+        assert [told[alice][fact] for fact in facts] == ["buy", "0.278600", "taker"]
+        assert [told[carol][fact] for fact in facts] == ["sell", "-0.055720", "maker"]
+        assert told[alice]["order_id"] != told[carol]["order_id"]
