@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.db.models import QuerySet
@@ -657,35 +658,51 @@ def _best(levels: list[tuple[str, str]]) -> Decimal | None:
     return Decimal(levels[0][0]) if levels else None
 
 
-# The invariants' numbers are those of docs/invariants.md.
-CHECKS = [
-    Check(
-        29,
-        "tape candles are the tape",
-        """
-        WITH made AS (
-            SELECT t.instrument_id, i.name AS interval,
-                   date_bin(i.length, t.at, '2000-01-03T00:00Z') AS time,
-                   sum(t.quantity) AS volume, sum(t.price * t.quantity) AS turnover,
-                   count(*) AS trades, max(t.price) AS high, min(t.price) AS low,
-                   (array_agg(t.price ORDER BY t.at, t.id))[1] AS open,
-                   (array_agg(t.price ORDER BY t.at DESC, t.id DESC))[1] AS close
-            FROM market_tapetrade t
-            CROSS JOIN (VALUES ('1m', interval '1 minute'), ('5m', interval '5 minutes'),
-                               ('15m', interval '15 minutes'), ('1h', interval '1 hour'),
-                               ('4h', interval '4 hours'), ('1d', interval '1 day'),
-                               ('1w', interval '7 days')) AS i (name, length)
-            GROUP BY 1, 2, 3
-        ),
-        kept AS (SELECT * FROM market_candle WHERE kind = 'tape')
-        SELECT format('instrument %s, %s from %s: candle has %s shares in %s trades, tape %s in %s',
-                      coalesce(k.instrument_id, m.instrument_id), coalesce(k.interval, m.interval),
-                      coalesce(k.time, m.time), k.volume, k.trades, m.volume, m.trades)
-        FROM kept k FULL JOIN made m
-             ON (m.instrument_id, m.interval, m.time) = (k.instrument_id, k.interval, k.time)
-        WHERE (k.volume, k.turnover, k.trades, k.open, k.high, k.low, k.close)
-              IS DISTINCT FROM
-              (m.volume, m.turnover, m.trades, m.open, m.high, m.low, m.close)
-        """,
+TAPE_CANDLES = """
+    WITH looked_at AS (
+        SELECT * FROM unnest(%(names)s::text[], %(lengths)s::interval[], %(since)s::timestamptz[])
+            AS i (name, length, since)
     ),
-]
+    made AS (
+        SELECT t.instrument_id, i.name AS interval, date_bin(i.length, t.at, %(origin)s) AS time,
+               sum(t.quantity) AS volume, sum(t.price * t.quantity) AS turnover,
+               count(*) AS trades, max(t.price) AS high, min(t.price) AS low,
+               (array_agg(t.price ORDER BY t.at, t.id))[1] AS open,
+               (array_agg(t.price ORDER BY t.at DESC, t.id DESC))[1] AS close
+        FROM market_tapetrade t
+        JOIN looked_at i ON date_bin(i.length, t.at, %(origin)s) >= i.since
+        GROUP BY 1, 2, 3
+    ),
+    kept AS (
+        SELECT c.* FROM market_candle c
+        JOIN looked_at i ON i.name = c.interval AND c.time >= i.since WHERE c.kind = 'tape'
+    )
+    SELECT format('instrument %%s, %%s from %%s: candle has %%s shares in %%s trades,'
+                  ' tape %%s in %%s',
+                  coalesce(k.instrument_id, m.instrument_id), coalesce(k.interval, m.interval),
+                  coalesce(k.time, m.time), k.volume, k.trades, m.volume, m.trades)
+    FROM kept k FULL JOIN made m
+         ON (m.instrument_id, m.interval, m.time) = (k.instrument_id, k.interval, k.time)
+    WHERE (k.volume, k.turnover, k.trades, k.open, k.high, k.low, k.close)
+          IS DISTINCT FROM
+          (m.volume, m.turnover, m.trades, m.open, m.high, m.low, m.close)
+"""
+
+
+def candles_unlike_the_tape() -> list[str]:
+    """Say which candles are not the tape's, as far back as both are kept whole."""
+    tape_days = settings.TAPE_KEPT_DAYS
+    days = [min(settings.CANDLES_KEPT_DAYS.get(i, tape_days), tape_days) for i in intervals.LENGTHS]
+    params: dict[str, Any] = {
+        "names": list(intervals.LENGTHS),
+        "lengths": list(intervals.LENGTHS.values()),
+        "since": [clock.now() - timedelta(days=kept) for kept in days],
+        "origin": intervals.ORIGIN,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(TAPE_CANDLES, params)
+        return [row[0] for row in cursor.fetchall()]
+
+
+# The invariants' numbers are those of docs/invariants.md.
+CHECKS = [Check(29, "tape candles are the tape", find=candles_unlike_the_tape)]

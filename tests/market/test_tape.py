@@ -19,6 +19,12 @@ pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _soon_after(monkeypatch):
+    """Stop the clock a few days later: what is kept is all there."""
+    monkeypatch.setattr("common.clock.now", lambda: NOON + timedelta(days=3))
+
+
 @pytest.fixture
 def apple():
     instruments.operations.load_instruments()
@@ -99,6 +105,18 @@ class TestChecks:
             trades=[trade(apple, "278.123456", f"0.{n:08}", after_s=n * 40) for n in range(1, 30)]
         )
         assert self.breaks() == []
+
+    @pytest.mark.parametrize("days", [34, 36, 89, 91, 300])
+    def test_candles_pass_when_the_past_was_let_go(self, apple, monkeypatch, days):
+        operations.record_trades(trades=[trade(apple, "278.50", after_s=n) for n in (0, 90, 9000)])
+        later = NOON + timedelta(days=days)
+        monkeypatch.setattr("common.clock.now", lambda: later)
+        operations.forget_prices(now=later)
+        assert self.breaks() == []
+        operations.record_trades(trades=[trade(apple, "9.00", after_s=days * 86_400 - 60)])
+        assert self.breaks() == []
+        Candle.objects.filter(interval="1m", open=9).update(volume=2)
+        assert len(self.breaks()) == 1
 
     def test_a_planted_volume_is_named(self, apple):
         operations.record_trades(trades=[trade(apple, "278.50")])
