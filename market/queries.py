@@ -373,12 +373,13 @@ POPULARITY = """
     WITH interested (instrument_id, customer_id) AS (
         SELECT i.id, a.owner_id
         FROM ledger_account a JOIN instruments_instrument i ON i.asset_id = a.asset_id
-        LEFT JOIN LATERAL (
-            SELECT journal_id FROM ledger_transfer
-            WHERE a.posted = 0 AND debit_id = a.id ORDER BY journal_id DESC LIMIT 1
-        ) AS sale ON true
-        LEFT JOIN ledger_journal j ON j.id = sale.journal_id
-        WHERE a.role = 'customer' AND (a.posted > 0 OR j.occurred_at >= %(since)s)
+        JOIN users_user u ON u.id = a.owner_id AND NOT u.simulated
+        WHERE a.role = 'customer' AND (a.posted > 0 OR %(since)s <= (
+            SELECT j.occurred_at FROM ledger_journal j WHERE j.id = (
+                SELECT t.journal_id FROM ledger_transfer t
+                WHERE t.debit_id = a.id ORDER BY t.journal_id DESC LIMIT 1
+            )
+        ))
         UNION
         SELECT instrument_id, customer_id FROM market_star
     )
