@@ -12,7 +12,6 @@ from decimal import (
     ROUND_CEILING,
     ROUND_DOWN,
     ROUND_FLOOR,
-    ROUND_HALF_UP,
     Context,
     Decimal,
     InvalidOperation,
@@ -160,9 +159,10 @@ def ceil_units(value: Decimal, asset: Countable) -> int:
 class Receipt:
     """What a trade cost, its fee, and both together, in whole cents that add up.
 
-    What leaves an account is never said to be less, nor what arrives to be more: the total is
-    rounded against who reads it. The fee is rounded to the nearest cent, and the cost is the rest.
-    A rebate is a negative fee.
+    What leaves an account is never said to be less, nor what arrives to be more: cost and total are
+    rounded against who reads them, both the same way, and the fee is what lies between. So an
+    order of 25 dollars cost 25.00, where the books say 24.999998; each part is less than a cent
+    off; no fee is no fee, and a rebate, a negative fee, never looks like one.
     """
 
     cost: Decimal
@@ -173,9 +173,9 @@ class Receipt:
     def of(cls, *, cost: int, fee: int, buying: bool) -> Receipt:
         """Round a cost and a fee, both in USD units."""
         away = ROUND_CEILING if buying else ROUND_FLOOR
+        rounded = cents(cost, away)
         total = cents(cost + fee if buying else cost - fee, away)
-        rounded = cents(fee, ROUND_HALF_UP)
-        return cls(total - rounded if buying else total + rounded, rounded, total)
+        return cls(rounded, total - rounded if buying else rounded - total, total)
 
 
 def cents(units: int, rounding: str) -> Decimal:

@@ -142,13 +142,47 @@ class TestRounding:
         assert ceil_units(cost, USD) == 9
 
 
+class TestLongNumbers:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0" * 58 + "12",
+            "1" + "0" * 30,
+            "0." + "0" * 29 + "1",
+            "1" * 31 + "." + "1" * 9,
+        ],
+    )
+    def test_reads_the_longest_there_may_be(self, text: str) -> None:
+        assert parse_decimal(text) == Decimal(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0" * 59 + "12",
+            "1" + "0" * 31,
+            "0." + "0" * 30 + "1",
+            "1" * 31 + "." + "1" * 10,
+            Decimal("NaN"),
+            Decimal("Infinity"),
+        ],
+    )
+    def test_refuses_the_next(self, text: str | Decimal) -> None:
+        with pytest.raises(AmountInvalid):
+            parse_decimal(text)
+
+
 class TestReceipt:
     @pytest.mark.parametrize(
         ("cost", "fee", "buying", "parts"),
         [
             (49_999_998, 49_999, True, ("50.00", "0.05", "50.05")),
             (278_040_000, 278_040, False, ("278.04", "0.28", "277.76")),
-            (250_190_000, 50_038, True, ("250.20", "0.05", "250.25")),  # 250.240038 left
+            (24_999_998, 24_999, True, ("25.00", "0.03", "25.03")),
+            (25_000_002, 25_000, False, ("25.00", "0.03", "24.97")),
+            (250_190_000, 50_038, True, ("250.19", "0.06", "250.25")),  # 250.240038 left
+            (24_991_000, 49, True, ("25.00", "0.00", "25.00")),
+            (24_994_000, -1_000, True, ("25.00", "0.00", "25.00")),
+            (24_994_000, 0, True, ("25.00", "0.00", "25.00")),
             (100_000_000, -20_000, True, ("100.00", "-0.02", "99.98")),
             (100_000_000, -20_000, False, ("100.00", "-0.02", "100.02")),
             (1, 0, True, ("0.01", "0.00", "0.01")),
@@ -169,8 +203,16 @@ class TestReceipt:
         exact = Amount(cost + fee if buying else cost - fee, USD).decimal
         cent = Decimal("0.01")
         assert 0 <= (receipt.total - exact if buying else exact - receipt.total) < cent
-        assert abs(receipt.fee - Amount(fee, USD).decimal) <= cent / 2
-        assert abs(receipt.cost - Amount(cost, USD).decimal) < 2 * cent
+        assert abs(receipt.fee - Amount(fee, USD).decimal) < cent
+        assert abs(receipt.cost - Amount(cost, USD).decimal) < cent
+        assert receipt.fee * fee >= 0  # a fee never looks like a rebate, nor the other way round
+        assert fee or not receipt.fee
+
+    @given(dollars=st.integers(1, 10**6), less=st.integers(0, 5), rate=st.integers(0, 10_000))
+    def test_says_the_dollars_that_were_asked_for(self, dollars: int, less: int, rate: int) -> None:
+        """An order by dollars costs some units less, since it buys whole base units."""
+        cost = dollars * 10**6 - less
+        assert Receipt.of(cost=cost, fee=cost * rate // 10**6, buying=True).cost == dollars
 
     @given(paid=st.lists(st.integers(1, 10**9), max_size=8))
     def test_never_says_that_less_was_paid_than_the_balance_fell_by(self, paid: list[int]) -> None:
@@ -185,6 +227,9 @@ class TestReceipt:
 
 
 class TestInDollars:
+    def test_rounds_down_unless_it_is_told(self) -> None:
+        assert (in_dollars(19_999), in_dollars(19_999, ROUND_CEILING)) == ("$0.01", "$0.02")
+
     @pytest.mark.parametrize(
         ("units", "rounding", "said"),
         [

@@ -52,23 +52,33 @@ class Run:
         self.began = time.monotonic()
         self._lock = threading.Lock()
 
-    def work(self, share: int, shares: int) -> None:
-        """Let a process try a share of the mutants, and read what becomes of each."""
+    def shares(self, count: int) -> list[dict[str, list[str]]]:
+        """Deal the modules out, so that each share has about as many mutants."""
+        sizes = Counter(module for module, _, _ in self.mutants)
+        shares: list[dict[str, list[str]]] = [{} for _ in range(count)]
+        for module, _ in sizes.most_common():
+            least = min(shares, key=lambda share: sum(sizes[name] for name in share))
+            least[module] = self.modules[module]
+        return [share for share in shares if share]
+
+    def work(self, share: int, modules: dict[str, list[str]]) -> None:
+        """Let a process try the mutants of some modules, and read what becomes of each."""
         read, write = os.pipe()
-        tests = sorted(set(itertools.chain.from_iterable(self.modules.values())))
+        tests = sorted(set(itertools.chain.from_iterable(modules.values())))
         environment = self._environment(share) | {
-            "MUTANTS_SHARE": f"{share}/{shares}",
-            "MUTANTS_OF": json.dumps(self.modules),
+            "MUTANTS_OF": json.dumps(modules),
             "MUTANTS_PIPE": str(write),
         }
-        process = subprocess.Popen(
-            [*PYTEST, "-s", "-p", "tests.mutants.worker", *tests],
-            cwd=ROOT,
-            env=environment,
-            pass_fds=[write],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        HOMES.mkdir(parents=True, exist_ok=True)
+        with (HOMES / f"{share}.log").open("w") as log:
+            process = subprocess.Popen(
+                [*PYTEST, "-s", "-p", "tests.mutants.worker", *tests],
+                cwd=ROOT,
+                env=environment,
+                pass_fds=[write],
+                stdout=log,
+                stderr=log,
+            )
         os.close(write)
         at_import = []
         with os.fdopen(read) as told:
@@ -152,15 +162,15 @@ def main() -> int:
     modules = {name: tests for name, tests in listed.items() if name.startswith(only)}
     equivalent = tomllib.loads((HERE / "equivalent.toml").read_text())["mutant"]
     run = Run(modules, {(one["module"], one["change"]) for one in equivalent})
-    shares = os.cpu_count() or 1
-    print(f"{len(run.mutants)} mutants of {len(modules)} modules in {shares} processes")
-    threads = [threading.Thread(target=run.work, args=[n, shares]) for n in range(shares)]
+    shares = run.shares(os.cpu_count() or 1)
+    print(f"{len(run.mutants)} mutants of {len(modules)} modules in {len(shares)} processes")
+    threads = [threading.Thread(target=run.work, args=each) for each in enumerate(shares)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if run.broken or not run.done:
-        print(f"The tests fail without any mistake planted: {run.broken}")
+        print(f"The tests fail without any mistake planted: {run.broken or f'see {HOMES}'}")
         return 2
     return 0 if run.report() >= WANTED else 1
 

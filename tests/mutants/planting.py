@@ -68,7 +68,7 @@ class Soil:
         self.code = compile(Path(self.path).read_text(), self.path, "exec")
         self.functions: dict[Place, list[FunctionType]] = defaultdict(list)
         for found in gc.get_objects():
-            if isinstance(found, FunctionType) and found.__globals__ is module.__dict__:
+            if type(found) is FunctionType and found.__globals__ is module.__dict__:
                 self.functions[_place(found.__code__)].append(found)
 
     def code_of(self, mutant: Mutant) -> dict[Place, CodeType] | None:

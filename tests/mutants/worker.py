@@ -22,7 +22,6 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.mutants.planting import ROOT, Mutant, Soil, mutants_of
 
-SHARE, SHARES = (int(part) for part in os.environ["MUTANTS_SHARE"].split("/"))
 MODULES = json.loads(os.environ["MUTANTS_OF"])  # a list of tests by module
 PIPE = int(os.environ["MUTANTS_PIPE"])
 NOTICED, SURVIVED, AT_IMPORT = "noticed", "survived", "at import"
@@ -42,7 +41,7 @@ def tell(**facts: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Run the tests once, then against each mutant of this share."""
+    """Run the tests once, then against each mutant of the modules."""
     tests = Tests(session.items)
     if failed := tests.learn():
         tell(broken=failed)
@@ -50,10 +49,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     for module in MODULES:
         name = module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
         soil = Soil(importlib.import_module(name))
-        for number, mutant in enumerate(mutants_of(module)):
-            if number % SHARES == SHARE:
-                outcome = tests.try_mutant(soil, mutant)
-                tell(module=module, line=mutant.line, change=mutant.change, outcome=outcome)
+        for mutant in mutants_of(module):
+            outcome = tests.try_mutant(soil, mutant)
+            tell(module=module, line=mutant.line, change=mutant.change, outcome=outcome)
     return True
 
 
