@@ -16,7 +16,7 @@ import users.operations
 import users.queries
 from common import clock
 from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link
-from spending import operations, queries
+from spending import operations, presenters, queries
 from spending.forms import ForgiveForm, ReasonForm
 from spending.models import (
     Authorization,
@@ -223,7 +223,8 @@ class SaleInline(ReadOnly, TabularInline):
     @admin.display(description="sold")
     def sold(self, sale: CardSale) -> str:
         """Say how many shares, at what price."""
-        return queries.sold_words([sale.trade])
+        facts = queries.sold_facts([sale.trade])
+        return presenters.sold_words(facts["sold"], facts["fee_units"])
 
 
 class MovementInline(ReadOnly, TabularInline):

@@ -8,10 +8,12 @@ class SpendingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what two people decide."""
+        """Register what two people decide, and how notices are said."""
         # Models have to be there first.
         import users.operations  # noqa: PLC0415
-        from spending import operations  # noqa: PLC0415
+        import users.presenters  # noqa: PLC0415
+        from spending import operations, presenters  # noqa: PLC0415
 
+        users.presenters.register_notices(presenters.NOTICES)
         for kind in operations.KINDS:
             users.operations.register_kind(kind)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet, Sum
@@ -14,6 +14,7 @@ from common import database
 from common.invariants import Check
 from common.money import EXACT, USD, Amount, count, in_dollars
 from instruments.models import Instrument
+from spending import presenters
 from spending.models import Authorization, Card, CardMovement, CardSale, FundingSource
 from trading.models import Trade
 from users.models import User
@@ -24,21 +25,6 @@ REASON_OF_STATUS: dict[str, str] = {
     Card.Status.INACTIVE: "card_inactive",
     Card.Status.FROZEN: "card_frozen",
     Card.Status.CANCELLED: "card_canceled",
-}
-REASONS = {
-    "card_inactive": "The card is not active yet.",
-    "card_frozen": "The card is frozen.",
-    "card_canceled": "The card is cancelled.",
-    "card_expired": "The card has expired.",
-    "insufficient_funds": "What pays for this card did not cover it.",
-    "account_owes": "You owe us for an earlier payment. New money settles that first.",
-    "kyc_restricted": "Your account may not spend just now.",
-    "security_hold": "How you sign in was just changed: for a day cards pay small amounts only.",
-    "price_stale": "There was no fresh price to sell your shares at.",
-    "asset_halted": "Trading in your shares was halted.",
-    "sale_limit": "No more of your shares could be sold by card just now. Try again later, add"
-    " cash, or let another asset pay.",
-    "deadline_exceeded": "It took too long to answer. Nothing was taken.",
 }
 SIGNS = {
     "4111": "bus",
@@ -194,31 +180,19 @@ def plain(value: Decimal) -> str:
     return f"{value.normalize(EXACT):f}"
 
 
-def sold_words(trades: Sequence[Trade]) -> str:
-    """Say in words what was sold to pay, or nothing."""
-    if not trades:
-        return ""
-    parts = [
-        f"{count(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
-        f" at ${trade.price.quantize(CENT)}"
-        for trade in trades
-    ]
-    fee = sum(trade.sell_fee for trade in trades)
-    said = f" The fee was {in_dollars(fee, ROUND_HALF_UP)}." if fee else ""
-    return f"Sold {' and '.join(parts)} to pay for it.{said}"
-
-
-def undone_words(undone: Sequence[Trade], *, of: Authorization) -> str:
-    """Say in words what came back of a reversed purchase: shares, or cash for those sold."""
-    if undone:
-        parts = [
-            f"{count(shares(trade.quantity, trade.multiplier))} {trade.instrument.symbol}"
-            for trade in undone
-        ]
-        return f"{' and '.join(parts)} came back at the price sold for, and the fee with it."
-    if of.sales.exists():
-        return "The shares sold for it stay sold; what they brought is in your cash."
-    return "The money is back in your cash."
+def sold_facts(trades: Sequence[Trade]) -> dict[str, Any]:
+    """Say what was sold to pay, as a notice keeps it: `presenters.sold_words` says it in words."""
+    return {
+        "sold": [
+            {
+                "symbol": trade.instrument.symbol,
+                "shares": plain(shares(trade.quantity, trade.multiplier)),
+                "price": plain(trade.price),
+            }
+            for trade in trades
+        ],
+        "fee_units": sum(trade.sell_fee for trade in trades),
+    }
 
 
 def describe_card(card: Card) -> dict[str, Any]:
@@ -316,7 +290,7 @@ def _tap(asked: Authorization) -> Tap:
         Authorization.Status.EXPIRED: "Never taken, the money is back",
     }
     sales = asked.sales.all()
-    said = REASONS.get(asked.reason, "") if declined else words.get(asked.status, "")
+    said = presenters.REASONS.get(asked.reason, "") if declined else words.get(asked.status, "")
     if asked.status == Authorization.Status.REVERSED and any(s.undone_by_id for s in sales):
         said = "Reversed, your shares are back"
     if returned:

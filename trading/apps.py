@@ -11,7 +11,9 @@ class TradingConfig(AppConfig):
         """Register what answers new subscribers, and what two people decide."""
         # Models have to be there first.
         import users.operations  # noqa: PLC0415
-        from trading import operations, receivers  # noqa: F401, PLC0415
+        import users.presenters  # noqa: PLC0415
+        from trading import operations, presenters, receivers  # noqa: F401, PLC0415
 
+        users.presenters.register_notices(presenters.NOTICES)
         for kind in operations.KINDS:
             users.operations.register_kind(kind)

@@ -182,6 +182,13 @@ LIMITED = ("limit", "stop-loss-limit", "take-profit-limit", "iceberg")
 STOPPING = ("stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit")
 TRAILING = ("trailing-stop", "trailing-stop-limit")
 TRIGGERED = (*STOPPING, *TRAILING)
+# A customer's order that waits on after a part of it was filled, or its trigger has fired.
+NOTEWORTHY = Q(
+    Q(filled__gt=0) | Q(engine_state__triggered=True),
+    status__in=("pending", "open", "partially_filled"),
+    customer__isnull=False,
+    venue="book",
+)
 AT_MARKET = ("market", "stop-loss", "take-profit", "trailing-stop")
 
 
@@ -518,6 +525,7 @@ class Order(models.Model):
                 condition=Q(customer__isnull=False, closed_at__isnull=False, venue="book"),
                 name="order_closed_of_customers",
             ),
+            models.Index(fields=["placed_at"], condition=NOTEWORTHY, name="order_noteworthy"),
         ]
 
     def __str__(self) -> str:

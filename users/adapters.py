@@ -23,6 +23,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.http import HttpRequest
+from django.utils import timezone
 from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity
 
@@ -46,9 +47,17 @@ class Outbox(BaseEmailBackend):
 class AccountAdapter(DefaultAccountAdapter):
     """Our rules at sign-in and before what guards an account."""
 
-    def render_mail(self, template_prefix: str, *args: Any, **kwargs: Any) -> EmailMessage:
-        """Write a mail, and name its kind for the queue, which shows no subject: some are codes."""
-        message: EmailMessage = super().render_mail(template_prefix, *args, **kwargs)
+    def render_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any], **kwargs: Any
+    ) -> EmailMessage:
+        """Write a mail, and name its kind for the queue, which shows no subject: some are codes.
+
+        Times are those of whom it is for, whoever made it be sent.
+        """
+        reader = context.get("user")
+        zone = queries.zone_of(reader) if isinstance(reader, User) else None
+        with timezone.override(zone or timezone.get_current_timezone()):
+            message: EmailMessage = super().render_mail(template_prefix, email, context, **kwargs)
         kind = template_prefix.rpartition("/")[2].replace("_", " ")
         message.about = kind  # type: ignore[attr-defined]
         return message

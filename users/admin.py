@@ -350,8 +350,9 @@ class NoticeAdmin(ReadOnly, ModelAdmin):
 
     ordering = ("-id",)
     list_display = ("created_at", "user", "title", "kind", "read_at")
+    fields = ("user", "created_at", "title", "body", "kind", "url", "read_at")
     list_select_related = ("user",)
-    search_fields = ("user__email", "title")
+    search_fields = ("user__email", "kind")
     show_full_result_count = False
 
 

@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
 from common.encryption import EncryptedText
-from users import rules
+from users import presenters, rules
 
 
 class UserManager(BaseUserManager["User"]):
@@ -115,13 +115,16 @@ class AuditEntry(models.Model):
 
 
 class Notice(models.Model):
-    """Something a customer should know, with where to go next."""
+    """Something a customer should know, with where to go next.
+
+    It keeps a kind and its facts, of the time when it happened; `users.presenters` says them. What
+    was told before that keeps its words as facts.
+    """
 
     uid = models.UUIDField(default=uuid7, unique=True, editable=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="notices")
     kind = models.CharField(max_length=64)
-    title = models.CharField(max_length=140)
-    body = models.TextField(blank=True)
+    facts = models.JSONField(default=dict)
     url = models.CharField(max_length=200, blank=True)
     key = models.CharField(max_length=80, blank=True)  # of what is told once, however often asked
     created_at = models.DateTimeField()
@@ -137,6 +140,23 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def words(self) -> presenters.Words:
+        """Say it."""
+        if "said" in self.facts:  # by a release that kept words
+            return presenters.Words(*self.facts["said"])
+        return presenters.words_of(self.kind, self.facts) or presenters.Words(self.kind)
+
+    @property
+    def title(self) -> str:
+        """What happened, in a line."""
+        return self.words.title
+
+    @property
+    def body(self) -> str:
+        """What else there is to know, or nothing."""
+        return self.words.body
 
 
 class SecurityEvent(models.Model):

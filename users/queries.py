@@ -1,7 +1,7 @@
 """What is known about people."""
 
 import time
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.request import Request
 
 from common import times
@@ -181,6 +182,11 @@ def decisions_open_to(user: User, proposal: Proposal) -> tuple[str, ...]:
     if proposal.subject_id == user.pk or not may_approve(user, proposal.kind):
         return ()
     return ("approve", "decline")
+
+
+def zone_of(user: User) -> tzinfo:
+    """Give the time zone in which somebody reads times."""
+    return times.zone_of(user.time_zone) or timezone.get_default_timezone()
 
 
 def notice_data(notice: Notice) -> dict[str, Any]:

@@ -184,16 +184,17 @@ SECURITY_ACTS: dict[str, SecurityAct] = {
 MONEY, ORDERS, ACCOUNT = "money", "orders", "account"
 TOPICS = {
     "deposit.": MONEY,
-    "withdrawal.": MONEY,
-    "adjustment.": MONEY,
-    "debt.": MONEY,
+    "account.adjusted": MONEY,
+    "card.debt_": MONEY,
     "card.cleared_more": MONEY,
     "card.refunded": MONEY,
     "shares.": MONEY,
     "order.": ORDERS,
     "application.": ACCOUNT,
+    "account.": ACCOUNT,
     "card.issued": ACCOUNT,
     "card.frozen": ACCOUNT,
+    "card.cancelled": ACCOUNT,
 }
 
 

@@ -199,9 +199,8 @@ def approve(
     finding = rules.jurisdiction(ties, queries.policy(now.date(), ties))
     if finding.outcome == "fail":
         raise queries.NotEligible(finding.reason)
-    said = ("application.approved", "Your account is open")
-    otherwise = "You can add money and buy your first share now."
-    return _decide(locked, Status.ACTIVE, said, actor, message, internal_note, now, otherwise)
+    said = "application.approved"
+    return _decide(locked, Status.ACTIVE, said, actor, message, internal_note, now)
 
 
 @transaction.atomic
@@ -226,7 +225,7 @@ def reject(
     locked = _lock_for_decision(
         application, actor, version, queries.QUEUE, ApplicationNotInReview()
     )
-    said = ("application.rejected", "We could not open your account")
+    said = "application.rejected"
     return _decide(locked, Status.REJECTED, said, actor, message, internal_note, now)
 
 
@@ -243,8 +242,7 @@ def reopen(*, application: Application, actor: User, reason: str, now: datetime)
     users.operations.notify(
         user=locked.user,
         kind="application.reopened",
-        title="You can correct your answers",
-        body="Look through them and submit again.",
+        facts={"message": ""},
         url=PAGE,
         now=now,
     )
@@ -274,7 +272,7 @@ def restrict(
     :raises ApplicationChanged: if it isn't the version the actor saw
     """
     locked = _lock_account(application, actor, version, message, (Status.ACTIVE,))
-    said = ("account.restricted", "Your account is limited")
+    said = "account.restricted"
     return _decide(locked, Status.RESTRICTED, said, actor, message, internal_note, now)
 
 
@@ -301,7 +299,7 @@ def freeze(
     """
     open_ = (Status.ACTIVE, Status.RESTRICTED)
     locked = _lock_account(application, actor, version, message, open_)
-    said = ("account.frozen", "Your account is frozen")
+    said = "account.frozen"
     return _decide(locked, Status.FROZEN, said, actor, message, internal_note, now)
 
 
@@ -326,33 +324,30 @@ def lift(
     """
     stopped = (Status.RESTRICTED, Status.FROZEN)
     locked = _lock_account(application, actor, version, message, stopped)
-    said = ("account.lifted", "Your account is open again")
+    said = "account.lifted"
     return _decide(locked, Status.ACTIVE, said, actor, message, internal_note, now)
 
 
 def _decide(
     locked: Application,
     status: str,
-    said: tuple[str, str],
+    said: str,
     actor: User,
     message: str,
     internal_note: str,
     now: datetime,
-    otherwise: str = "",
 ) -> Application:
     """Move an application or account, tell its customer, and write who did it.
 
-    :param said: the kind and the title of what the customer is told
-    :param otherwise: what they read where there is no message
+    :param said: the kind of what the customer is told, and of what is written down
     """
-    kind, title = said
     locked.decided_at, locked.decided_by = now, actor
     locked.message, locked.internal_note = message, internal_note
     _move(locked, status)
     users.operations.notify(
-        user=locked.user, kind=kind, title=title, body=message or otherwise, url=PAGE, now=now
+        user=locked.user, kind=said, facts={"message": message}, url=PAGE, now=now
     )
-    _record_decision(kind, locked, actor, now)
+    _record_decision(said, locked, actor, now)
     return locked
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 
 import users.operations
 from common.errors import DomainError
-from common.money import Amount, in_dollars
+from common.money import Amount
 from payments.models import BankCredit, DepositInstruction
 from payments.operations.deposits import complete, post_credit
 from users.models import Proposal, User
@@ -55,8 +55,7 @@ def assign_credit(*, proposal: Proposal, now: datetime) -> BankCredit:
     users.operations.notify(
         user=user,
         kind="deposit.completed",
-        title=f"{in_dollars(arrived.units)} arrived",
-        body="We found out that this money is yours: it is in your balance.",
+        facts={"units": arrived.units, "reference": ""},
         url="/deposit/",
         now=now,
     )

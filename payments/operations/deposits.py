@@ -11,7 +11,7 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
-from common.money import Amount, in_dollars
+from common.money import Amount
 from ledger.operations import AccountKey, Entry, Leg
 from payments import gateways, queries, rules
 from payments.models import BankCredit, DepositInstruction
@@ -218,8 +218,7 @@ def complete(instruction: DepositInstruction, arrived: Amount, now: datetime) ->
     users.operations.notify(
         user=instruction.user,
         kind="deposit.completed",
-        title=f"{in_dollars(arrived.units)} arrived",
-        body=f"Your deposit {instruction.reference} is in your balance.",
+        facts={"units": arrived.units, "reference": instruction.reference},
         url="/deposit/",
         now=now,
     )
@@ -229,8 +228,7 @@ def _say_it_waits(instruction: DepositInstruction, arrived: Amount, now: datetim
     users.operations.notify(
         user=instruction.user,
         kind="deposit.waiting",
-        title=f"{in_dollars(arrived.units)} arrived and is being checked",
-        body=f"It came for your deposit {instruction.reference}. We tell you when it is done.",
+        facts={"units": arrived.units, "reference": instruction.reference},
         url="/deposit/",
         now=now,
     )

@@ -11,7 +11,7 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
-from common.money import USD, Amount, in_dollars
+from common.money import USD, Amount
 from ledger.operations import AccountKey, Entry, Leg
 from payments import queries
 from payments.models import Adjustment, Reversal, TreasuryMovement
@@ -194,9 +194,7 @@ def adjust_cash(*, proposal: Proposal, actor: User, now: datetime) -> Adjustment
     users.operations.notify(
         user=user,
         kind="account.adjusted",
-        title=f"{in_dollars(amount.units)} {'added to' if amount.units > 0 else 'taken from'} "
-        "your balance",
-        body=made.message,
+        facts={"units": amount.units, "message": made.message},
         url="/activity/",
         now=now,
     )

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING
 from time import monotonic
 from uuid import UUID
 
@@ -19,7 +18,7 @@ import users.operations
 import users.queries
 from common import database, patience
 from common.errors import DomainError
-from common.money import USD, Amount, in_dollars
+from common.money import USD, Amount
 from ledger.operations import HoldRequest
 from spending import gateways, queries, rules
 from spending.models import Authorization, Card
@@ -294,21 +293,16 @@ def _settle_answer(asked: Authorization) -> None:
 
 def _tell(asked: Authorization, trades: Sequence[Trade], now: datetime) -> None:
     """Tell the customer at once; the page of the card follows the same event."""
-    where = f" at {asked.merchant}" if asked.merchant else ""
-    if asked.decision == Authorization.Decision.DECLINED:
-        title = f"{in_dollars(asked.requested_units, ROUND_CEILING)}{where} was declined"
-        body = queries.REASONS.get(asked.reason, "")
-    elif not asked.requested_units:
-        title = f"{asked.merchant or 'A merchant'} checked your card"
-        body = "Nothing was set aside."
-    else:
-        title = f"You paid {in_dollars(asked.authorized_units, ROUND_CEILING)}{where}"
-        body = queries.sold_words(trades)
+    declined = asked.decision == Authorization.Decision.DECLINED
     users.operations.notify(
         user=asked.card.user,
         kind=f"card.{asked.decision}",
-        title=title[:140],
-        body=body,
+        facts={
+            "units": asked.requested_units if declined else asked.authorized_units,
+            "merchant": asked.merchant,
+            "reason": asked.reason,
+            **queries.sold_facts(trades),
+        },
         url="/cards/",
         now=now,
     )

@@ -93,6 +93,7 @@ def issue_card(*, user: User, now: datetime) -> Card:
             created_at=now,
         )
         FundingSource.objects.create(card=card, position=0, asset_id=ledger.queries.usd().pk)
+        _tell(card, "card.issued", "", now)
         users.operations.record(action="card.issued", actor=user, subject=user, at=now)
     return card
 
@@ -225,8 +226,7 @@ def _turn(
         frozen = status == Card.Status.FROZEN
         locked.frozen_by, locked.frozen_reason = (actor, reason[:200]) if frozen else (None, "")
         locked.save(update_fields=["status", "frozen_by", "frozen_reason"])
-        if actor != locked.user:
-            _tell(locked, status, reason, now)
+        _tell(locked, f"card.{_PAST[status]}", reason, now)
         users.operations.record(
             action=f"card.{_PAST[status]}",
             actor=actor,
@@ -251,13 +251,11 @@ def _require_own_freeze(card: Card, status: Card.Status) -> None:
         raise CardFrozenForYou
 
 
-def _tell(card: Card, status: Card.Status, reason: str, now: datetime) -> None:
-    words = {Card.Status.FROZEN: "frozen", Card.Status.ACTIVE: "active again"}
+def _tell(card: Card, kind: str, reason: str, now: datetime) -> None:
     users.operations.notify(
         user=card.user,
-        kind=f"card.{_PAST[status]}",
-        title=f"Your card ending in {card.last_four} is {words.get(status, status)}",
-        body=reason,
+        kind=kind,
+        facts={"last_four": card.last_four, "reason": reason},
         url="/cards/",
         now=now,
     )

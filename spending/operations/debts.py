@@ -13,7 +13,6 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
-from common.money import in_dollars
 from ledger.operations import AccountKey, Capture, Entry, Leg
 from spending import queries
 from spending.models import DebtReduction
@@ -63,7 +62,7 @@ def forgive_shortfall(
     users.operations.notify(
         user=user,
         kind="card.debt_forgiven",
-        title=f"{in_dollars(units)} of what you owed is forgiven",
+        facts={"units": units},
         url="/cards/",
         now=now,
     )
@@ -111,8 +110,7 @@ def recover_debt(*, user_id: int, now: datetime) -> bool:
     users.operations.notify(
         user=user,
         kind="card.debt_recovered",
-        title=f"{in_dollars(units)} went to what you owed",
-        body="A merchant had taken more than there was.",
+        facts={"units": units},
         url="/cards/",
         now=now,
     )

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING
 from time import monotonic
 from typing import Any
 
@@ -14,9 +13,8 @@ import ledger.operations
 import ledger.queries
 import users.operations
 from common.errors import DomainError
-from common.money import in_dollars
 from ledger.operations import AccountKey, Capture, Entry, Leg
-from spending import gateways, queries
+from spending import gateways, presenters, queries
 from spending.models import Authorization, Card, CardEvent, CardMovement
 from spending.operations.authorizations import (
     LATE,
@@ -123,12 +121,10 @@ def _expired(authorization: Authorization, now: datetime) -> int:
     """Give back what a merchant never took, tell the customer, and say how much it was."""
     amount = authorization.pending_units
     _give_back(authorization, amount, now, expired=True)
-    where = f" by {authorization.merchant}" if authorization.merchant else ""
     users.operations.notify(
         user=authorization.card.user,
         kind="card.expired",
-        title=f"{in_dollars(amount)} was never taken{where}"[:140],
-        body="It is yours to spend again.",
+        facts={"units": amount, "merchant": authorization.merchant},
         url="/cards/",
         now=now,
     )
@@ -243,12 +239,14 @@ def _increment(
     record_sales(authorization=authorization, trades=raised.trades, now=now)
     authorization.authorized_units += amount
     authorization.save(update_fields=["authorized_units"])
-    where = f" at {authorization.merchant}" if authorization.merchant else ""
     users.operations.notify(
         user=card.user,
         kind="card.incremented",
-        title=f"{in_dollars(amount)} more is set aside{where}"[:140],
-        body=queries.sold_words(raised.trades),
+        facts={
+            "units": amount,
+            "merchant": authorization.merchant,
+            **queries.sold_facts(raised.trades),
+        },
         url="/cards/",
         now=now,
     )
@@ -276,12 +274,15 @@ def _tell_of_reversal(
     undone: Sequence[Trade],
     now: datetime,
 ) -> None:
-    where = f" at {authorization.merchant}" if authorization.merchant else ""
     users.operations.notify(
         user=card.user,
         kind="card.reversed",
-        title=f"{in_dollars(amount)}{where} was reversed"[:140],
-        body=queries.undone_words(undone, of=authorization),
+        facts={
+            "units": amount,
+            "merchant": authorization.merchant,
+            "undone": queries.sold_facts(undone)["sold"],
+            "sold": authorization.sales.count(),
+        },
         url="/cards/",
         now=now,
     )
@@ -364,12 +365,15 @@ def _tell_of_more(
     now: datetime,
 ) -> None:
     """Tell the customer that a merchant took more than was set aside."""
-    where = f" at {given.merchant}" if given and given.merchant else ""
     users.operations.notify(
         user=card.user,
         kind="card.cleared_more",
-        title=f"{in_dollars(amount)} was taken{where}"[:140],
-        body=f"{in_dollars(aside)} was set aside. {queries.sold_words(trades)}".strip(),
+        facts={
+            "units": amount,
+            "aside_units": aside,
+            "merchant": given.merchant if given else "",
+            **queries.sold_facts(trades),
+        },
         url="/cards/",
         now=now,
     )
@@ -404,8 +408,10 @@ def _refund(
     users.operations.notify(
         user=card.user,
         kind="card.refunded",
-        title=f"{in_dollars(amount)} came back to you",
-        body=event.merchant or (given.merchant if given else ""),
+        facts={
+            "units": amount,
+            "merchant": event.merchant or (given.merchant if given else ""),
+        },
         url="/cards/",
         now=now,
     )
@@ -497,15 +503,12 @@ def _freeze_over(card: Card, shortfall: int, now: datetime) -> None:
     if card.status == Card.Status.CANCELLED:
         return
     card.status, card.frozen_by = Card.Status.FROZEN, None
-    card.frozen_reason = (
-        f"A merchant took {in_dollars(shortfall, ROUND_CEILING)} more than there was."
-    )
+    card.frozen_reason = presenters.shortfall_words(shortfall)
     card.save(update_fields=["status", "frozen_by", "frozen_reason"])
     users.operations.notify(
         user=card.user,
         kind="card.frozen",
-        title=f"Your card ending in {card.last_four} is frozen",
-        body=card.frozen_reason,
+        facts={"last_four": card.last_four, "short_units": shortfall},
         url="/cards/",
         now=now,
     )

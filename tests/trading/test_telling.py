@@ -3,10 +3,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connection
 
 import trading.operations
 from tests import world
-from trading.models import Order
+from trading.models import NOTEWORTHY, Order
 from users.models import Mail, Notice, User
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def end(order: Order, after: timedelta = LATER) -> None:
 
 def tell() -> list[tuple[str, str, str]]:
     trading.operations.tell_of_orders(now=world.NOW + LATER)
-    said = Notice.objects.filter(kind__startswith="order.").order_by("id")
+    mine = Notice.objects.filter(user__email="alice@demo.test", kind__startswith="order.")
+    said = mine.order_by("id")
     return [(one.kind, one.title, one.body) for one in said]
 
 
@@ -58,6 +60,79 @@ class TestTellOfOrders:
         assert tell() == tell() == said
         assert Notice.objects.get(kind="order.filled").url == f"/orders/{order.uid}/"
         assert Mail.objects.filter(about="order.filled").count() == 1
+
+    def test_tells_once_that_a_part_is_filled_and_then_of_the_whole(
+        self, floor: "Floor", alice: User
+    ) -> None:
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
+        floor.offer("0.2", "278.60")
+        floor.run()
+        (partly,) = tell()
+        assert partly == (
+            "order.partly_filled",
+            "Your order to buy Apple is partly filled",
+            "You bought 0.2 AAPLx at $278.60 a share. The rest waits.",
+        )
+        floor.offer("0.2", "278.60")
+        floor.run()
+        assert tell() == [partly]
+        floor.offer("0.1", "278.60")
+        floor.run()
+        end(order)
+        assert [kind for kind, *_ in tell()] == ["order.partly_filled", "order.filled"]
+        assert Mail.objects.filter(about="order.partly_filled").count() == 1
+
+    def test_leaves_alone_who_watches_a_part_being_filled(
+        self, floor: "Floor", alice: User
+    ) -> None:
+        order = floor.place(alice, "buy", quantity="0.5", limit_price="278.60")
+        floor.offer("0.2", "278.60")
+        floor.run()
+        for seconds, count in ((10, 0), (10.000001, 1)):
+            trading.operations.tell_of_orders(now=order.placed_at + timedelta(seconds=seconds))
+            assert Notice.objects.filter(user=alice, kind="order.partly_filled").count() == count
+
+    def test_tells_once_that_a_stop_fired_and_waits(self, floor: "Floor", alice: User) -> None:
+        order = floor.ask(
+            alice,
+            "buy",
+            "stop-loss-limit",
+            quantity="0.5",
+            trigger_price="279",
+            limit_price="278.60",
+            trigger="last",
+        )
+        floor.run()
+        assert tell() == []
+        self.trade_at(floor, "279")
+        fired = (
+            "order.triggered",
+            "Your order to buy Apple has fired",
+            "The price reached what it waited for. It is in the market now.",
+        )
+        assert tell() == tell() == [fired]
+        floor.offer("0.5", "278.60")
+        floor.run()
+        end(order)
+        assert tell()[-1] == (
+            "order.filled",
+            "Your order to buy Apple is filled",
+            "The price reached what it waited for. You bought 0.5 AAPLx at $278.60 a share.",
+        )
+
+    def trade_at(self, floor: "Floor", price: str) -> None:
+        """Let Carol and Dave trade at a price."""
+        dave = world.active("dave@demo.test")
+        world.fund(dave, "500")
+        floor.offer("0.1", price)
+        floor.place(dave, "buy", quantity="0.1", limit_price=price)
+        floor.run()
+
+    def test_finds_what_waits_on_by_its_own_index(self, floor: "Floor", alice: User) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = Order.objects.filter(NOTEWORTHY, placed_at__lt=world.NOW).explain()
+        assert "order_noteworthy" in plan
 
     def test_leaves_alone_who_watched_it(self, floor: "Floor", alice: User) -> None:
         floor.offer("1", "278.60")

@@ -48,7 +48,7 @@ class TestForgetNotices:
     def notice(self, *, age, read=None):
         at = NOW - age
         return Notice.objects.create(
-            user=world.alice(), kind="k", title="t", created_at=at, read_at=read and NOW - read
+            user=world.alice(), kind="k", created_at=at, read_at=read and NOW - read
         )
 
     def test_lets_what_was_read_long_ago_go_and_what_is_unread_later(self):

@@ -79,11 +79,15 @@ class TestRecordAtTheSameMoment:
         assert broken() == []
 
 
+CARD = {"last_four": "4242", "reason": ""}
+READY = "Your card ending in 4242 is ready"
+
+
 @pytest.mark.django_db
 class TestNotify:
     def test_is_unread_until_the_customer_reads_it(self):
         bob = world.customer("bob@demo.test")
-        notice = operations.notify(user=bob, kind="card.ready", title="Ready", now=world.NOW)
+        notice = operations.notify(user=bob, kind="card.issued", facts=CARD, now=world.NOW)
         assert list(queries.unread_notices(bob)) == [notice]
         assert operations.mark_read(user=bob, now=world.NOW) == 1
         assert not queries.unread_notices(bob).exists()
@@ -95,22 +99,22 @@ class TestNotify:
         monkeypatch.setattr("common.realtime.send_private", sent.extend)
         bob = world.customer("bob@demo.test")
         with django_capture_on_commit_callbacks(execute=True):
-            operations.notify(user=bob, kind="card.ready", title="Ready", now=world.NOW)
+            operations.notify(user=bob, kind="card.issued", facts=CARD, now=world.NOW)
             assert sent == []
         [(user_id, channel, data)] = sent
-        assert (user_id, channel, data["title"]) == (bob.pk, "notifications", "Ready")
+        assert (user_id, channel, data["title"]) == (bob.pk, "notifications", READY)
 
     def test_answers_a_new_subscriber_with_what_is_unread(self):
         bob = world.customer("bob@demo.test")
-        operations.notify(user=bob, kind="card.ready", title="Ready", now=world.NOW)
-        assert [one["title"] for one in queries.notifications_snapshot(bob)] == ["Ready"]
+        operations.notify(user=bob, kind="card.issued", facts=CARD, now=world.NOW)
+        assert [one["title"] for one in queries.notifications_snapshot(bob)] == [READY]
 
 
 @pytest.mark.django_db
 class TestSimulatedCustomers:
     def test_are_told_nothing(self):
         robin = world.simulated()
-        notice = operations.notify(user=robin, kind="deposit.completed", title="In", now=world.NOW)
+        notice = operations.notify(user=robin, kind="deposit.completed", now=world.NOW)
         assert notice is None
         assert not Notice.objects.exists()
 

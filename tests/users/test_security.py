@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -9,6 +10,7 @@ from allauth.mfa.models import Authenticator as Factor
 from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
 import kyc.queries
 import users.queries
@@ -165,6 +167,17 @@ class TestMail:
         assert "192.0.2.7" in letter.body
         assert AuditEntry.objects.filter(action=kind, subject=alice).exists()
         assert users.queries.unread_notices(alice)[0].kind == f"security.{kind}"
+
+    def test_says_when_by_the_readers_clock(self, alice):
+        alice.time_zone = "Asia/Tokyo"
+        alice.save()
+        origin = operations.Origin("192.0.2.7", "")
+        with timezone.override("America/New_York"):
+            operations.note_security_act(
+                user=alice, kind="password.changed", origin=origin, now=world.NOW
+            )
+        local = world.NOW.astimezone(ZoneInfo("Asia/Tokyo"))
+        assert f"{local:%H:%M} JST" in told(EMAIL)[-1].body
 
     def test_of_a_second_factor_is_sent_once(self, app, alice):
         secret = app.call("GET", "account/authenticators/totp").body["meta"]["secret"]

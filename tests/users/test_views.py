@@ -31,7 +31,10 @@ class TestSettings:
 
     def test_shows_a_notice_until_it_is_marked_as_read(self, client_of_bob: Client) -> None:
         users.operations.notify(
-            user=world.bob(), kind="deposit.completed", title="$5.00 arrived", now=world.NOW
+            user=world.bob(),
+            kind="deposit.completed",
+            facts={"units": 5_000_000, "reference": "KRAK"},
+            now=world.NOW,
         )
         page = client_of_bob.get(reverse("users:settings"))
         assert "$5.00 arrived" in page.content.decode()

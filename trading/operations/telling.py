@@ -1,27 +1,29 @@
 """What customers are told when they are away: of their orders, and of what happened to shares.
 
 Who waits beside the ticket sees what becomes of an order; a notice of that would be noise. So it is
-told of orders that ended later than that, and of those that the platform ended. A sweep finds them,
-and a key for each order tells it once, however often the sweep is killed. So it is with those who
-hold shares of which a corporate action changed the number.
+told of orders that ended later than that, of those that the platform ended, and of those that wait
+on after a part was filled or their trigger has fired. A sweep finds them, and a key for each order
+and what became of it tells it once, however often the sweep is killed. So it is with those who hold
+shares of which a corporate action changed the number.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 import ledger.queries
 import users.operations
-from common.money import count
 from instruments.models import CorporateAction
 from trading import queries
-from trading.models import Order
+from trading.models import NOTEWORTHY, Order
 from users.models import Notice
 
 LOOKS_BACK = timedelta(hours=6)  # of a sweep that could not run
 WATCHED = timedelta(seconds=10)  # as long as somebody waits beside a ticket
 A_SWEEP = 200
+PARTLY, FIRED = "partially_filled", "triggered"
 OURS = ("corporate_action", "multiplier_changed", "delisted", "instrument_delisted", "aged_out")
 KIND = {
     Order.Status.FILLED: "order.filled",
@@ -35,19 +37,26 @@ def tell_of_orders(*, now: datetime) -> int:
     """Tell customers what became of orders that they did not watch; say of how many."""
     told = 0
     for order in _untold(now)[:A_SWEEP]:
-        assert order.customer, "only customers' orders are listed"
-        title, body = _words(order)
-        notice = users.operations.notify(
-            user=order.customer,
-            kind=KIND[Order.Status(order.status)],
-            title=title[:140],
-            body=body,
-            url=f"/orders/{order.uid}/",
-            key=_key(order),
-            now=now,
-        )
-        told += notice is not None
+        told += _tell(order, KIND[Order.Status(order.status)], order.status, now)
+    for order in _noteworthy(now)[:A_SWEEP]:
+        if order.filled:
+            told += _tell(order, "order.partly_filled", PARTLY, now)
+        if order.engine_state.get("triggered"):
+            told += _tell(order, "order.triggered", FIRED, now)
     return told
+
+
+def _tell(order: Order, kind: str, state: str, now: datetime) -> bool:
+    assert order.customer, "only customers' orders are listed"
+    notice = users.operations.notify(
+        user=order.customer,
+        kind=kind,
+        facts=_facts(order),
+        url=f"/orders/{order.uid}/",
+        key=f"order:{order.uid}:{state}",
+        now=now,
+    )
+    return notice is not None
 
 
 def tell_of_actions(*, now: datetime) -> int:
@@ -69,18 +78,13 @@ def _tell_holders(action: CorporateAction, now: datetime) -> int:
         notice = users.operations.notify(
             user=account.owner,
             kind="shares.changed",
-            title=action.title[:140],
-            body=action.event,
+            facts={"title": action.title, "event": action.event},
             url=f"/portfolio/position/{action.instrument.symbol}/",
             key=f"action:{action.uid}:{account.owner_id}",
             now=now,
         )
         told += notice is not None
     return told
-
-
-def _key(order: Order) -> str:
-    return f"order:{order.uid}:{order.status}"
 
 
 def _untold(now: datetime) -> QuerySet[Order]:
@@ -92,36 +96,35 @@ def _untold(now: datetime) -> QuerySet[Order]:
         closed_at__isnull=False,
     ).exclude(status=Order.Status.CANCELLED, reason="customer")
     unwatched = ended.filter(Q(closed_at__gt=F("placed_at") + WATCHED) | Q(reason__in=OURS))
-    key = Concat(
-        Value("order:"), Cast(OuterRef("uid"), CharField()), Value(":"), OuterRef("status")
-    )
-    untold = unwatched.filter(~Exists(Notice.objects.filter(key=key)))
+    untold = unwatched.filter(~_told(OuterRef("status")))
     return untold.select_related("customer", "instrument").order_by("closed_at")
 
 
-def _words(order: Order) -> tuple[str, str]:
-    """Say what became of an order: a title, and a line more."""
+def _noteworthy(now: datetime) -> QuerySet[Order]:
+    """List orders that wait on and have news that was not told yet, the oldest first."""
+    live = Order.objects.filter(NOTEWORTHY, customer__simulated=False)
+    unwatched = live.filter(placed_at__lt=now - WATCHED)
+    partly = Q(filled__gt=0) & ~Q(_told(Value(PARTLY)))
+    fired = Q(engine_state__triggered=True) & ~Q(_told(Value(FIRED)))
+    untold = unwatched.filter(partly | fired)
+    return untold.select_related("customer", "instrument").order_by("placed_at")
+
+
+def _told(state: Value | OuterRef) -> Exists:
+    key = Concat(Value("order:"), Cast(OuterRef("uid"), CharField()), Value(":"), state)
+    return Exists(Notice.objects.filter(key=key))
+
+
+def _facts(order: Order) -> dict[str, Any]:
+    """Say what became of an order, in the shares and names of its time."""
     scale = queries.scale_then(order)
-    buying = order.side == Order.Side.BUY
-    name = order.instrument.name
-    verb = "buy" if buying else "sell"
-    done = ""
-    if order.filled:
-        price = queries.average_price(order, scale)
-        did = "bought" if buying else "sold"
-        shares = f"{count(scale.shares(order.filled))} {order.instrument.symbol}"
-        done = f"You {did} {shares} at ${price:,.2f} a share."
-    if order.status == Order.Status.FILLED:
-        return f"Your order to {verb} {name} is filled", done
-    ending = {
-        Order.Status.EXPIRED: "has expired",
-        Order.Status.REJECTED: "was not accepted by the market",
-    }.get(Order.Status(order.status), "was cancelled")
-    why = {
-        "corporate_action": "The shares were about to change.",
-        "multiplier_changed": "The shares had just changed.",
-        "cancel_all_after": "Your dead-man switch was not renewed in time.",
-        "aged_out": "It waited too long for the market.",
-    }.get(order.reason, "")
-    rest = done or "Nothing was traded and nothing was charged."
-    return f"Your order to {verb} {name} {ending}", f"{why} {rest}".strip()
+    price = queries.average_price(order, scale) if order.filled else None
+    return {
+        "side": order.side,
+        "name": order.instrument.name,
+        "symbol": order.instrument.symbol,
+        "filled": str(scale.shares(order.filled)) if order.filled else None,
+        "price": str(price) if price is not None else None,
+        "fired": bool(order.engine_state.get("triggered")),
+        "reason": order.reason,
+    }

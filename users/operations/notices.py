@@ -9,10 +9,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from common import realtime, times
-from users import rules
+from users import presenters, rules
 from users.models import Notice, User
 from users.operations.mail import queue_mail
-from users.queries import notice_data
+from users.queries import notice_data, zone_of
 
 
 @transaction.atomic
@@ -20,8 +20,7 @@ def notify(
     *,
     user: User,
     kind: str,
-    title: str,
-    body: str = "",
+    facts: presenters.Facts | None = None,
     url: str = "",
     key: str = "",
     now: datetime,
@@ -30,18 +29,22 @@ def notify(
 
     What is about money, orders or the account goes by e-mail too, unless they chose otherwise.
 
-    :param kind: what it is about, as `noun.participle`: "deposit.completed"
+    :param kind: what it is about, as `noun.participle`: "deposit.completed"; one that an app's
+        presenters can say
+    :param facts: what the words are put together of where they are shown, as JSON takes it: USD
+        units as numbers, shares and prices as decimals in text
     :param url: the page that shows it
     :param key: what it is of, where it is told once however often it is asked for
     :returns: None for what was told before, and for a simulated customer, who reads nothing
     """
     if user.simulated:
         return None
-    facts = {"user": user, "kind": kind, "title": title, "body": body, "url": url}
+    assert presenters.knows(kind), f"no presenter says {kind}"
+    row = {"user": user, "kind": kind, "facts": facts or {}, "url": url, "created_at": now}
     if key:
-        notice, new = Notice.objects.get_or_create(key=key, defaults={**facts, "created_at": now})
+        notice, new = Notice.objects.get_or_create(key=key, defaults=row)
     else:
-        notice, new = Notice.objects.create(**facts, created_at=now), True
+        notice, new = Notice.objects.create(**row), True
     if not new:
         return None
     realtime.publish_private(user.pk, "notifications", notice_data(notice))
@@ -67,9 +70,8 @@ def choose_mails(*, user: User, mails_money: bool, mails_orders: bool) -> None:
 
 def _mail(notice: Notice, now: datetime) -> None:
     user = notice.user
-    zone = times.zone_of(user.time_zone) or timezone.get_default_timezone()
     link = settings.SITE_URL + notice.url if notice.url else ""
-    with timezone.override(zone):
+    with timezone.override(zone_of(user)):
         page = {"notice": notice, "link": link, "site": settings.SITE_URL, "at": times.moment(now)}
         message = EmailMultiAlternatives(
             notice.title, render_to_string("users/email/notice.txt", page), None, [user.email]

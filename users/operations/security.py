@@ -23,6 +23,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 
 from common import realtime
 from common.errors import DomainError
@@ -172,14 +173,13 @@ def _tell(event: SecurityEvent, act: rules.SecurityAct) -> None:
     token = signing.dumps(str(event.uid), salt=SALT)
     link = settings.SITE_URL + reverse("users:security_undo", args=[token])
     page = {"event": event, "act": act, "link": link, "days": settings.SECURITY_UNDO.days}
-    text = render_to_string("users/email/security_act.txt", page)
+    with timezone.override(queries.zone_of(event.user)):
+        text = render_to_string("users/email/security_act.txt", page)
     for address in queries.addresses_to_tell(event.user, now=event.at):
         send_mail(act.title, text, None, [address])
     notify(
         user=event.user,
         kind=f"security.{event.kind}",
-        title=act.title,
-        body="If that was not you, open the mail we sent: its link undoes it.",
         url=reverse("users:settings"),
         now=event.at,
     )
