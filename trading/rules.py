@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import ceil
 
 from common.errors import DomainError
-from common.money import EXACT, MAX_UNITS, USD
+from common.money import EXACT, MAX_UNITS, USD, in_dollars
 from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
 
 SHARE_SCALE = 8
@@ -177,7 +177,8 @@ def check_minimum(cost: int, minimum: Decimal, *, field: str) -> None:
     :raises BelowMinimum: naming the minimum in dollars
     """
     if cost < int(minimum.scaleb(USD.scale, EXACT)):
-        raise BelowMinimum(f"The smallest order is ${minimum:.2f}.", field=field)
+        least = in_dollars(int(minimum.scaleb(USD.scale, EXACT)), ROUND_CEILING)
+        raise BelowMinimum(f"The smallest order is {least}.", field=field)
 
 
 def lean(position_usd: Decimal, *, full_usd: int, skew: Decimal, first_bp: int) -> Decimal:

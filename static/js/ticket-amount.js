@@ -4,13 +4,17 @@
  */
 import { readNumber, writeNumber } from "./numbers.js";
 
-const CENTS = 100;
-const STEPS = 1e4; // of a share, for a part of a balance
+const DOLLAR = 6; // decimals of a dollar and of a share, as the books count them
+const SHARE = 8;
+const CENT = 2; // decimals of an amount that a part makes
+const PART = 4;
+const PPM = 10n ** 6n;
 
 function means(form) {
   const { cash, shares, taker } = form.querySelector(".ticket-has").dataset;
   const selling = form.elements.side.value === "sell";
-  return { selling, all: selling ? Number(shares) : Number(cash) / (1 + Number(taker)), exact: shares };
+  const rate = PPM + units(taker, DOLLAR); // the fee comes on top of what is paid
+  return { selling, all: selling ? units(shares, SHARE) : (units(cash, DOLLAR) * PPM) / rate, exact: shares };
 }
 
 function byShares(form) {
@@ -22,11 +26,11 @@ function byShares(form) {
 export function part(form, percent, price) {
   const { selling, all, exact } = means(form);
   if (selling && percent === 100) return { measure: "shares", amount: all ? plain(exact) : "" };
-  const sum = all * (percent / 100);
-  if (selling) return { measure: "shares", amount: floor(sum, STEPS) };
-  const limit = Number(readNumber(form.elements.limit_price.value)) || price;
-  if (byShares(form) && limit) return { measure: "shares", amount: floor(sum / limit, STEPS) };
-  return { measure: "dollars", amount: floor(sum, CENTS) };
+  const sum = (all * BigInt(Math.round(percent))) / 100n;
+  if (selling) return { measure: "shares", amount: write(sum, SHARE, PART) };
+  const limit = units(readNumber(form.elements.limit_price.value) || String(price || 0), DOLLAR);
+  if (byShares(form) && limit) return { measure: "shares", amount: write((sum * 10n ** 8n) / limit, SHARE, PART) };
+  return { measure: "dollars", amount: write(sum, DOLLAR, CENT) };
 }
 
 /** Give how many percent of what there is the typed amount is, 0 to 100. */
@@ -35,11 +39,21 @@ export function shareOf(form, price) {
   const { amount, measure } = form.elements;
   const typed = Number(readNumber(amount.value)) || 0;
   const factor = measure.value === "shares" ? (selling ? 1 : price) : selling ? 1 / price : 1;
-  return all && factor ? Math.min(100, Math.round((typed * factor * 100) / all)) : 0;
+  const whole = Number(all) / 10 ** (selling ? SHARE : DOLLAR);
+  return whole && factor ? Math.min(100, Math.round((typed * factor * 100) / whole)) : 0;
 }
 
-function floor(value, steps) {
-  return value ? plain((Math.floor(value * steps + 1e-9) / steps).toFixed(Math.log10(steps))) : "";
+/** Count a plain decimal in units of so many decimals; what is finer is dropped. */
+function units(text, decimals) {
+  const [whole, rest = ""] = text.split(".");
+  return BigInt((whole || "0") + rest.slice(0, decimals).padEnd(decimals, "0"));
+}
+
+/** Write units with at most so many decimals, rounded down; nothing of nothing. */
+function write(count, decimals, shown) {
+  const kept = count / 10n ** BigInt(decimals - shown);
+  const digits = String(kept).padStart(shown + 1, "0");
+  return kept ? plain(`${digits.slice(0, -shown)}.${digits.slice(-shown)}`) : "";
 }
 
 function plain(text) {

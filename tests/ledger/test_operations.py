@@ -527,14 +527,29 @@ class TestClaim:
     ) -> None:
         self.owe(alice, 25)
         move(outside, alice, 20)
-        operations.reduce_claim(account_id=alice, units=4)
-        assert state(alice) == (20, 20)
-        operations.reduce_claim(account_id=alice, units=4)
-        assert state(alice) == (20, 17)
+        for units, held in ((4, 20), (1, 20), (1, 19), (2, 17)):
+            operations.reduce_claim(account_id=alice, units=units)
+            assert state(alice) == (20, held)
         with pytest.raises(operations.ClaimExceeded):
             operations.reduce_claim(account_id=alice, units=18)
         operations.reduce_claim(account_id=alice, units=17)
         assert state(alice) == (20, 0)
+
+    def test_is_announced_with_the_balance(
+        self, outside: int, alice: int, monkeypatch: Any, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        told: list[list[int]] = []
+        monkeypatch.setattr(operations, "_send_balances", told.append)
+        move(outside, alice, 50)
+        for act in (
+            lambda: operations.claim(account_id=alice, units=25, purpose="debt"),
+            lambda: operations.reduce_claim(account_id=alice, units=25),
+            lambda: operations.take_claims(account_ids=[alice]),
+        ):
+            told.clear()
+            with django_capture_on_commit_callbacks(execute=True):
+                act()
+            assert [alice] in told
 
     def test_may_wait_within_a_transaction(self, outside: int, alice: int) -> None:
         self.owe(alice, 25)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import pytest
@@ -52,6 +54,22 @@ class TestShares:
         assert CENT.base(Decimal("2.5")) == 250_000_000
         assert GROWN.base(Decimal(1)) == 99_628_263  # 99,628,263.59…
         assert GROWN.shares(99_628_263) == Decimal("0.99999999")
+
+    @given(
+        units=st.integers(100, 10**12),
+        multiplier=st.decimals("0.2", "20", places=12).filter(bool),
+    )
+    def test_that_are_sold_are_the_most_that_are_shown_so(
+        self, units: int, multiplier: Decimal
+    ) -> None:
+        scale = Scale(Decimal("0.01"), multiplier)
+        base = Fraction(scale.base(Decimal(units).scaleb(-8), selling=True))
+        assert floor(base * Fraction(multiplier)) <= units < (base + 1) * Fraction(multiplier)
+
+    def test_of_nothing_are_not_sold(self) -> None:
+        """At this multiplier three base units are shown as nothing."""
+        with pytest.raises(rules.BelowMinimum):
+            Scale(Decimal("0.01"), Decimal("0.3")).base(Decimal(0), selling=True)
 
     def test_have_eight_decimals(self) -> None:
         assert CENT.base(Decimal("0.00000001")) == 1
@@ -212,6 +230,23 @@ class TestHouse:
         )
         assert (bids, [ticks for ticks, _ in asks]) == ([(1, 1_000_000)], [2, 3])
 
+    def test_keeps_a_level_apart_from_the_one_before_it_not_from_the_first(self) -> None:
+        bids, asks = rules.house_levels(
+            Decimal(1), tick=Decimal("0.01"), away_bp=[0, 1, 2], sizes_usd=[1, 1, 1]
+        )
+        assert [ticks for ticks, _ in bids] == [100, 99, 98]
+        assert [ticks for ticks, _ in asks] == [100, 101, 102]
+
+    @pytest.mark.parametrize(
+        ("position", "ticks"), [("0", 10_000), ("0.5", 10_001), ("-0.5", 10_000)]
+    )
+    def test_hedges_the_smallest_position_in_its_favor(self, position: str, ticks: int) -> None:
+        terms: dict[str, Any] = {"full_usd": 10**6, "slippage_bp": 20}
+        found = rules.hedge_ticks(
+            Decimal("100.005"), tick=Decimal("0.01"), position_usd=Decimal(position), **terms
+        )
+        assert found == ticks
+
     @pytest.mark.parametrize(
         ("position", "ticks"),
         [
@@ -219,6 +254,7 @@ class TestHouse:
             ("100000", 27_795),  # 277.943, in our favor
             ("999999", 27_795),
             ("-100000", 27_905),  # 279.057
+            ("-150000", 27_905),
             ("50000", 27_823),  # 278.2215
         ],
     )
@@ -302,6 +338,13 @@ class TestPriceGuard:
         believes.guard.forget([1])
         assert believes("50", 11)
         assert believes("54", 12)
+
+    def test_remembers_no_leap_of_what_it_forgot(self, believes: Any) -> None:
+        believes("100", 0)
+        assert not believes("50", 10)
+        believes.guard.forget([1])
+        assert believes("100", 11)
+        assert not believes("50", 75)
 
     def test_knows_each_instrument_by_itself(self, believes: Any) -> None:
         believes("100", 0)

@@ -7,12 +7,12 @@ the engine will see them, ticks and units, with what to hold.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from common import heartbeats, times
 from common.errors import DomainError
-from common.money import MAX_UNITS, USD, Amount
+from common.money import MAX_UNITS, USD, Amount, in_dollars
 from instruments.models import Instrument
 from kyc import queries as kyc
 from ledger import queries as books
@@ -185,9 +185,8 @@ def admit(
 def _shortage(terms: Terms, available: int) -> str:
     draft = terms.draft
     if draft.side == Order.Side.BUY:
-        need = Amount(terms.budget, USD).decimal.quantize(CENT, ROUND_CEILING)
-        have = Amount(available, USD).decimal.quantize(CENT, ROUND_FLOOR)
-        return f"This can cost up to ${need:,.2f} with its fee, and ${have:,.2f} is available."
+        need, have = in_dollars(terms.budget, ROUND_CEILING), in_dollars(available)
+        return f"This can cost up to {need} with its fee, and {have} is available."
     scale = queries.scale_of(draft.instrument)
     symbol = draft.instrument.symbol
     return f"You have {scale.shares(available).normalize():f} {symbol} available to sell."
