@@ -17,7 +17,7 @@ from common.errors import DomainError
 from common.invariants import find_breaks
 from common.money import USD, Amount
 from spending import gateways, queries
-from spending.models import Authorization, CardMovement
+from spending.models import Authorization
 from tests import world
 from tests.spending import shop
 from trading.models import Trade
@@ -249,17 +249,13 @@ class CardMachine(RuleBasedStateMachine):
 
     def follow(self) -> None:
         """Take over what sales of shares made of cash and debt: those are held to their worth."""
-        short = CardMovement.objects.filter(shortfall_units__gt=0).exists()
+        self.card.refresh_from_db()
         self.model = replace(
             self.model,
             cash=int(world.balance(self.alice) * 10**6),
             owed=queries.debt_of(self.alice),
-            frozen=self.model.frozen if not short else self.frozen(),
+            frozen=self.card.status == "frozen",
         )
-
-    def frozen(self) -> bool:
-        self.card.refresh_from_db()
-        return bool(self.card.status == "frozen")
 
     @invariant()
     def nobody_gains_or_loses_but_fees(self) -> None:
