@@ -5,13 +5,15 @@ table, column and owner, so a value that is moved to another row or column does 
 The first of `PERSONAL_DATA_KEYS` encrypts and all of them decrypt: a new key goes in front, then
 `manage.py rotate_keys` encrypts what the old ones still keep, then an old one can go.
 
-Encrypted columns can't be compared. Where staff have to find a row by such a value, a `BlindIndex`
-beside it keeps a keyed hash of the normalized value, which equal values share.
+Encrypted columns can't be compared. Where staff have to find a row by such a value, `BlindWords`
+beside it keep keyed hashes of its normalized words, which equal words share. A `BlindIndex` is one
+of the whole value.
 """
 
 import hashlib
 import hmac
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
@@ -23,12 +25,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 4
 NONCE_BYTES = 12
+BETWEEN_WORDS = re.compile(r"[\s\-.,'\u2019]+")
 
 
 class CannotDecrypt(Exception):
@@ -242,6 +246,44 @@ class BlindIndex(models.BinaryField):  # type: ignore[type-arg]  # can be told a
 
     def _column(self) -> str:
         return f"{_table(self)}.{self.of}"
+
+
+class BlindWords(ArrayField):  # type: ignore[type-arg]
+    """The keyed hashes of each word of encrypted columns, by which a row is found by some of them.
+
+    :param of: the attributes it indexes; who saves only some fields names them all
+    """
+
+    def __init__(self, *args: Any, of: Sequence[str] = (), **kwargs: Any) -> None:
+        """Follow some columns."""
+        self.of = tuple(of)
+        kwargs |= {"base_field": models.BinaryField(), "null": True, "editable": False}
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """Say how it is made again, for migrations."""
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "of": self.of}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001
+        """Hash the words that the columns hold now."""
+        texts = [getattr(model_instance, name) or "" for name in self.of]
+        value = self._hashes(keys()[0], " ".join(texts)) or None
+        setattr(model_instance, self.attname, value)
+        return value
+
+    def matching(self, text: str) -> models.Q:
+        """Match rows with all the words of a text, under any of the keys; none for no words."""
+        wanted = [self._hashes(key, text) for key in keys()]
+        found = models.Q(pk__in=[])
+        for hashes in filter(None, wanted):
+            found |= models.Q(**{f"{self.attname}__contains": hashes})
+        return found
+
+    def _hashes(self, key: Key, text: str) -> list[bytes]:
+        column = f"{_table(self)}.{self.attname}"
+        words = {word for word in BETWEEN_WORDS.split(normalized(text)) if word}
+        return sorted(key.index(word, of=column) for word in words)
 
 
 def _table(field: "models.Field[Any, Any]") -> str:

@@ -83,7 +83,7 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     list_filter = (QueueFilter, "status")
     list_select_related = ("user", "decided_by")
     search_fields = ("user__email", "uid")
-    search_help_text = "An e-mail address, the id, or the whole of the last names"
+    search_help_text = "An e-mail address, the id, or words of the name"
     ordering = ("-submitted_at",)
     actions = None
     actions_detail = ("approve", "reject", "reopen", "restrict", "freeze", "lift")
@@ -112,7 +112,7 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Application], search_term: str
     ) -> tuple[QuerySet[Application], bool]:
-        """Find people by their last names too, which are encrypted: only all of them match."""
+        """Find people by their names too, which are encrypted: only whole words match."""
         found, may_repeat = super().get_search_results(request, queryset, search_term)
         if search_term.strip():
             found |= queryset.filter(pk__in=queries.named(search_term))

@@ -11,12 +11,13 @@ which policy asks for by SQL, are not.
 """
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django_countries.fields import CountryField
 from uuid_utils.compat import uuid7
 
-from common.encryption import BlindIndex, EncryptedDate, EncryptedText
+from common.encryption import BlindWords, EncryptedDate, EncryptedText
 
 
 class Application(models.Model):
@@ -46,7 +47,7 @@ class Application(models.Model):
     )  # grows with every change: a stale view conflicts
     first_names = EncryptedText(bound_to="user_id", max_length=120)
     last_names = EncryptedText(bound_to="user_id", max_length=120)
-    last_names_index = BlindIndex(of="last_names")
+    names_index = BlindWords(of=("first_names", "last_names"))
     birth_date = EncryptedDate(bound_to="user_id")
     street = EncryptedText(bound_to="user_id", max_length=200)
     postal_code = EncryptedText(bound_to="user_id", max_length=20)
@@ -79,7 +80,7 @@ class Application(models.Model):
                 condition=Q(status__in=["submitted", "in_review"]),
                 name="application_queue",
             ),
-            models.Index(fields=["last_names_index"], name="application_by_last_names"),
+            GinIndex(fields=["names_index"], name="application_by_names"),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 import users.queries
 from common import clock, database
-from common.encryption import BlindIndex
+from common.encryption import BlindWords
 from common.errors import DomainError
 from kyc import rules
 from kyc.models import Application, RestrictedPlace
@@ -206,11 +206,19 @@ def missing_fields(application: Application) -> list[str]:
     return missing
 
 
-def named(last_names: str) -> QuerySet[Application]:
-    """Give the applications of people with exactly these last names, however they are written."""
-    field = Application._meta.get_field("last_names_index")  # noqa: SLF001
-    assert isinstance(field, BlindIndex)
-    return Application.objects.filter(last_names_index__in=field.candidates(last_names))
+FOUND_AT_MOST = 50  # people of one name
+
+
+def named(words: str) -> QuerySet[Application]:
+    """Give the applications of people whose names have all these words, however written."""
+    field = Application._meta.get_field("names_index")  # noqa: SLF001
+    assert isinstance(field, BlindWords)
+    return Application.objects.filter(field.matching(words))
+
+
+def people_named(words: str) -> list[int]:
+    """Give the user ids of people whose names have all these words."""
+    return list(named(words).values_list("user_id", flat=True)[:FOUND_AT_MOST])
 
 
 def review_queue() -> QuerySet[Application]:

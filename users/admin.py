@@ -54,7 +54,7 @@ class UserAdmin(ReadOnly, ModelAdmin):
     list_display = ("email", "is_active", "is_staff", "simulated", "date_joined", "last_login")
     list_filter = ("is_staff", "is_active", "simulated", "groups")
     search_fields = ("email", "uid")
-    search_help_text = "An e-mail address, or the id"
+    search_help_text = "An e-mail address, the id, or words of the name"
     readonly_fields = ("uid", "simulated", "about", "date_joined", "last_login")
     fieldsets = (
         (None, {"fields": ("email", "uid", "simulated", "about")}),
@@ -63,6 +63,15 @@ class UserAdmin(ReadOnly, ModelAdmin):
     )
     actions = None
     actions_detail = ("deactivate", "change_staff")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Find people by their names too."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            found |= queryset.filter(pk__in=queries.found_by(search_term))
+        return found, may_repeat
 
     @admin.display(description="see also")
     def about(self, user: User) -> SafeString:

@@ -1,6 +1,7 @@
 """What is known about people."""
 
 import time
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, tzinfo
 from types import SimpleNamespace
 from typing import Any
@@ -182,6 +183,22 @@ def decisions_open_to(user: User, proposal: Proposal) -> tuple[str, ...]:
     if proposal.subject_id == user.pk or not may_approve(user, proposal.kind):
         return ()
     return ("approve", "decline")
+
+
+_finders: list[Callable[[str], Iterable[int]]] = []
+
+
+def register_finder(finder: Callable[[str], Iterable[int]]) -> None:
+    """Let people be found by what another app knows of them.
+
+    :param finder: takes what staff typed and gives user ids
+    """
+    _finders.append(finder)
+
+
+def found_by(text: str) -> set[int]:
+    """Give the ids of people whom some app finds by what staff typed."""
+    return {user_id for finder in _finders for user_id in finder(text)}
 
 
 def zone_of(user: User) -> tzinfo:

@@ -17,7 +17,7 @@ from users.models import User
 Status = Application.Status
 PAGE = "/verify/"
 TIES = ("residence", "us_person", "citizenship", "tax_residence")
-INDEXES = ("last_names_index",)
+INDEXES = ("names_index",)
 ENCRYPTED = [
     field.attname
     for field in Application._meta.concrete_fields  # noqa: SLF001 - Django's own, documented

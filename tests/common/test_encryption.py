@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import encryption
-from common.encryption import CannotDecrypt, Ciphertext, Key
+from common.encryption import CannotDecrypt, Ciphertext, Key, keys
 from krakapp import settings as read
 from kyc import queries
 from kyc.models import Application
@@ -106,7 +106,7 @@ class TestAnApplication:
         application = Application(user=world.customer("new@demo.test"), created_at=world.NOW)
         application.save()
         stored = Application.objects.filter(pk=application.pk).extra(
-            where=["street IS NULL AND birth_date IS NULL AND last_names_index IS NULL"]
+            where=["street IS NULL AND birth_date IS NULL AND names_index IS NULL"]
         )
         assert stored.exists()
         assert (again(application).street, again(application).birth_date) == ("", None)
@@ -146,10 +146,32 @@ class TestAnApplication:
         with pytest.raises((TypeError, FieldError), match="encrypted"):
             Application.objects.update(birth_date=date(1990, 1, 1))
 
-    def test_is_found_by_last_names_however_they_are_written(self):
+    def test_is_found_by_whole_words_of_names_however_they_are_written(self):
         bob = world.bob().application
-        assert list(queries.named("OKAFÓR")) == [bob]
-        assert not queries.named("Oka")
+        for words in ("OKAFÓR", "bob", "Okafor, Bob", " bob  okafor "):
+            assert list(queries.named(words)) == [bob], words
+        for words in ("Oka", "Bob Moreau", "", " - "):
+            assert not queries.named(words), words
+
+    def test_is_found_by_a_part_of_a_double_name(self):
+        carol = world.carol().application
+        carol.last_names = "Müller-Lüdenscheidt"
+        carol.save()
+        for words in ("muller", "LÜDENSCHEIDT", "Müller-Lüdenscheidt"):
+            assert list(queries.named(words)) == [carol], words
+
+    def test_is_found_by_its_index(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "application_by_names" in queries.named("Okafor").explain()
+
+    def test_tells_by_its_hashes_nothing_of_another_column(self):
+        bob = world.bob().application
+        (index,) = Application.objects.filter(pk=bob.pk).values_list("names_index", flat=True)
+        key = keys()[0]
+        assert bytes(index[0]) not in {
+            key.index(word, of="kyc_application.last_names") for word in ("bob", "okafor")
+        }
 
 
 @pytest.mark.django_db

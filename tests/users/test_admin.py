@@ -22,6 +22,13 @@ class TestTheAdmin:
         assert "/admin/kyc/application/?q=bob%40demo.test" in shown
         assert "/admin/ledger/journal/?q=bob%40demo.test" in shown
 
+    def test_finds_a_customer_by_words_of_the_name(self, client, sam):
+        bob = world.bob()
+        client.force_login(sam)
+        for words, found in (("okafor bob", True), ("okafor alice", False), ("oka", False)):
+            page = client.get("/admin/users/user/", {"q": words}).content.decode()
+            assert (f"/admin/users/user/{bob.pk}/change/" in page) == found, words
+
     def test_tells_simulated_customers_apart(self, client, sam):
         robin, bob = world.simulated(), world.bob()
         listed = client.get("/admin/users/user/?simulated__exact=1").content.decode()
