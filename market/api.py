@@ -90,7 +90,9 @@ class InstrumentSerializer(serializers.Serializer[Any]):
     session_changes_at = serializers.DateTimeField(allow_null=True)
     tick_size = serializers.CharField()
     quantity_step = serializers.CharField()
-    min_notional = serializers.CharField()
+    min_notional = serializers.CharField(
+        help_text="Dollars that an order is worth at least; a sale of all there is may be less."
+    )
     multiplier = serializers.CharField()
     bid = serializers.CharField(allow_null=True)
     ask = serializers.CharField(allow_null=True)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import ceil
 
 from common.errors import DomainError
-from common.money import EXACT, MAX_UNITS, USD, in_dollars
+from common.money import CENT, EXACT, MAX_UNITS, USD, in_dollars
 from trading.engine.arithmetic import PPM, buy_need, cost_fraction, fee_of
 
 SHARE_SCALE = 8
@@ -169,6 +169,16 @@ def is_believable(price: int | Decimal, before: int | Decimal | None) -> bool:
     if price <= 0:
         return False
     return before is None or (before < price * ABSURD and price < before * ABSURD)
+
+
+def covers(notional: int, worth: int, *, collar: Decimal) -> bool:
+    """Tell whether a sale by dollars is a sale of everything, which is worth so much now.
+
+    It is from what the page shows, whole cents rounded down, up to a collar more: the price moves
+    while somebody types. All in USD units.
+    """
+    most = ceil(worth * (1 + Fraction(collar)))
+    return worth - worth % CENT <= notional <= most + -most % CENT
 
 
 def check_minimum(cost: int, minimum: Decimal, *, field: str) -> None:

@@ -197,6 +197,25 @@ class TestMinimum:
         assert refusal.value.field == "notional"
 
 
+class TestCovers:
+    @pytest.mark.parametrize(
+        ("dollars", "covered"),
+        [
+            (269_999, False),
+            (270_000, True),  # as the page says what 27.8512 cents are
+            (278_512, True),
+            (290_000, True),  # 4 % more are 28.965248 cents
+            (290_001, False),
+        ],
+    )
+    def test_from_what_is_shown_up_to_a_collar_more(self, dollars: int, *, covered: bool) -> None:
+        assert rules.covers(dollars, 278_512, collar=Decimal("0.04")) is covered
+
+    @pytest.mark.parametrize(("dollars", "covered"), [(1, True), (10_000, True), (10_001, False)])
+    def test_less_than_a_cent_by_a_cent_at_most(self, dollars: int, *, covered: bool) -> None:
+        assert rules.covers(dollars, 9_000, collar=Decimal("0.04")) is covered
+
+
 class TestHouse:
     @pytest.mark.parametrize(
         ("position", "moved"),

@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import trading.operations
+from common.errors import DomainError
 from common.invariants import find_breaks
+from ledger.operations import InsufficientFunds
 from tests import world
 from trading import rules
 from trading.models import Order
@@ -111,6 +113,57 @@ class TestSellingOut:
         floor.place(alice, "sell", quantity="1", limit_price="300")
         with pytest.raises(rules.BelowMinimum):
             floor.place(alice, "sell", quantity="0.00000007")
+
+    @pytest.mark.parametrize(
+        ("kind", "dollars", "terms"),
+        [
+            ("market", "0.27", {}),
+            ("market", "0.28", {}),
+            ("market", "0.01", {"shares": "0.00000007"}),
+            ("limit", "0.27", {"limit_price": "278.50"}),
+            ("limit", "0.27", {"limit_price": "278.50", "reduce_only": True}),
+            ("stop-loss", "0.20", {"trigger_price": "200"}),
+            ("market", "27.85", {"shares": "0.10000003"}),  # $27.850008
+        ],
+    )
+    def test_by_dollars_that_cover_it_sells_all(
+        self, floor: "Floor", alice: User, kind: str, dollars: str, terms: dict[str, Any]
+    ) -> None:
+        shares = terms.pop("shares", "0.001")
+        terms = {"notional": dollars, **terms}
+        world.give(alice, floor.instrument, shares)
+        asked = {"draft": floor.draft("sell", kind, **terms), "customer": alice, "now": world.NOW}
+        preview = trading.operations.validate_order(**asked)
+        assert preview.estimated_quantity == Decimal(shares)
+        self.bids(floor, "278.50")
+        order = floor.ask(alice, "sell", kind, **terms)
+        assert scale_of(floor.instrument).shares(order.quantity or 0) == Decimal(shares)
+        assert (order.notional, order.sells_out) == (None, Decimal(dollars) < Decimal("0.5"))
+        floor.run()
+        assert world.balance(alice, "AAPLx") == (Decimal(shares) if kind == "stop-loss" else 0)
+        assert list(find_breaks(check for check in CHECKS if check.number == 17)) == []
+
+    @pytest.mark.parametrize(
+        ("dollars", "refusal"),
+        [("0.26", rules.BelowMinimum), ("0.40", InsufficientFunds), ("1.00", InsufficientFunds)],
+    )
+    def test_by_dollars_that_do_not_match_is_refused(
+        self, floor: "Floor", alice: User, dollars: str, refusal: type[DomainError]
+    ) -> None:
+        world.give(alice, floor.instrument, "0.001")
+        with pytest.raises(refusal) as refused:
+            floor.place(alice, "sell", notional=dollars)
+        assert refused.value.field == "notional"
+
+    def test_by_dollars_is_not_all_while_orders_hold_some(
+        self, floor: "Floor", alice: User
+    ) -> None:
+        world.give(alice, floor.instrument, "0.201")
+        floor.place(alice, "sell", quantity="0.2", limit_price="300")
+        with pytest.raises(rules.BelowMinimum):
+            floor.place(alice, "sell", notional="0.26")
+        with pytest.raises(InsufficientFunds):
+            floor.place(alice, "sell", notional="55.97")
 
     def test_by_halves_of_one_call_is_not_all(self, floor: "Floor", alice: User) -> None:
         world.give(alice, floor.instrument, "0.00000007")

@@ -44,13 +44,28 @@ class CloseRequest(StrictSerializer):
 
 
 class OrderRequest(StrictSerializer):
-    """An order as a customer asks for it: by `quantity` in shares or by `notional` in dollars."""
+    """An order as a customer asks for it: by `quantity` in shares or by `notional` in dollars.
+
+    It is worth `min_notional` of its instrument at least, or it is refused as `BelowMinimum`. A
+    sale of all there is may be worth less, whatever its type.
+    """
 
     instrument = InstrumentField()
     side = serializers.ChoiceField(choices=Order.Side.choices)
     type = serializers.ChoiceField(choices=PLACEABLE)
-    quantity = PositiveDecimal(decimals=8, required=False, allow_null=True)
-    notional = PositiveDecimal(decimals=6, required=False, allow_null=True)
+    quantity = PositiveDecimal(
+        decimals=8,
+        required=False,
+        allow_null=True,
+        help_text="Shares. A sale of all there is may be worth less than `min_notional`.",
+    )
+    notional = PositiveDecimal(
+        decimals=6,
+        required=False,
+        allow_null=True,
+        help_text="Dollars. A sale by dollars that cover all there is, in whole cents at the price"
+        " now and up to a collar more, is placed as a sale of all of it, by `quantity`.",
+    )
     limit_price = PositiveDecimal(decimals=6, required=False, allow_null=True)
     trigger_price = PositiveDecimal(decimals=6, required=False, allow_null=True)
     take_profit_price = PositiveDecimal(

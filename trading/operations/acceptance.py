@@ -24,8 +24,6 @@ from trading.models import AT_MARKET, STOPPING, TRIGGERED, Book, Order
 from trading.operations.drafts import OrderDraft, contradictions
 from users.models import User
 
-CENT = Decimal("0.01")
-
 
 class MarketClosed(DomainError):
     """This instrument is not trading now."""
@@ -105,6 +103,11 @@ class Terms:
         """Whether it sells."""
         return self.draft.side == Order.Side.SELL
 
+    def fitted(self, balance: books.Balance, available: int, prices: queries.Prices) -> "Terms":
+        """Sell what there is, to the unit, where the customer means all of it."""
+        terms = self.within(available)
+        return terms if available < balance.posted else terms.selling_out(balance.posted, prices)
+
     def within(self, available: int) -> "Terms":
         """Sell what there is, where that is shown as so many shares as are to be sold."""
         if not self.selling or self.base is None or self.base <= available:
@@ -112,6 +115,18 @@ class Terms:
         if self.scale.shares(self.base) != self.scale.shares(available):
             return self
         return replace(self, base=available, budget=available)
+
+    def selling_out(self, base: int, prices: queries.Prices) -> "Terms":
+        """Sell all there is by quantity, where the dollars asked for cover it."""
+        if not self.selling or self.notional is None or not self.scale.shares(base):
+            return self
+        price = queries.expected_price(self.draft, prices)
+        worth = self.scale.cost(max(1, int(price / self.scale.tick)), base)
+        if not rules.covers(self.notional, worth, collar=prices.collar):
+            return self
+        draft = replace(self.draft, quantity=self.scale.shares(base), notional=None)
+        terms = replace(self, draft=draft, base=base, notional=None, budget=base)
+        return replace(terms, below=_too_small(terms, prices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +149,11 @@ def validate_order(*, draft: OrderDraft, customer: User, now: datetime) -> queri
     """
     conditions = conditions_for([draft], customer, now)
     terms = terms_of(draft, conditions)
-    preview = queries.preview(draft=draft, customer=customer, now=now)
     accounts, balances = _standing_balances(customer, draft)
     [result] = admit([terms], customer, accounts, balances, conditions)
     if isinstance(result, DomainError):
         raise result
-    return preview
+    return queries.preview(draft=result.draft, customer=customer, now=now)
 
 
 def admit(
@@ -161,7 +175,9 @@ def admit(
             admitted.append(result)
             continue
         account = accounts[result.draft.instrument.asset_id] if result.selling else usd
-        result = result.within(available[account])  # noqa: PLW2901 - the same order, to the unit
+        result = result.fitted(  # noqa: PLW2901 - the same order, to the unit
+            balances[account], available[account], conditions.prices
+        )
         name = result.draft.client_order_id
         if name in taken:
             known = {"order_id": taken[name]} if taken[name] else {}
@@ -241,25 +257,30 @@ def terms_of(draft: OrderDraft, conditions: Conditions) -> Terms:
         notional = Amount.parse(draft.notional or "", USD, field="notional").units
     else:
         check_display(base, special.get("display"))
-    field = "quantity" if notional is None else "notional"
-    below = None
-    try:
-        check_minimum(
-            draft.instrument,
-            conditions.prices,
-            ticks=ticks,
-            base=base,
-            notional=notional,
-            field=field,
-        )
-    except rules.BelowMinimum as refusal:
-        if not selling or base is None:
-            raise
-        below = refusal
     budget = _budget(draft, scale, ticks, base, notional, conditions)
     if budget > MAX_UNITS:
-        raise rules.TooLarge(field=field)
-    return Terms(draft, scale, ticks, price, base, notional, budget, special, below)
+        raise rules.TooLarge(field="quantity" if notional is None else "notional")
+    terms = Terms(draft, scale, ticks, price, base, notional, budget, special)
+    below = _too_small(terms, conditions.prices)
+    if below and not selling:
+        raise below
+    return replace(terms, below=below)
+
+
+def _too_small(terms: Terms, prices: queries.Prices) -> DomainError | None:
+    """Give why an order is below the market's minimum, or None."""
+    try:
+        check_minimum(
+            terms.draft.instrument,
+            prices,
+            ticks=terms.ticks,
+            base=terms.base,
+            notional=terms.notional,
+            field="quantity" if terms.notional is None else "notional",
+        )
+    except rules.BelowMinimum as refusal:
+        return refusal
+    return None
 
 
 def _budget(

@@ -234,6 +234,18 @@ def fires_at(draft: Any, prices: Prices) -> Decimal:
     return whole * tick
 
 
+def expected_price(draft: Any, prices: Prices) -> Decimal:
+    """Give the price at which all of an order is valued: its limit, its trigger, or the reference.
+
+    :raises PriceStale: where a price is needed and there is no fresh one
+    """
+    if draft.limit_price is not None:
+        return Decimal(draft.limit_price)
+    if draft.type == Order.Type.MARKET:
+        return prices.reference(draft.instrument)
+    return fires_at(draft, prices)
+
+
 def _around(price: Decimal, instrument: Instrument, side: str, width: Decimal) -> Decimal:
     return rules.collar(price, side=side, width=width, tick=scale_of(instrument).tick)
 
