@@ -1,6 +1,6 @@
 """What the admin's tables share: they are read, newest first, with links between rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,8 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -35,6 +35,7 @@ class ReadOnly:
         return False
 
     list_filter: Any = ()
+    hide_title = True  # of an inline's rows: their columns say it
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Narrow a list by what it offers only, where Django takes every column of the table.
@@ -47,6 +48,28 @@ class ReadOnly:
             for name in map(_parameter, self.list_filter)
         )
         return offered and super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
+
+
+def facts(value: Any) -> SafeString:
+    """Show what a column keeps as JSON: a line for each named fact that is given."""
+    lines = [(name.replace("_", " "), said) for name, said in _named("", value)]
+    return format_html_join(mark_safe("<br>"), "{}: {}", lines) or mark_safe("-")
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Give each fact with the names that lead to it; a list without names is one fact."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _named(f"{name} {key}".strip(), inner)
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        for number, inner in enumerate(value, 1):
+            yield from _named(f"{name} {number}".strip(), inner)
+    elif isinstance(value, list):
+        yield name, ", ".join(map(str, value)) or "none"
+    elif isinstance(value, bool):
+        yield name, "yes" if value else "no"
+    elif value not in (None, ""):
+        yield name, str(value)
 
 
 def _parameter(offered: Any) -> str:

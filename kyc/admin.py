@@ -7,13 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ProposedRows, ReadOnly, ask
+from common.admin import ProposedRows, ReadOnly, ask, facts
 from kyc import operations, queries
 from kyc.forms import (
     ApproveForm,
@@ -45,8 +46,13 @@ class CheckResultInline(ReadOnly, TabularInline):
 
     model = CheckResult
     extra = 0
-    fields = ("name", "outcome", "evidence", "checked_at")
+    fields = ("name", "outcome", "found", "checked_at")
     readonly_fields = fields
+
+    @admin.display(description="evidence")
+    def found(self, result: CheckResult) -> SafeString:
+        """Show what the check went by."""
+        return facts(result.evidence)
 
 
 class AgreementInline(ReadOnly, TabularInline):

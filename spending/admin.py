@@ -1,5 +1,6 @@
 """Cards and what they paid, for staff to read; freezing is the one thing they may do."""
 
+import json
 from typing import Any
 
 from django.contrib import admin
@@ -15,7 +16,7 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, link
+from common.admin import ReadOnly, ReadOnlyTable, as_uuid, ask, facts, link
 from spending import operations, presenters, queries
 from spending.forms import ForgiveForm, ReasonForm
 from spending.models import (
@@ -270,12 +271,15 @@ class AuthorizationAdmin(OfACard, SpendingAdmin):
     id_paths = ("uid", "external_id")
     inlines = (SaleInline, MovementInline)
     fields = (
-        ("card", "customer", "uid", "external_id"),
+        ("card", "customer"),
+        ("uid", "external_id"),
         ("merchant", "mcc"),
-        ("requested", "decision", "reason", "status"),
-        ("authorized", "captured", "reversed", "expired", "pending"),
-        ("the_hold", "requested_at", "expires_at", "closed_at"),
-        "answer",
+        ("requested", "decision"),
+        ("status", "reason"),
+        ("authorized", "captured", "pending"),
+        ("reversed", "expired", "the_hold"),
+        ("requested_at", "expires_at", "closed_at"),
+        "answered",
     )
     readonly_fields = (
         "uid",
@@ -287,7 +291,13 @@ class AuthorizationAdmin(OfACard, SpendingAdmin):
         "expired",
         "pending",
         "the_hold",
+        "answered",
     )
+
+    @admin.display(description="answered")
+    def answered(self, asked: Authorization) -> SafeString:
+        """Show what the network was told."""
+        return facts(json.loads(asked.answer))
 
     @admin.display(description="customer")
     def customer(self, asked: Authorization) -> str:
@@ -399,13 +409,24 @@ class DebtReductionAdmin(SpendingAdmin):
 class CardEventAdmin(OfACard, SpendingAdmin):
     """What the network told us after authorizations, and what we answered."""
 
-    list_display = ("received_at", "kind", "card", "external_id", "answer")
+    list_display = ("received_at", "kind", "card", "amount", "external_id")
     list_filter = ("kind",)
     list_select_related = ("card",)
     id_paths = ("external_id", "authorization__uid")
     fields = (
         ("kind", "external_id"),
         ("card", "authorization"),
-        ("amount_units", "received_at"),
-        "answer",
+        ("amount", "received_at"),
+        "answered",
     )
+    readonly_fields = ("amount", "answered")
+
+    @admin.display(description="amount")
+    def amount(self, event: CardEvent) -> str:
+        """Show dollars."""
+        return f"${queries.dollars(event.amount_units)}"
+
+    @admin.display(description="answered")
+    def answered(self, event: CardEvent) -> SafeString:
+        """Show what the network was told."""
+        return facts(json.loads(event.answer))

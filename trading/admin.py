@@ -17,7 +17,7 @@ from unfold.decorators import action
 import users.operations
 import users.queries
 from common import clock
-from common.admin import ProposedRows, ReadOnly, ReadOnlyTable, as_uuid, ask, link
+from common.admin import ProposedRows, ReadOnly, ReadOnlyTable, as_uuid, ask, facts, link
 from common.money import USD, Amount
 from instruments.models import CorporateAction
 from trading import operations
@@ -128,17 +128,35 @@ class CommandInline(ReadOnly, TabularInline):
 
     model = Command
     extra = 0
-    fields = ("kind", "created_at", "sequence", "result", "reason", "payload")
+    fields = ("kind", "created_at", "sequence", "result", "reason", "told")
     readonly_fields = fields
+
+    @admin.display(description="what it was told")
+    def told(self, command: Command) -> SafeString:
+        """Show the terms, as the engine counts them."""
+        return facts(command.payload)
 
 
 class ReleaseInline(ReadOnly, TabularInline):
-    """What an order gave back of its hold; `amount` in units of the hold's asset."""
+    """What an order gave back of its hold: dollars of a purchase, shares of a sale."""
 
     model = Release
     extra = 0
-    fields = ("sequence", "amount", "consumed_by")
+    fields = ("sequence", "given_back", "when")
     readonly_fields = fields
+
+    @admin.display(description="given back")
+    def given_back(self, release: Release) -> str:
+        """Show dollars or shares."""
+        order = release.order
+        if order.side == Order.Side.BUY:
+            return f"${dollars(release.amount)}"
+        return shares(release.amount, order.multiplier)
+
+    @admin.display(description="at")
+    def when(self, release: Release) -> Any:
+        """Show when it was available again."""
+        return release.consumed_by.recorded_at if release.consumed_by else "not yet"
 
 
 @admin.register(Order)
@@ -162,12 +180,16 @@ class OrderAdmin(TradingAdmin):
         ("uid", "client_order_id"),
         ("customer", "instrument", "venue"),
         ("side", "type", "asked"),
-        ("limit_price", "worst_price", "time_in_force", "expires_at", "deadline"),
-        ("trigger", "trigger_price", "take_profit_price", "close", "closes"),
-        ("trail", "trail_percent", "limit_offset", "exact_display"),
+        ("limit_price", "worst_price"),
+        ("time_in_force", "expires_at", "deadline"),
+        ("trigger", "trigger_price", "take_profit_price"),
+        ("close_terms", "closes"),
+        ("trail", "trail_percent"),
+        ("limit_offset", "exact_display"),
         ("post_only", "reduce_only", "self_trade_prevention"),
         ("maker_rate", "taker_rate"),
-        ("status", "reason", "placed_at", "closed_at"),
+        ("status", "reason"),
+        ("placed_at", "closed_at"),
         ("exact_filled", "exact_cost", "exact_fee"),
         ("the_hold", "cash_account", "token_account"),
     )
@@ -179,6 +201,7 @@ class OrderAdmin(TradingAdmin):
         "exact_fee",
         "the_hold",
         "uid",
+        "close_terms",
     )
     inlines = (BuyInline, SellInline, CommandInline, ReleaseInline)
 
@@ -196,6 +219,11 @@ class OrderAdmin(TradingAdmin):
         if order.notional is not None:
             return f"${dollars(order.notional)}"
         return shares(order.quantity, order.multiplier)
+
+    @admin.display(description="sells each fill at")
+    def close_terms(self, order: Order) -> SafeString:
+        """Show the prices at which what it buys is sold again."""
+        return facts(order.close)
 
     @admin.display(description="shows at a time")
     def exact_display(self, order: Order) -> str:
@@ -242,10 +270,12 @@ class TradeAdmin(TradingAdmin):
     list_select_related = ("instrument", "buy_order__customer", "sell_order__customer")
     fields = (
         ("uid", "venue", "sequence"),
-        ("instrument", "price", "exact_quantity", "multiplier", "exact_cost"),
+        ("instrument", "price"),
+        ("exact_quantity", "multiplier", "exact_cost"),
         ("buyer", "the_buy", "exact_buy_fee"),
         ("seller", "the_sell", "exact_sell_fee"),
-        ("maker_side", "executed_at", "settled_at", "held_back"),
+        ("maker_side", "held_back"),
+        ("executed_at", "settled_at"),
         "the_journal",
     )
     readonly_fields = (
@@ -327,7 +357,14 @@ class CommandAdmin(TradingAdmin):
     list_filter = ("kind", "result", "shard")
     list_select_related = ("shard", "order")
     search_fields = ("=id", "=sequence")
+    exclude = ("payload",)
+    readonly_fields = ("told",)
     raw_id_fields = ("order",)
+
+    @admin.display(description="what it was told")
+    def told(self, command: Command) -> SafeString:
+        """Show the terms, as the engine counts them."""
+        return facts(command.payload)
 
     def of_customer(self, queryset: QuerySet[Any], email: str) -> QuerySet[Any]:
         """Give the commands about the customer's orders."""
@@ -476,7 +513,8 @@ class CorporateActionAdmin(ReadOnlyTable):
         ("net_amount", "reinvestment_price"),
         ("exact_before", "exact_after"),
         ("scheduled_at", "effective_at"),
-        ("status", "state_before", "halted_at", "ordered_at", "done_at"),
+        ("status", "state_before"),
+        ("halted_at", "ordered_at", "done_at"),
         ("the_proposal", "uid"),
     )
     readonly_fields = ("exact_before", "exact_after", "the_proposal", "uid")

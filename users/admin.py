@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from common import clock
-from common.admin import ProposedRows, ReadOnly, ask
+from common.admin import ProposedRows, ReadOnly, ask, facts
 from common.errors import DomainError
 from users import operations, queries
 from users.forms import DeactivateForm, DeclineForm, NoteForm, StaffForm, WithdrawForm
@@ -326,6 +326,13 @@ class AuditEntryAdmin(ReadOnly, ModelAdmin):
     search_fields = ("subject__email", "actor__email", "action")
     search_help_text = "The e-mail address of who did it or whom it was about, or the action"
     show_full_result_count = False
+    exclude = ("detail",)
+    readonly_fields = ("more",)
+
+    @admin.display(description="detail")
+    def more(self, entry: AuditEntry) -> SafeString:
+        """Show what else was written down."""
+        return facts(entry.detail)
 
 
 @admin.register(CallLimit)
