@@ -386,6 +386,13 @@ class BookAdmin(ReadOnly, ModelAdmin):
     ordering = ("instrument__symbol",)
     actions = None
     actions_detail = ("halt", "change_state", "change_tier", "corporate_action")
+    exclude = ("engine_state",)
+    readonly_fields = ("of_the_engine",)
+
+    @admin.display(description="as the engine has it")
+    def of_the_engine(self, book: Book) -> SafeString:
+        """Show the engine's state; its prices are in ticks."""
+        return facts(book.engine_state)
 
     def has_halt_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Say whether somebody may halt markets."""
