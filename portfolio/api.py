@@ -7,12 +7,15 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from common import clock
-from common.api import NewestFirst
+from common.api import CursorInvalid, NewestFirst
 from portfolio import queries
 from users.models import User
+
+CURSOR = "cursor"
 
 
 class BalanceAnswer(serializers.Serializer[Any]):
@@ -117,25 +120,57 @@ class PortfolioView(APIView):
         return Response(queries.describe_summary(whole))
 
 
-class LatestFirst(NewestFirst):
-    """Pages by when it happened."""
+class ActivityPages(NewestFirst):
+    """Pages of the activity: a cursor is a place in it, and the way on from there."""
 
-    ordering = ("-occurred_at", "-id")  # type: ignore[assignment]  # DRF takes several
+    ways = {"o": False, "n": True}  # to the older, to the newer
+
+    def page_of(self, customer: User, request: Request) -> list[queries.Item]:
+        """Read the page that is asked for.
+
+        :raises CursorInvalid: for a cursor that names no place
+        :raises LimitInvalid: for a limit that is no number, or beyond the bound
+        """
+        self.base_url = request.build_absolute_uri()
+        limit = self.get_page_size(request) or self.page_size
+        beyond, newer = self.place(request.query_params.get(CURSOR, ""))
+        self.found = queries.page_of(customer, limit=limit, beyond=beyond, newer=newer)
+        return self.found.items
+
+    def place(self, cursor: str) -> tuple[queries.Place | None, bool]:
+        """Read a cursor: a place, and whether to go on to the newer from there."""
+        if not cursor:
+            return None, False
+        way, text = cursor[0], cursor[1:]
+        try:
+            return queries.Place.read(text), self.ways[way]
+        except (ValueError, KeyError) as error:
+            raise CursorInvalid from error
+
+    def get_next_link(self) -> str | None:
+        """Lead to the older."""
+        return self._link("o", self.found.older)
+
+    def get_previous_link(self) -> str | None:
+        """Lead to the newer."""
+        return self._link("n", self.found.newer)
+
+    def _link(self, way: str, place: queries.Place | None) -> str | None:
+        if place is None:
+            return None
+        link: str = replace_query_param(str(self.base_url), CURSOR, f"{way}{place}")
+        return link
 
 
 class ActivityView(ListAPIView[Any]):
     """Everything that moved value."""
 
     serializer_class = ActivityAnswer
-    pagination_class = LatestFirst
+    pagination_class = ActivityPages
 
     @extend_schema(operation_id="activity")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List events, newest first; what cards were asked for comes with the page of its time."""
-        customer = customer_of(request)
-        page = list(self.paginate_queryset(queries.activity_of(customer)) or [])
-        pages: Any = self.paginator
-        until = queries.next_newer(customer, page[0]) if page and pages.has_previous else None
-        items = queries.items_of(page, customer)
-        items = queries.with_unposted(items, customer, until=until, last=not pages.has_next)
-        return self.get_paginated_response([queries.describe_item(item) for item in items])
+        """List events, newest first: what the books moved, and what cards were asked for."""
+        pages = ActivityPages()
+        items = pages.page_of(customer_of(request), request)
+        return pages.get_paginated_response([queries.describe_item(item) for item in items])

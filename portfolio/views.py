@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -110,9 +109,7 @@ def watched(asked: Asked) -> dict[str, Any]:
 
 def recent(asked: Asked) -> dict[str, Any]:
     """Give what happened last."""
-    items = queries.items_of(list(queries.activity_of(asked.user)[:RECENT]), asked.user)
-    last = len(items) < RECENT
-    return {"items": queries.with_unposted(items, asked.user, until=None, last=last)[:RECENT]}
+    return {"items": queries.page_of(asked.user, limit=RECENT).items}
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
@@ -149,23 +146,16 @@ def position(request: HttpRequest, symbol: str) -> HttpResponse:
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
     """List everything that moved value, newest first, page by page."""
-    user = owner(request)
-    journals = queries.activity_of(user)
-    if before := as_uuid(request.GET.get("before", "")):
-        journals = queries.older_than(journals, get_object_or_404(journals, uid=before))
-    found = list(journals[: A_PAGE + 1])
-    items = queries.items_of(found[:A_PAGE], user)
-    older = items[-1].id if len(found) > A_PAGE else None
-    until = queries.next_newer(user, found[0]) if before and found else None
-    items = queries.with_unposted(items, user, until=until, last=older is None)
-    page = {"items": items, "older": older}
+    beyond = as_place(request.GET.get("before", ""))
+    found = queries.page_of(owner(request), limit=A_PAGE, beyond=beyond)
+    page = {"items": found.items, "older": str(found.older) if found.older else ""}
     return render(request, "portfolio/activity_list.html", page)
 
 
-def as_uuid(text: str) -> UUID | None:
-    """Read an id, or nothing."""
+def as_place(text: str) -> queries.Place | None:
+    """Read a place of the activity; who has none, or made one up, begins with the newest."""
     try:
-        return UUID(text)
+        return queries.Place.read(text)
     except ValueError:
         return None
 

@@ -69,6 +69,7 @@ class TransactionAnswer(serializers.Serializer[Authorization]):
     pending_amount = serializers.CharField()
     captured_amount = serializers.CharField()
     refunded_amount = serializers.CharField()
+    cash_amount = serializers.CharField(help_text="What cash paid: the rest is of shares sold.")
     sold = SoldAnswer(many=True)
     requested_at = serializers.DateTimeField()
 

@@ -23,8 +23,8 @@ REASONS = {
 }
 
 
-def sold_words(sold: Sequence[Facts], fee_units: int) -> str:
-    """Say what was sold to pay, or nothing.
+def sold_words(sold: Sequence[Facts], fee_units: int, cash_units: int = 0) -> str:
+    """Say what was sold to pay, and what cash paid beside it, or nothing.
 
     :param sold: of each sale the symbol, the shares and the price of one, as decimals in text
     """
@@ -34,7 +34,9 @@ def sold_words(sold: Sequence[Facts], fee_units: int) -> str:
         f"{_shares(one)} at ${Decimal(one['price']).quantize(Decimal('0.01'))}" for one in sold
     ]
     said = f" The fee was {in_dollars(fee_units, ROUND_HALF_UP)}." if fee_units else ""
-    return f"Sold {' and '.join(parts)} to pay for it.{said}"
+    cash = in_dollars(cash_units, ROUND_HALF_UP)
+    beside = f"; cash paid {cash}" if cash != in_dollars(0) else ""
+    return f"Sold {' and '.join(parts)} to pay for it{beside}.{said}"
 
 
 def _shares(one: Facts) -> str:
@@ -42,7 +44,9 @@ def _shares(one: Facts) -> str:
 
 
 def _sold(facts: Facts) -> str:
-    return sold_words(facts["sold"], facts["fee_units"])
+    # What was kept before it said what the shares brought, says nothing of cash.
+    cash = max(0, facts["units"] - facts.get("brought_units", facts["units"]))
+    return sold_words(facts["sold"], facts["fee_units"], cash)
 
 
 def _at(facts: Facts, word: str = "at") -> str:

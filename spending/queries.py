@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet, Sum
@@ -73,35 +73,50 @@ def set_aside(user: User) -> int:
     return int(database.prepared(query, [user.pk])[0][0])
 
 
-TAPS_AT_MOST = 500  # of one page of activity
+def asked_of(user: User) -> QuerySet[Authorization]:
+    """List what merchants asked of a customer's cards, without mere checks of a card."""
+    return Authorization.objects.filter(card__user=user, requested_units__gt=0)
 
 
-def taps_between(user: User, since: datetime | None, until: datetime | None) -> list[Authorization]:
-    """List what merchants asked of a customer's cards, or gave back, in a time.
+def asked_by_row(rows: Sequence[int]) -> dict[int, Authorization]:
+    """Give what merchants asked of cards by row, with the card, and what was sold and taken."""
+    found = Authorization.objects.filter(pk__in=rows).select_related("card")
+    if not rows:
+        return {}
+    return {one.pk: one for one in found.prefetch_related("sales__trade__instrument", "movements")}
 
-    :param since: the time begins with it; None is ever since
-    :param until: the time ends before it; None is until now
+
+def brought(trades: Sequence[Trade]) -> int:
+    """Say how many USD units sales brought after their fees."""
+    return sum(trade.cost - trade.sell_fee for trade in trades)
+
+
+def cash_of(asked: Authorization, units: int) -> int:
+    """Say how many USD units of so many came from cash: what the shares sold did not bring.
+
+    What a reversal undid was sold all the same: it says what paid, not what became of it.
     """
-    asked, ended = (
-        Q(**{f"{moment}__{bound}": at for bound, at in (("gte", since), ("lt", until)) if at})
-        for moment in ("requested_at", "closed_at")
+    return max(0, units - brought([sale.trade for sale in asked.sales.all()]))
+
+
+def taken_of(asked: Authorization) -> int:
+    """Say how many USD units the customer paid: what was taken, less what the house paid of it."""
+    return sum(
+        movement.amount_units - movement.shortfall_units
+        for movement in asked.movements.all()
+        if movement.kind == CardMovement.Kind.CLEARING
     )
-    taps = Authorization.objects.filter(asked | ended, card__user=user, requested_units__gt=0)
-    sold = taps.select_related("card").prefetch_related("sales__trade__instrument")
-    return list(sold.order_by("-requested_at", "-id")[:TAPS_AT_MOST])
 
 
-def paid_with(asked: Authorization) -> str:
-    """Name everything that pays for a purchase: "0.0897 AAPLx and cash"."""
-    sold = [sale for sale in asked.sales.all() if not sale.undone_by_id]
-    brought = sum(sale.trade.cost - sale.trade.sell_fee for sale in sold)
-    parts = []
-    for sale in sold:
-        quantity = shares(sale.trade.quantity, sale.trade.multiplier)
-        parts.append(f"{count(quantity)} {sale.trade.instrument.symbol}")
-    if asked.authorized_units > brought:
-        parts.append("cash")
-    return " and ".join(parts)
+def paid_with(asked: Authorization, units: int) -> str:
+    """Name everything that pays for so many USD units: "cash $3.20 and 0.0121 AAPLx"."""
+    sold = [sale.trade for sale in asked.sales.all()]
+    if not sold:
+        return "cash"
+    cash = in_dollars(cash_of(asked, units), ROUND_HALF_UP)
+    parts = [f"cash {cash}"] if cash != in_dollars(0) else []
+    counted = ((count(shares(t.quantity, t.multiplier)), t.instrument.symbol) for t in sold)
+    return " and ".join([*parts, *(f"{number} {symbol}" for number, symbol in counted)])
 
 
 def refundable(authorization: Authorization) -> int:
@@ -192,6 +207,7 @@ def sold_facts(trades: Sequence[Trade]) -> dict[str, Any]:
             for trade in trades
         ],
         "fee_units": sum(trade.sell_fee for trade in trades),
+        "brought_units": brought(trades),
     }
 
 
@@ -219,6 +235,7 @@ def describe_authorization(authorization: Authorization) -> dict[str, Any]:
     moved = dict.fromkeys(CardMovement.Kind.values, 0)
     for movement in authorization.movements.all():
         moved[movement.kind] += movement.amount_units
+    paid = taken_of(authorization) or authorization.authorized_units
     return {
         "id": str(authorization.uid),
         "merchant": authorization.merchant,
@@ -231,6 +248,7 @@ def describe_authorization(authorization: Authorization) -> dict[str, Any]:
         "pending_amount": dollars(authorization.pending_units),
         "captured_amount": dollars(moved[CardMovement.Kind.CLEARING]),
         "refunded_amount": dollars(moved[CardMovement.Kind.REFUND]),
+        "cash_amount": dollars(cash_of(authorization, paid)),
         "sold": [describe_sale(sale) for sale in authorization.sales.all()],
         "requested_at": authorization.requested_at.isoformat(),
     }
@@ -261,7 +279,8 @@ class Tap:
     amount: int
     state: str
     words: str
-    paid_with: list[dict[str, Any]]
+    paid_with: str
+    sold: list[dict[str, Any]]
 
     @property
     def is_declined(self) -> bool:
@@ -303,7 +322,8 @@ def _tap(asked: Authorization) -> Tap:
         amount=taken or asked.authorized_units or asked.requested_units,
         state=state,
         words=said,
-        paid_with=[
+        paid_with=paid_with(asked, taken_of(asked) or asked.authorized_units),
+        sold=[
             {
                 "quantity": shares(sale.trade.quantity, sale.trade.multiplier),
                 "symbol": sale.trade.instrument.symbol,
@@ -325,7 +345,8 @@ def _unasked(movement: CardMovement) -> Tap:
         amount=movement.amount_units,
         state="refunded" if refund else "closed",
         words="Refunded" if refund else "Paid without asking first",
-        paid_with=[],
+        paid_with="cash",
+        sold=[],
     )
 
 

@@ -5,9 +5,6 @@ from portfolio.queries.activity import (
     activity_of,
     describe_item,
     items_of,
-    next_newer,
-    older_than,
-    with_unposted,
 )
 from portfolio.queries.checks import CHECKS
 from portfolio.queries.history import PERIODS, History, Point, value_history
@@ -23,6 +20,7 @@ from portfolio.queries.holdings import (
     position,
     summary,
 )
+from portfolio.queries.pages import Page, Place, page_of
 
 __all__ = [
     "CHECKS",
@@ -30,6 +28,8 @@ __all__ = [
     "History",
     "Item",
     "Movers",
+    "Page",
+    "Place",
     "Point",
     "Position",
     "Summary",
@@ -41,10 +41,8 @@ __all__ = [
     "gain_of_sale",
     "items_of",
     "movers",
-    "next_newer",
-    "older_than",
+    "page_of",
     "position",
     "summary",
     "value_history",
-    "with_unposted",
 ]

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 import instruments.queries
 import ledger.queries
@@ -73,56 +73,22 @@ def activity_of(user: User) -> QuerySet[Any]:
     return ledger.queries.movements_of(user).order_by("-occurred_at", "-id")
 
 
-def older_than(journals: QuerySet[Any], last: Any) -> QuerySet[Any]:
-    """Narrow a list of `activity_of` to what came before one of its journals."""
-    same_moment = Q(occurred_at=last.occurred_at, pk__lt=last.pk)
-    return journals.filter(Q(occurred_at__lt=last.occurred_at) | same_moment)
-
-
 def items_of(journals: Sequence[Any], user: User) -> list[Item]:
     """Say journals of `activity_of` in words; the queries do not grow with their number."""
     context = _context(journals, user)
     return [_item(journal, context) for journal in journals]
 
 
-def with_unposted(
-    items: Sequence[Item], user: User, *, until: datetime | None, last: bool
-) -> list[Item]:
-    """Put what is in no journal among the events of one page: it moves nothing of the books.
+def actions_between(
+    user: User, since: datetime | None, until: datetime | None
+) -> list[tuple[int, Item]]:
+    """Say by row what corporate actions of a time made of shares that a customer held then.
 
-    That is what merchants asked of cards and gave back, and what corporate actions made of shares.
-    Each belongs to the page of its time: from that of the page's oldest event on, and before that
-    of the next newer one.
-
-    :param until: when the event happened that is next newer than the page; None on the first
-    :param last: whether nothing older follows
+    :param since: the time begins with it; None is ever since
+    :param until: the time ends with it; None is until now
     """
-    since = None if last or not items else items[-1].at
-    found = spending.queries.taps_between(user, since, until)
-    given_back = [one for one in found if one.reversed_units + one.expired_units]
-    taps = [*map(_tap, found), *map(_given_back, given_back)]
-    here = [
-        one
-        for one in [*taps, *_actions(user, since, until)]
-        if (since is None or one.at >= since) and (until is None or one.at < until)
-    ]
-    return sorted([*items, *here], key=lambda item: item.at, reverse=True)
-
-
-def next_newer(user: User, journal: Any) -> datetime | None:
-    """Give when the event happened that is next newer than one; None if none is."""
-    same_moment = Q(occurred_at=journal.occurred_at, pk__gt=journal.pk)
-    newer = activity_of(user).filter(Q(occurred_at__gt=journal.occurred_at) | same_moment)
-    found: datetime | None = (
-        newer.order_by("occurred_at", "id").values_list("occurred_at", flat=True).first()
-    )
-    return found
-
-
-def _actions(user: User, since: datetime | None, until: datetime | None) -> list[Item]:
-    """Say what corporate actions of a time made of shares that a customer held then."""
     done = CorporateAction.objects.filter(
-        **{f"ordered_at__{bound}": at for bound, at in (("gte", since), ("lt", until)) if at},
+        **{f"ordered_at__{bound}": at for bound, at in (("gte", since), ("lte", until)) if at},
         status=CorporateAction.Status.DONE,
         instrument__asset__accounts__owner=user,
         instrument__asset__accounts__role="customer",
@@ -134,8 +100,8 @@ def _actions(user: User, since: datetime | None, until: datetime | None) -> list
     first = actions[0].ordered_at
     assert first, "it was carried out"
     moves = ledger.queries.moves_since(user, first)
-    found = [_action(action, mine[action.instrument.asset_id], moves) for action in actions]
-    return [item for item in found if item.shares]
+    found = [(one.pk, _action(one, mine[one.instrument.asset_id], moves)) for one in actions]
+    return [(row, item) for row, item in found if item.shares]
 
 
 def _action(action: CorporateAction, units: int, moves: Sequence[ledger.queries.Move]) -> Item:
@@ -161,10 +127,12 @@ def _action(action: CorporateAction, units: int, moves: Sequence[ledger.queries.
     )
 
 
-def _tap(asked: Authorization) -> Item:
+def tap(asked: Authorization) -> Item:
+    """Say what a merchant asked of a card, and what became of it."""
     where = asked.merchant or "a merchant"
     declined = asked.decision == Authorization.Decision.DECLINED
-    sum_ = in_dollars(asked.authorized_units or asked.requested_units, ROUND_CEILING)
+    units = max(asked.authorized_units, spending.queries.taken_of(asked))
+    sum_ = in_dollars(units or asked.requested_units, ROUND_CEILING)
     states = {
         Authorization.Status.PENDING: "set aside until it is taken",
         Authorization.Status.CLOSED: "taken",
@@ -172,7 +140,7 @@ def _tap(asked: Authorization) -> Item:
         Authorization.Status.EXPIRED: "never taken",
     }
     state = states.get(Authorization.Status(asked.status), "declined")
-    paid = "" if declined else f", from {spending.queries.paid_with(asked)}"
+    paid = "" if declined else f", from {spending.queries.paid_with(asked, units)}"
     return Item(
         id=asked.uid,
         kind="card_declined" if declined else "card_tap",
@@ -185,7 +153,7 @@ def _tap(asked: Authorization) -> Item:
     )
 
 
-def _given_back(asked: Authorization) -> Item:
+def given_back(asked: Authorization) -> Item:
     """Say that a merchant did not take all of what was set aside."""
     back = in_dollars(asked.reversed_units + asked.expired_units)
     assert asked.closed_at, "it has ended"

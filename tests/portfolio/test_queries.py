@@ -2,7 +2,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db.models import F
 
 from portfolio import queries
 from spending import gateways
@@ -237,8 +236,7 @@ class TestTaps:
         return shop.card(alice)
 
     def page(self, alice):
-        items = queries.items_of(list(queries.activity_of(alice)), alice)
-        return queries.with_unposted(items, alice, until=None, last=True)
+        return queries.page_of(alice, limit=500).items
 
     def test_are_in_the_activity_from_the_tap_on(self, alice, card):
         shop.pending(card, "40.25")
@@ -255,7 +253,31 @@ class TestTaps:
         both = shop.card(bob, ("USD", "0"), ("AAPLx", "0"))
         shop.pending(both, "40")
         (tap,) = [one for one in self.page(bob) if one.kind == "card_tap"]
-        assert tap.detail.endswith("AAPLx and cash")
+        assert tap.detail.endswith(", from cash $10.00 and 0.1078 AAPLx")
+
+    def test_say_what_was_sold_though_it_was_given_back(self, card):
+        bob = world.carol()
+        shop.hold_shares(bob, "AAPLx", "1")
+        shop.quote(world.instrument(), ("278.40", "5"))
+        shares = shop.card(bob, ("AAPLx", "0"))
+        asked = shop.pending(shares, "40")
+        shop.send(gateways.REVERSED, shares, authorization=asked.external_id)
+        (tap,) = [one for one in self.page(bob) if one.kind == "card_tap"]
+        assert tap.detail.endswith("reversed, from 0.1438 AAPLx")
+
+    def test_say_all_that_was_taken(self, alice, card):
+        asked = shop.pending(card, "40")
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="45")
+        (tap,) = [one for one in self.page(alice) if one.kind == "card_tap"]
+        assert tap.title == "Card: $45.00 at Blue Door Café"
+
+    def test_that_are_taken_back_in_part_wait_for_their_end(self, alice, card):
+        asked = shop.pending(card, "40")
+        shop.send(gateways.REVERSED, card, authorization=asked.external_id, amount="15")
+        assert "card_given_back" not in {one.kind for one in self.page(alice)}
+        shop.send(gateways.CLEARED, card, authorization=asked.external_id, amount="25")
+        (back,) = [one for one in self.page(alice) if one.kind == "card_given_back"]
+        assert back.title == "$15.00 set aside for Blue Door Café is yours again"
 
     def test_tell_of_what_was_declined_reversed_and_never_taken(self, alice, card):
         shop.authorize(card, "99999")
@@ -264,26 +286,33 @@ class TestTaps:
         kinds = [one.kind for one in self.page(alice) if one.kind.startswith("card")]
         assert sorted(kinds) == ["card_declined", "card_given_back", "card_tap"]
 
-    def test_are_on_one_page_each_however_it_is_cut(self, alice, card):
-        for number in range(6):
+    @pytest.mark.parametrize("apart", [timedelta(hours=1), timedelta(0)])
+    def test_are_told_once_on_pages_of_any_size(self, alice, card, apart):
+        """Many taps between two postings, at times of their own or all at one."""
+        for number in range(9):
             shop.pending(card, f"{number + 1}")
-            world.fund(alice, "5")
-        Authorization.objects.update(requested_at=F("requested_at") - timedelta(seconds=1))
+            world.fund(alice, "5") if number in {2, 7} else None
+        reversed_one = Authorization.objects.order_by("id")[4]
+        shop.send(gateways.REVERSED, card, authorization=reversed_one.external_id)
         for number, asked in enumerate(Authorization.objects.order_by("id")):
             Authorization.objects.filter(pk=asked.pk).update(
-                requested_at=world.NOW - timedelta(hours=number)
+                requested_at=world.NOW - apart * (number // 2)
             )
-        journals = list(queries.activity_of(alice))
-        whole = [one.id for one in self.page(alice)]
-        for size in (1, 2, 3, 5):
-            cut: list = []
-            for begin in range(0, len(journals), size):
-                page = journals[begin : begin + size]
-                until = queries.next_newer(alice, page[0]) if begin else None
-                last = begin + size >= len(journals)
-                items = queries.items_of(page, alice)
-                cut += queries.with_unposted(items, alice, until=until, last=last)
-            assert sorted(str(one.id) for one in cut) == sorted(str(one) for one in whole)
+        whole = [(one.id, one.kind) for one in self.page(alice)]
+        assert len(set(whole)) == len(whole) >= 13
+        for size in (1, 2, 3, 5, 12):
+            page = queries.page_of(alice, limit=size)
+            cut = [page]
+            while page.older:
+                page = queries.page_of(alice, limit=size, beyond=page.older)
+                cut.append(page)
+            assert [len(one.items) for one in cut[:-1]] == [size] * (len(cut) - 1)
+            assert 1 <= len(cut[-1].items) <= size
+            assert [(i.id, i.kind) for one in cut for i in one.items] == whole
+            for before in reversed(cut[:-1]):
+                page = queries.page_of(alice, limit=size, beyond=page.newer, newer=True)
+                assert page == before or page.items == before.items
+            assert page.newer is None
 
 
 class TestBalances:

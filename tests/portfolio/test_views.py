@@ -149,9 +149,9 @@ class TestActivity:
             desk.trade(alice, "buy", "1", minutes=minute)
         answer = client.get("/activity/")
         assert [item.kind for item in answer.context["items"]] == ["buy", "buy"]
-        answer = client.get(f"/activity/?before={answer.context['older'].hex}")
+        answer = client.get(f"/activity/?before={answer.context['older']}")
         assert [item.kind for item in answer.context["items"]] == ["buy", "deposit"]
-        assert answer.context["older"] is None
+        assert answer.context["older"] == ""
         assert client.get("/activity/?before=nonsense").status_code == 200
 
 
@@ -177,8 +177,29 @@ class TestApi:
             {"asset": "AAPLx", "amount": "2.00000000"},
             {"asset": "USD", "amount": "-200.000000"},
         ]
+        assert told["previous"] is None
         told = client.get(told["next"]).json()
         assert [one["kind"] for one in told["results"]] == ["deposit"]
+        assert told["next"] is None
+        told = client.get(told["previous"]).json()
+        assert ([one["kind"] for one in told["results"]], told["previous"]) == (["buy"], None)
+
+    def test_gives_no_more_activity_than_was_asked_for(self, client, holding, alice):
+        card = shop.card(alice)
+        for _ in range(7):
+            shop.pending(card, "1")
+        url, kinds = "/api/v1/activity?limit=3", []
+        while url:
+            told = client.get(url).json()
+            assert len(told["results"]) <= 3
+            kinds += [one["kind"] for one in told["results"]]
+            url = told["next"]
+        assert sorted(kinds) == ["buy", *["card_tap"] * 7, "deposit"]
+
+    @pytest.mark.parametrize("cursor", ["x", "o", "oMTIz", "o!!", "n\u2603"])
+    def test_refuses_a_cursor_of_no_place(self, client, holding, cursor):
+        told = client.get("/api/v1/activity", {"cursor": cursor})
+        assert (told.status_code, told.json()["code"]) == (400, "CursorInvalid")
 
     @pytest.mark.parametrize("path", ["portfolio", "balances", "activity"])
     def test_is_for_people_who_signed_in(self, client, path):

@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 
 import pytest
 from django.conf import settings
@@ -8,6 +9,7 @@ from common.signatures import sign
 from spending import gateways
 from tests import world
 from tests.spending import shop
+from users.models import Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +117,22 @@ class TestTransactions:
             "0.21573298",
             "278.400000",
             "0.060060",
+        )
+        assert told["cash_amount"] == "0.00"
+
+    def test_tell_what_cash_paid_beside_the_shares(self, client, alice):
+        apple = shop.hold_shares(alice, "AAPLx", "1")
+        shop.quote(apple, ("278.40", "5"))
+        world.fund(alice, "3.20")
+        card = shop.card(alice, ("USD", "0"), ("AAPLx", "0"))
+        shop.pending(card, "60")
+        (told,) = call(client, "GET", f"/cards/{card.uid}/transactions").json()["results"]
+        (sold,) = told["sold"]
+        assert Decimal(told["cash_amount"]) + Decimal(sold["proceeds"]) == 60
+        assert Decimal("3.19") < Decimal(told["cash_amount"]) <= Decimal("3.20")
+        assert "from cash $3.20 and 0.2042 AAPLx" in client.get("/cards/").content.decode()
+        assert Notice.objects.latest("id").body == (
+            "Sold 0.2042 AAPLx at $278.40 to pay for it; cash paid $3.20. The fee was $0.06."
         )
 
     @pytest.mark.parametrize("taps", [1, 6])
