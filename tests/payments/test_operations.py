@@ -1,5 +1,6 @@
 import random
 from datetime import timedelta
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -53,9 +54,9 @@ class TestAnnounceDeposit:
         with pytest.raises(error):
             announce(world.alice(), amount)
 
-    @pytest.mark.parametrize("amount", ["1", "1000000"])
-    def test_takes_exactly_the_least_and_the_most(self, amount):
-        assert announce(world.alice(), amount).amount_units == int(amount) * 10**6
+    @pytest.mark.parametrize("amount", ["1", "10.01", "11.37", "999999.99", "1000000"])
+    def test_takes_cents_from_exactly_the_least_to_the_most(self, amount):
+        assert announce(world.alice(), amount).amount_units == Decimal(amount) * 10**6
 
     def test_moves_nothing(self):
         alice = world.alice()

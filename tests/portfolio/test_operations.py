@@ -77,6 +77,38 @@ class TestBookLots:
         desk.book()
         assert LotClosing.objects.get().cost == 100_000_000
 
+    def test_two_sales_of_one_run_close_one_lot_after_the_other(self, alice):
+        for minute, price in enumerate(("100", "200", "300")):
+            desk.trade(alice, "buy", "1", price=price, minutes=minute)
+        desk.book()
+        for minute in (3, 4):
+            desk.trade(alice, "sell", "1.25", price="300", minutes=minute)
+        desk.book()
+        closed = [(c.quantity, c.cost) for c in LotClosing.objects.order_by("id")]
+        assert closed == [
+            (100_000_000, 100_000_000),
+            (25_000_000, 50_000_000),
+            (75_000_000, 150_000_000),
+            (50_000_000, 150_000_000),
+        ]
+        assert [lot.remaining for lot in Lot.objects.order_by("id")] == [0, 0, 50_000_000]
+        assert broken() == set()
+
+    def test_a_lot_closes_to_its_last_base_unit(self, alice):
+        for side, shares in (("buy", "0.00000002"), ("sell", "0.00000001"), ("sell", "0.00000001")):
+            desk.trade(alice, side, shares, price="300")
+            assert desk.book() == 1
+        assert Lot.objects.get().remaining == 0
+        assert broken() == set()
+
+    def test_is_asked_of_a_worker_soon(self, alice, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            portfolio.operations.realtime, "run_soon", lambda name, **how: asked.append(name)
+        )
+        desk.trade(alice, "buy", "1")
+        assert portfolio.operations.BOOK_LOTS in asked
+
     def test_goes_by_when_shares_were_acquired_not_by_when_they_are_booked(self, alice):
         desk.trade(alice, "buy", "1", price="200", minutes=5)
         desk.book()

@@ -17,6 +17,7 @@ from trading import signals, tasks
 from trading.models import Order, Release, Trade
 from trading.operations import settlement
 from trading.queries import CHECKS
+from users.models import User
 
 if TYPE_CHECKING:
     from tests.trading.floor import Floor
@@ -325,3 +326,16 @@ class TestSettle:
         monkeypatch.setattr(tasks, "SPELL_S", 0)
         assert tasks.settle() == 1
         assert realtime.wanted_again(tasks.SETTLE)  # it will be sent anew
+
+
+@pytest.mark.django_db
+class TestMarkOfSimulated:
+    @pytest.mark.parametrize("who", ["nobody", "alice@demo.test", "carol@demo.test"])
+    def test_is_on_a_trade_of_which_either_side_is(self, floor: "Floor", who: str) -> None:
+        alice = world.alice()
+        world.fund(alice, "1000")
+        floor.offer("1", "278.60")
+        User.objects.filter(email=who).update(simulated=True)
+        floor.place(alice, "buy", quantity="1", limit_price="278.60")
+        floor.run()
+        assert TapeTrade.objects.get().simulated == (who != "nobody")

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,10 @@ from users.operations import proposals
 
 KIND = "tests.paint_wall"
 LATER = world.NOW + timedelta(hours=1)
+
+
+def refuse(_payload, _actor, _now):
+    raise operations.ReasonMissing
 
 
 class Wall:
@@ -106,6 +111,36 @@ class TestPropose:
         with pytest.raises(operations.ProposalOpenAlready):
             propose(color="blue")
 
+    def test_asks_the_kind_whether_it_may_be(self, kind, monkeypatch):
+        monkeypatch.setitem(proposals._KINDS, KIND, replace(kind, check=refuse))
+        with pytest.raises(operations.ReasonMissing):
+            propose()
+        assert not Proposal.objects.exists()
+
+    def test_ends_no_other_that_has_expired(self, kind, monkeypatch):
+        """Another thing, and another kind's same thing, wait for their own end."""
+        fence = replace(kind, target=lambda _payload: "fence")
+        monkeypatch.setitem(proposals._KINDS, KIND, fence)
+        kept = [propose()]
+        monkeypatch.setitem(rules.PROPOSALS, "tests.wash_wall", rules.PROPOSALS[KIND])
+        monkeypatch.setitem(
+            proposals._KINDS, "tests.wash_wall", replace(kind, name="tests.wash_wall")
+        )
+        kept.append(
+            operations.propose(
+                kind="tests.wash_wall",
+                payload={"color": "red"},
+                actor=world.sam(),
+                reason="It is dirty.",
+                now=world.NOW,
+            )
+        )
+        monkeypatch.setitem(proposals._KINDS, KIND, kind)
+        propose(now=kept[0].expires_at)
+        for one in kept:
+            one.refresh_from_db()
+            assert one.status == Proposal.Status.PROPOSED
+
     def test_takes_the_place_of_one_that_has_expired(self):
         old = propose()
         propose(now=old.expires_at)
@@ -113,8 +148,32 @@ class TestPropose:
         assert old.status == Proposal.Status.EXPIRED
 
 
+class TestRegister:
+    def test_takes_what_the_table_knows_once(self, kind, monkeypatch):
+        operations.register_kind(kind)
+        with pytest.raises(LookupError, match="registered twice"):
+            operations.register_kind(replace(kind))
+        with pytest.raises(LookupError, match="no line"):
+            operations.register_kind(replace(kind, name="tests.burn_wall"))
+
+
 @pytest.mark.django_db
 class TestApprove:
+    def test_asks_the_kind_again(self, kind, monkeypatch):
+        made = propose()
+        monkeypatch.setitem(proposals._KINDS, KIND, replace(kind, check=refuse))
+        with pytest.raises(operations.ReasonMissing):
+            approve(made)
+        assert Wall.color == "white"
+
+    def test_does_the_one_that_is_approved(self, kind, monkeypatch):
+        monkeypatch.setitem(
+            proposals._KINDS, KIND, replace(kind, target=lambda payload: payload["color"])
+        )
+        first, _second = propose(), propose(color="blue")
+        approve(first)
+        assert Wall.color == "red"
+
     def test_does_it_as_the_approver(self):
         done = approve(propose(), note="Fine.")
         assert (Wall.color, Wall.painted) == ("red", ["olivia@demo.test"])
