@@ -69,6 +69,13 @@ WRONG: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"client_order_id": "taken"}, 409, "DuplicateClientOrderId", "client_order_id"),
     ({**STOP, "trigger_price": None}, 400, "TriggerPriceMissing", "trigger_price"),
     ({**STOP, "trigger_price": "250"}, 422, "TriggersAtOnce", "trigger_price"),
+    ({**STOP, "trigger_price": "278.50"}, 422, "TriggersAtOnce", "trigger_price"),
+    (
+        {**STOP, "type": "take-profit", "trigger_price": "278.50"},
+        422,
+        "TriggersAtOnce",
+        "trigger_price",
+    ),
     ({**STOP, "trigger_price": "300.001"}, 400, "PriceOffTick", "trigger_price"),
     ({**STOP, "type": "take-profit"}, 422, "TriggersAtOnce", "trigger_price"),
     ({**STOP, "take_profit_price": "310"}, 400, "TriggersCross", "take_profit_price"),
@@ -90,6 +97,9 @@ WRONG: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"close": {"stop_loss": "0"}}, 400, "NotPositive", "close.stop_loss"),
     ({"close": {"stop_loss": "200.001"}}, 400, "PriceOffTick", "close.stop_loss"),
     ({"close": {"stop_loss": "271"}}, 422, "TriggersAtOnce", "close.stop_loss"),
+    ({"close": {"stop_loss": "270"}}, 422, "TriggersAtOnce", "close.stop_loss"),
+    ({"close": {"take_profit": "269"}}, 422, "TriggersAtOnce", "close.take_profit"),
+    ({"close": {"take_profit": "270"}}, 422, "TriggersAtOnce", "close.take_profit"),
     (
         {"close": {"stop_loss": "260", "take_profit": "250"}},
         400,
@@ -143,6 +153,37 @@ class TestBadInput:
         for changes, *expected in WRONG:
             if (answer := list(place(api, changes))) != expected:
                 yield f"{changes} answers {answer}, not {expected}"
+
+    @pytest.mark.parametrize(
+        ("changes", "says"),
+        [
+            (
+                {"quantity": "5", "limit_price": "270"},
+                "This can cost up to $1,351.35 with its fee, and $1,000.00 is available.",
+            ),
+            (
+                {"quantity": "3.70370371", "limit_price": "270"},
+                "This can cost up to $1,001.01 with its fee, and $1,000.00 is available.",
+            ),
+            ({**STOP, "trigger_price": "250"}, "choose a price above $278.5."),
+            ({**STOP, "type": "take-profit"}, "choose a price below $278.5."),
+            ({"side": "sell"}, "You have 0 AAPLx available to sell."),
+        ],
+    )
+    def test_says_what_would_do(
+        self, floor: Floor, api: APIClient, changes: dict[str, Any], says: str
+    ) -> None:
+        body = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+        assert says in api.post("/api/v1/orders", body, format="json").json()["detail"]
+
+    def test_names_the_order_that_has_the_name(self, floor: Floor, api: APIClient) -> None:
+        taken = {**GOOD, "client_order_id": "taken"}
+        first = api.post("/api/v1/orders", taken, format="json").json()
+        again = api.post("/api/v1/orders", taken, format="json")
+        assert (again.status_code, again.json()["order_id"]) == (409, first["id"])
+        twins = {"orders": [{**GOOD, "client_order_id": "new", "quantity": "0.1"}] * 2}
+        told = api.post("/api/v1/orders/batch", twins, format="json").json()
+        assert "order_id" not in told["results"][1]["error"]
 
     def test_numbers_that_json_does_not_know_are_refused(
         self, floor: Floor, api: APIClient

@@ -6,7 +6,7 @@ from django.db import connection
 
 import trading.operations
 from tests import world
-from trading.models import Order, Trade
+from trading.models import DailyVolume, Order, Trade
 from trading.operations import Close
 from users.models import User
 
@@ -50,6 +50,37 @@ class TestConditionalCloses:
         assert first.worst_price == Decimal("237.50")  # 5 % below its stop
         assert world.available(alice, "AAPLx") == 0  # one hold for both triggers
         assert (first.maker_rate, first.taker_rate) == (order.maker_rate, order.taker_rate)
+
+    def test_is_the_buyers_in_everything(self, floor: "Floor", alice: User) -> None:
+        """Alice's volume gives her other rates than Carol has, who sells to her."""
+        DailyVolume.objects.create(customer=alice, day=world.NOW.date(), volume=10**6 * 10**6)
+        floor.offer("1", "278.50")
+        order = buy(floor, alice, "1", BRACKET)
+        floor.run()
+        [close] = closes_of(order)
+        sold = Trade.objects.get(buy_order=order).sell_order
+        for name in ("customer", "cash_account", "token_account", "maker_rate", "taker_rate"):
+            mine = getattr(order, name)
+            assert getattr(close, name) == mine, name
+            assert getattr(sold, name) != mine, name
+
+    @pytest.mark.parametrize(
+        ("terms", "kind"),
+        [
+            ({"stop_loss": "250"}, "stop-loss"),
+            ({"stop_loss": "250", "limit_price": "249"}, "stop-loss-limit"),
+            ({"take_profit": "300"}, "take-profit"),
+            ({"take_profit": "300", "limit_price": "299"}, "take-profit-limit"),
+        ],
+    )
+    def test_is_of_the_type_that_its_terms_make(
+        self, floor: "Floor", alice: User, terms: dict[str, str], kind: str
+    ) -> None:
+        floor.offer("1", "278.50")
+        close = Close(**{name: Decimal(price) for name, price in terms.items()})
+        order = buy(floor, alice, "1", close)
+        floor.run()
+        assert [one.type for one in closes_of(order)] == [kind]
 
     def test_one_trigger_cancels_the_other(self, floor: "Floor", alice: User) -> None:
         floor.offer("1", "278.50")

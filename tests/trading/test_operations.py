@@ -98,6 +98,16 @@ class TestPlaceOrder:
         }
         assert balance(alice, "USD")[1] == 20_020_000 * accepted  # each with its fee
 
+    def test_counts_the_orders_of_a_batch_together(self, floor: "Floor") -> None:
+        """Three may wait: one does, so that two of a batch are taken and one is not."""
+        MarketRule.objects.update(max_open_orders=3)
+        alice = world.alice()
+        world.fund(alice, "100")
+        draft = floor.draft("buy", "limit", quantity="0.01", limit_price="270")
+        trading.operations.place_order(draft=draft, customer=alice, now=world.NOW)
+        results = trading.operations.place_orders(drafts=[draft] * 3, customer=alice, now=world.NOW)
+        assert [isinstance(one, Order) for one in results] == [True, True, False]
+
     def test_covers_the_sales_of_a_batch_together(self, floor: "Floor") -> None:
         alice = world.alice()
         world.give(alice, floor.instrument, "2.5")
