@@ -32,6 +32,9 @@ class PositionAnswer(serializers.Serializer[Any]):
 
     instrument = serializers.CharField()
     quantity = serializers.CharField()
+    held = serializers.CharField(
+        help_text="Shares set aside for orders; `quantity` has them still."
+    )
     available = serializers.CharField()
     average_cost = serializers.CharField(allow_null=True)
     price = serializers.CharField(allow_null=True)

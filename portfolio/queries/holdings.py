@@ -55,6 +55,11 @@ class Position:
         return rules.shares(self.base - self.held, self.instrument.multiplier)
 
     @property
+    def set_aside(self) -> Decimal:
+        """Shares that orders to sell have set aside; a card sets aside the dollars it sold for."""
+        return self.quantity - self.available
+
+    @property
     def average_cost(self) -> Decimal | None:
         """Dollars that one share cost on average."""
         return rules.average_cost(self.cost, self.cost_base, self.instrument.multiplier)
@@ -343,6 +348,7 @@ def describe_position(one: Position) -> dict[str, str | None]:
     return {
         "instrument": one.instrument.symbol,
         "quantity": f"{one.quantity:f}",
+        "held": f"{one.set_aside:f}",
         "available": f"{one.available:f}",
         "average_cost": _text(one.average_cost),
         "price": _text(one.price),

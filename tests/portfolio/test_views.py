@@ -5,6 +5,7 @@ from spending import gateways
 from tests import world
 from tests.portfolio import desk
 from tests.spending import shop
+from tests.trading.floor import Floor
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +121,21 @@ class TestPositions:
         desk.book()
         with django_assert_num_queries(10):
             page(client, "/portfolio/")
+
+    @pytest.mark.parametrize("path", ["/home/", "/portfolio/", "/portfolio/position/AAPLx/"])
+    def test_shows_the_shares_that_orders_have_set_aside(self, client, holding, path):
+        words = "Set aside for orders" if "position" in path else "set aside for orders"
+        assert words not in page(client, path)
+        Floor(price="120").place(holding, "sell", quantity="0.75", limit_price="300")
+        shown = page(client, path)
+        assert words in shown
+        assert 'value="0.75000000"' in shown
+        (apple,) = client.get("/api/v1/portfolio").json()["positions"]
+        assert (apple["quantity"], apple["held"], apple["available"]) == (
+            "2.00000000",
+            "0.75000000",
+            "1.25000000",
+        )
 
     def test_gives_its_table_alone(self, client, holding):
         assert "<html" not in page(client, "/portfolio/?part=table")
