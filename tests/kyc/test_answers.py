@@ -41,6 +41,13 @@ class TestNames:
     def test_show_something_and_are_no_code(self, name: str) -> None:
         assert wrong_with("first_names", name, {}, TODAY)
 
+    def test_say_the_first_sign_that_no_name_has(self) -> None:
+        assert str(wrong_with("first_names", "B%b#", {}, TODAY)).startswith("A name has no #:")
+
+    def test_with_something_invisible_are_to_be_written_in_letters(self) -> None:
+        for name in ("first_names", "last_names", "street", "city"):
+            assert "in letters" in str(wrong_with(name, "Bo\u200bb", {}, TODAY))
+
 
 class TestBirth:
     @pytest.mark.parametrize(
@@ -72,6 +79,7 @@ class TestPostalCodes:
             ("FR", "75011"),
             ("GB", "EC1Y 8SY"),
             ("GB", "ec1y 8sy"),
+            ("BR", "40301-110"),
             ("NO", "0155"),
             ("AE", ""),
             ("HK", ""),

@@ -87,3 +87,37 @@ class TestPercent:
     def test_of_nothing_is_not_known(self):
         assert rules.percent(5, 0) is None
         assert rules.percent(-1, 8) == Decimal("-12.50")
+
+
+class TestEarlierPrice:
+    @pytest.mark.parametrize(
+        ("change", "before"),
+        [
+            ("20", "100"),
+            ("0", "120"),
+            ("-40", "200"),
+            ("-99", "12000"),
+            ("-100", "0"),
+            ("-101", "0"),
+        ],
+    )
+    def test_is_what_a_change_in_percent_began_with(self, change, before):
+        assert rules.earlier_price(Decimal(120), Decimal(change)) == Decimal(before)
+
+
+class TestCostOfAShare:
+    @pytest.mark.parametrize(
+        ("cost", "base", "multiplier", "average"),
+        [
+            (100_000_000, 3 * 10**8, "1", "33.333333"),
+            (100_000_000, 10**8, "4", "25"),
+            (1, 10**8, "1", "0.000001"),
+            (0, 10**8, "1", "0"),
+        ],
+    )
+    def test_is_a_shares_in_dollars_rounded_down(self, cost, base, multiplier, average):
+        found = rules.average_cost(cost, base, Decimal(multiplier))
+        assert found == Decimal(average)
+
+    def test_of_no_shares_is_unknown(self):
+        assert rules.average_cost(5, 0, Decimal(1)) is None
