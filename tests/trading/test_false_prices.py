@@ -50,7 +50,7 @@ class TestAKeyInRedisMovesNoMoney:
         assert shown.reference_price == Decimal(false)
         assert queries.collars(floor.instrument, now=world.NOW) == before
         order = floor.place(alice, "buy", quantity="1")
-        assert order.worst_price == before
+        assert order.worst_price == before[1]
 
     def test_no_quote_of_the_house_and_so_no_card_sale(
         self, floor: "Floor", lie: Callable[[str], None], false: str
