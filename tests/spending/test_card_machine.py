@@ -270,4 +270,4 @@ class CardMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_card_does_what_the_model_does() -> None:
-    run_machine(CardMachine, settings=settings(max_examples=25, stateful_step_count=25))
+    run_machine(CardMachine, settings=settings(max_examples=10, stateful_step_count=25))
