@@ -23,7 +23,7 @@ UNCHECKED = """
         FOR one IN SELECT conrelid::regclass AS place, conname FROM pg_constraint
                    WHERE contype = 'c' AND connamespace = 'public'::regnamespace
         LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', one.place, one.conname); END LOOP;
-    END $$
+    END $$;
 """
 ENDS = {"or", "where", "having", "on", "when", "then", "group", "order", "union", "limit", "select"}
 
