@@ -7,10 +7,13 @@ from django.db import connection
 
 import trading.operations
 from tests import world
-from trading.models import NOTEWORTHY, Order
+from trading.models import Order
+from trading.operations import telling
 from users.models import Mail, Notice, User
 
 if TYPE_CHECKING:
+    from pytest_django import DjangoAssertNumQueries
+
     from tests.trading.floor import Floor
 
 LATER = timedelta(minutes=5)
@@ -128,11 +131,32 @@ class TestTellOfOrders:
         floor.place(dave, "buy", quantity="0.1", limit_price=price)
         floor.run()
 
-    def test_finds_what_waits_on_by_its_own_index(self, floor: "Floor", alice: User) -> None:
+    def test_finds_what_to_tell_by_indexes_alone(self, floor: "Floor", alice: User) -> None:
+        """Also whether a notice of that key is there: else each order reads all notices."""
+        sweeps = {
+            "order_noteworthy": telling._noteworthy(world.NOW),
+            "order_closed_of_customers": telling._untold(world.NOW),
+        }
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-        plan = Order.objects.filter(NOTEWORTHY, placed_at__lt=world.NOW).explain()
-        assert "order_noteworthy" in plan
+        for index, orders in sweeps.items():
+            plan = orders.explain()
+            assert index in plan
+            assert "notice_told_once" in plan
+            assert "Seq Scan" not in plan
+
+    def test_asks_twice_however_many_orders_it_has_told_of(
+        self,
+        floor: "Floor",
+        alice: User,
+        django_assert_num_queries: "DjangoAssertNumQueries",
+    ) -> None:
+        for price in ("278.60", "278.61", "278.62"):
+            floor.place(alice, "buy", quantity="0.5", limit_price=price)
+            floor.offer("0.2", price)
+        assert [kind for kind, *_ in tell()] == 3 * ["order.partly_filled"]
+        with django_assert_num_queries(2):
+            assert trading.operations.tell_of_orders(now=world.NOW + LATER) == 0
 
     def test_leaves_alone_who_watched_it(self, floor: "Floor", alice: User) -> None:
         floor.offer("1", "278.60")

@@ -8,7 +8,7 @@ shares of which a corporate action changed the number.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
@@ -19,6 +19,9 @@ from instruments.models import CorporateAction
 from trading import queries
 from trading.models import NOTEWORTHY, Order
 from users.models import Notice
+
+if TYPE_CHECKING:
+    from ledger.models import Account
 
 LOOKS_BACK = timedelta(hours=6)  # of a sweep that could not run
 WATCHED = timedelta(seconds=10)  # as long as somebody waits beside a ticket
@@ -68,12 +71,8 @@ def tell_of_actions(*, now: datetime) -> int:
 
 
 def _tell_holders(action: CorporateAction, now: datetime) -> int:
-    assert action.ordered_at, "it was carried out"
     told = 0
-    key = Concat(Value(f"action:{action.uid}:"), Cast(OuterRef("owner_id"), CharField()))
-    holders = ledger.queries.holders_since(action.instrument.asset_id, action.ordered_at)
-    untold = holders.filter(~Exists(Notice.objects.filter(key=key)), owner__simulated=False)
-    for account in untold.select_related("owner").order_by("id")[:A_SWEEP]:
+    for account in _untold_holders(action)[:A_SWEEP]:
         assert account.owner, "only customers' accounts are listed"
         notice = users.operations.notify(
             user=account.owner,
@@ -85,6 +84,15 @@ def _tell_holders(action: CorporateAction, now: datetime) -> int:
         )
         told += notice is not None
     return told
+
+
+def _untold_holders(action: CorporateAction) -> "QuerySet[Account]":
+    """List the accounts that an action changed whose owners were not told yet."""
+    assert action.ordered_at, "it was carried out"
+    key = Concat(Value(f"action:{action.uid}:"), Cast(OuterRef("owner_id"), CharField()))
+    holders = ledger.queries.holders_since(action.instrument.asset_id, action.ordered_at)
+    untold = holders.filter(~_is_told(key), owner__simulated=False)
+    return untold.select_related("owner").order_by("id")
 
 
 def _untold(now: datetime) -> QuerySet[Order]:
@@ -111,8 +119,15 @@ def _noteworthy(now: datetime) -> QuerySet[Order]:
 
 
 def _told(state: Value | OuterRef) -> Exists:
-    key = Concat(Value("order:"), Cast(OuterRef("uid"), CharField()), Value(":"), state)
-    return Exists(Notice.objects.filter(key=key))
+    return _is_told(Concat(Value("order:"), Cast(OuterRef("uid"), CharField()), Value(":"), state))
+
+
+def _is_told(key: Concat) -> Exists:
+    """Ask for a notice by its key.
+
+    No plan knows that what is put together is not empty, so it says so: the index has no others.
+    """
+    return Exists(Notice.objects.filter(key=key).exclude(key=""))
 
 
 def _facts(order: Order) -> dict[str, Any]:
