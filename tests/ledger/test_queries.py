@@ -177,8 +177,8 @@ def claim(b: Books, account: int, owed: int, *, entered: int) -> str:
 
 
 # What would refuse the breaks below, even to the owner.
-UNGUARDED = """
-SET LOCAL session_replication_role = replica;
+SET_ASIDE = f"""
+{arms.UNGUARDED}
 ALTER TABLE ledger_journal DROP CONSTRAINT ledger_journal_key_key,
     DROP CONSTRAINT ledger_journal_reverses_id_key;
 """
@@ -238,6 +238,10 @@ BREAKS: list[tuple[str, Callable[[Books], str]]] = [
     (
         "a reversal mirrors its original, once",
         lambda b: transfer(b, b.alice, b.bob, 5, by=b.reversal),
+    ),
+    (
+        "a reversal mirrors its original, once",
+        lambda b: f"DELETE FROM ledger_transfer WHERE journal_id = {b.reversal}",
     ),
     (
         "a reversal mirrors its original, once",
@@ -375,8 +379,8 @@ class TestAudit:
         assert list(invariants.find_breaks(queries.CHECKS)) == []
 
     def test_finds_a_planted_break_by_every_arm(self, books: Books, audit: Any) -> None:
-        assert audit(arms.UNCHECKED + UNGUARDED).keys() == {CONSTRAINED}
-        breaks = [(name, UNGUARDED + plant(books)) for name, plant in BREAKS]
+        assert audit(arms.UNCHECKED + SET_ASIDE).keys() == {CONSTRAINED}
+        breaks = [(name, SET_ASIDE + plant(books)) for name, plant in BREAKS]
         breaks += [(TRIGGERED, statement) for statement in TRIGGERS]
         breaks += [(RESTRICTED, statement) for statement in GRANTS]
         # The plants are made without constraints; these are set aside one by one below.

@@ -365,6 +365,10 @@ OTHER_ARMS = [
         ),
     ),
     *(
+        ("journals are explained by trading_explained", change)
+        for change in arms.unexplained("trade")
+    ),
+    *(
         ("a release is consumed by one hold entry of its amount", change)
         for change in (
             (
