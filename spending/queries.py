@@ -464,7 +464,8 @@ CHECKS = [
         JOIN spending_card c ON c.id = a.card_id
         JOIN trading_trade t ON t.id = s.trade_id
         JOIN trading_order o ON o.id = t.sell_order_id
-        WHERE t.venue <> 'house' OR t.settled_at IS NULL OR o.customer_id <> c.user_id
+        WHERE t.venue <> 'house' OR t.settled_at IS NULL
+           OR o.customer_id IS DISTINCT FROM c.user_id
            OR NOT EXISTS (SELECT FROM ledger_journal j WHERE j.key = 'trade:' || t.uid)
         UNION ALL
         SELECT format('card sale %s pays a fee of %s, which no schedule says', s.id, o.taker_rate)
